@@ -1,0 +1,258 @@
+# Entresol: one Makefile, no configure step.  `make help` lists the targets; docs/building.md has
+# the recipes for adding a source file, a unit test, a fuzz target or a program.
+#
+# Everything is built out of the tree, once a flavour:
+#   build/rel/   what runs: static, musl, hardened
+#   build/san/   unit tests: glibc, AddressSanitizer + UndefinedBehaviorSanitizer
+#   build/fuzz/  fuzz targets: clang, libFuzzer + both sanitizers
+
+# ---------------------------------------------------------------------------------------------
+# Object lists: a line (or a few) a directory, named from the tree's root.
+# Unit tests:   tests/unit/DIR/NAME_test-objs := what tests/unit/DIR/NAME_test.c links
+# Fuzz targets: tests/fuzz/NAME_fuzz-objs     := what tests/fuzz/NAME_fuzz.c links
+
+# --- proto/: wire layouts (mostly headers)
+proto-objs :=
+
+# --- core/: interfaces and plumbing
+core-objs :=
+
+# --- vtl/: how VTL0 is run and isolated
+vtl-objs :=
+
+# --- devices/: guest-facing devices
+devices-objs :=
+
+# --- paravisor/: main, configuration, wiring, VP loop
+paravisor-objs :=
+
+# --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
+tpm-objs :=
+vtpmd-objs :=
+
+# --- igvm/: image format and builder
+igvm-objs :=
+
+# --- host/: vtlhost, VSM on Linux/KVM
+host-objs :=
+
+# --- host/tcg-init.c: PID 1 of the outer machine when KVM runs inside QEMU TCG
+tcg-init-objs := $(patsubst %.c,%.o,$(wildcard host/tcg-init.c))
+
+# --- initrd/: PID 1 of VTL2; mkcpio packs initramfs images
+init-objs := $(patsubst %.c,%.o,$(wildcard initrd/init.c))
+mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
+
+# --- tests/: guests and helpers that end-to-end tests boot (programs, as below)
+
+# ---------------------------------------------------------------------------------------------
+# Programs: build/rel/NAME from NAME-link.  A program whose own list is empty is not built.
+
+paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(vtl-objs) $(devices-objs) \
+	$(core-objs) $(proto-objs))
+vtlhost-link   := $(if $(host-objs),$(host-objs) $(core-objs) $(proto-objs))
+vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
+init-link      := $(init-objs)
+tcg-init-link  := $(tcg-init-objs)
+mkcpio-link    := $(mkcpio-objs)
+
+programs := paravisor vtlhost vtpmd init tcg-init mkcpio
+
+# ---------------------------------------------------------------------------------------------
+# Tools and flags.
+
+ENTRESOL_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/entresol
+export ENTRESOL_CACHE
+
+B  := build
+TP := $(B)/third-party
+
+first-tool = $(or $(firstword $(foreach t,$1,$(shell command -v $(t) 2>/dev/null))),$(firstword $1))
+MUSL_CC := musl-gcc
+SAN_CC  := gcc
+FUZZ_CC := $(call first-tool,clang-14 clang-19 clang-18 clang-17 clang-16 clang-15 clang)
+TIDY    := $(call first-tool,clang-tidy-14 clang-tidy-19 clang-tidy)
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
+say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' $1 $2)
+
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
+	-Wwrite-strings -Wundef -Wformat=2 -Werror
+common := -std=gnu11 -g $(warnings) -D_GNU_SOURCE -I. -ffile-prefix-map=$(CURDIR)=. \
+	-fno-strict-aliasing -pthread
+
+rel-cflags := -O2 -ffunction-sections -fdata-sections -fno-plt -fno-pie \
+	-fstack-protector-strong -ftrivial-auto-var-init=zero -fcf-protection=none \
+	-isystem $(TP)/musl/include -isystem $(TP)/uapi/include
+rel-ldflags := -static -no-pie -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=none
+rel-libs := -L$(TP)/musl/lib $(if $(wildcard $(TP)/musl/lib/libfdt.a),-lfdt -lmbedcrypto)
+
+san-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+san-cflags := -O1 $(san-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include -DENTRESOL_SAN
+san-libs := -L$(TP)/glibc/lib $(if $(wildcard $(TP)/glibc/lib/libfdt.a),-lfdt -lmbedcrypto) -lcmocka
+
+fuzz-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz-cflags := -O1 $(fuzz-flags) -fsanitize=fuzzer-no-link -isystem $(TP)/glibc/include \
+	-isystem $(TP)/uapi/include -DENTRESOL_FUZZ
+fuzz-libs := -L$(TP)/glibc/lib $(if $(wildcard $(TP)/glibc/lib/libfdt.a),-lfdt -lmbedcrypto)
+
+# ---------------------------------------------------------------------------------------------
+# What there is to build.
+
+unit-tests   := $(sort $(patsubst %.c,%,$(wildcard tests/unit/*/*_test.c tests/unit/*_test.c)))
+fuzz-targets := $(sort $(patsubst %.c,%,$(wildcard tests/fuzz/*_fuzz.c)))
+unit-bins    := $(addprefix $(B)/san/,$(unit-tests))
+fuzz-bins    := $(addprefix $(B)/fuzz/,$(fuzz-targets))
+rel-bins     := $(foreach p,$(programs),$(if $($(p)-link),$(B)/rel/$(p)))
+
+rel-objs  := $(sort $(foreach p,$(programs),$($(p)-link)) $(proto-objs) $(core-objs) $(vtl-objs) \
+	$(devices-objs) $(paravisor-objs) $(tpm-objs) $(igvm-objs))
+san-objs  := $(sort $(foreach t,$(unit-tests),$(t).o $($(t)-objs)))
+fuzz-objs := $(sort $(foreach t,$(fuzz-targets),$(t).o $($(t)-objs)))
+sources   := $(patsubst %.o,%.c,$(sort $(rel-objs) $(filter-out tests/%,$(san-objs) $(fuzz-objs))))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+## help: this list
+help:
+	@sed -n 's/^## /  make /p' $(MAKEFILE_LIST)
+.PHONY: help
+
+# ---------------------------------------------------------------------------------------------
+# Compiling.  A change of flags rebuilds a flavour; a change of a list does not.
+
+define flavour-rules
+$(B)/$1/.flags: FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$2 $(common) $($1-cflags)' | cmp -s - $$@ || \
+		printf '%s\n' '$2 $(common) $($1-cflags)' > $$@
+
+$(B)/$1/%.o: %.c $(B)/$1/.flags
+	$$(call say,CC-$1,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $$(common) $$($1-cflags) $$(cflags-$$<) -MMD -MP -c -o $$@ $$<
+endef
+FORCE:
+
+$(eval $(call flavour-rules,rel,$(MUSL_CC)))
+$(eval $(call flavour-rules,san,$(SAN_CC)))
+$(eval $(call flavour-rules,fuzz,$(FUZZ_CC)))
+
+-include $(patsubst %.o,$(B)/rel/%.d,$(rel-objs))
+-include $(patsubst %.o,$(B)/san/%.d,$(san-objs))
+-include $(patsubst %.o,$(B)/fuzz/%.d,$(fuzz-objs))
+
+define program-rule
+$(B)/rel/$1: $(addprefix $(B)/rel/,$($1-link))
+	$$(call say,LD,$$@)
+	$$(Q)$(MUSL_CC) $$(common) $$(rel-ldflags) -o $$@ $$(filter %.o,$$^) $$(rel-libs)
+endef
+$(foreach p,$(programs),$(if $($(p)-link),$(eval $(call program-rule,$(p)))))
+
+define unit-rule
+$(B)/san/$1: $(addprefix $(B)/san/,$1.o $($1-objs))
+	$$(call say,LD-san,$$@)
+	$$(Q)$(SAN_CC) $$(common) $$(san-flags) -o $$@ $$(filter %.o,$$^) $$(ldflags-$1) $$(san-libs)
+endef
+$(foreach t,$(unit-tests),$(eval $(call unit-rule,$(t))))
+
+define fuzz-rule
+$(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs))
+	$$(call say,LD-fuzz,$$@)
+	$$(Q)$(FUZZ_CC) $$(common) $$(fuzz-flags) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(fuzz-libs)
+endef
+$(foreach t,$(fuzz-targets),$(eval $(call fuzz-rule,$(t))))
+
+## build: build everything, run nothing
+build: $(rel-bins) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
+.PHONY: build
+
+# ---------------------------------------------------------------------------------------------
+# Testing.
+
+# What a target with ONLY=PATTERN works on.
+pick = $(if $(ONLY),$(foreach n,$1,$(if $(findstring $(ONLY),$n),$n)),$1)
+
+## test: what must pass at every landing (unit, fuzz-smoke, e2e)
+test: unit fuzz-smoke e2e
+.PHONY: test
+
+## unit: every unit test under ASan + UBSan (ONLY=PATTERN picks some)
+unit: $(call pick,$(unit-bins))
+	@tests/run-unit $(call pick,$(unit-bins))
+.PHONY: unit
+
+FUZZ_SMOKE_SECONDS ?= 5
+FUZZ_SECONDS ?= 600
+
+## fuzz-smoke: each fuzz target over its corpus, then FUZZ_SMOKE_SECONDS (5) of fuzzing
+fuzz-smoke: $(call pick,$(fuzz-bins))
+	@tests/run-fuzz $(FUZZ_SMOKE_SECONDS) $(call pick,$(fuzz-bins))
+.PHONY: fuzz-smoke
+
+## fuzz: FUZZ_SECONDS (600) of each fuzz target (ONLY=PATTERN picks some)
+fuzz: $(call pick,$(fuzz-bins))
+	@tests/run-fuzz $(FUZZ_SECONDS) $(call pick,$(fuzz-bins))
+.PHONY: fuzz
+
+run-if-there = @if [ -x $1 ]; then exec $1; else echo "$1 is not there: skipped"; fi
+
+## e2e: boot real guests and check what they print
+e2e: build
+	$(call run-if-there,tests/e2e/run)
+.PHONY: e2e
+
+## soak: long runs of guests, fuzzed guests among them
+soak: build
+	$(call run-if-there,tests/e2e/soak)
+.PHONY: soak
+
+## bench: exit cost, memory, boot time, as ratios to a named peer in the same run
+bench: build
+	$(call run-if-there,tests/bench/run)
+.PHONY: bench
+
+# ---------------------------------------------------------------------------------------------
+# Looking at it.
+
+$(B)/lint/%.analyzer: %.c $(B)/rel/%.o
+	$(call say,ANALYZE,$<)
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(common) $(rel-cflags) -fanalyzer -c -o /dev/null $<
+	@touch $@
+
+$(B)/lint/%.tidy: %.c .clang-tidy $(B)/rel/%.o
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)$(TIDY) --quiet $< -- $(common) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include 2>$@.log || { cat $@.log >&2; false; }
+	@touch $@
+
+$(B)/lint/cppcheck: $(sources)
+	$(call say,CPPCHK,"$(words $(sources)) files")
+	@mkdir -p $(@D)
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 -D__x86_64__ -D__GNUC__ -I. $(sources)
+	@touch $@
+
+## lint: gcc -fanalyzer, clang-tidy, cppcheck (ONLY=PATTERN picks some)
+lint: $(patsubst %.c,$(B)/lint/%.analyzer,$(call pick,$(sources))) \
+      $(patsubst %.c,$(B)/lint/%.tidy,$(call pick,$(sources))) $(B)/lint/cppcheck
+.PHONY: lint
+
+## size: sections of every program, and its largest symbols
+size: $(rel-bins)
+	@size $(rel-bins)
+	@for p in $(rel-bins); do echo "$$p:"; nm -S --size-sort -r $$p | head -n 8; done
+.PHONY: size
+
+## clean: remove what the compiler made
+clean:
+	rm -rf $(B)/rel $(B)/san $(B)/fuzz $(B)/lint
+.PHONY: clean
+
+## distclean: remove build/; what was fetched stays in ENTRESOL_CACHE
+distclean:
+	rm -rf $(B)
+.PHONY: distclean
