@@ -1,0 +1,50 @@
+#ifndef CORE_GUEST_MEMORY_H
+#define CORE_GUEST_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Bounded access to a guest's physical memory. What lies there can change while it is read: copy
+ * once into a local, validate the copy, use the copy.
+ */
+
+struct guest_memory;
+
+/* Returns NULL when out of memory. */
+struct guest_memory *guest_memory_create(void);
+void guest_memory_destroy(struct guest_memory *gm);
+
+/*
+ * Adds RAM at [gpa, gpa + len), found at host address `base`, both page-aligned. The mapping stays
+ * the caller's and outlives gm. Before VTL0 runs only. -EEXIST on overlap, -EINVAL, -ENOMEM.
+ */
+int guest_memory_add(struct guest_memory *gm, uint64_t gpa, void *base, uint64_t len);
+
+/* All or nothing: -EFAULT when any byte of the range is not RAM. Any thread. */
+int guest_memory_read(const struct guest_memory *gm, uint64_t gpa, void *buf, size_t len);
+int guest_memory_write(const struct guest_memory *gm, uint64_t gpa, const void *buf, size_t len);
+int guest_memory_fill(const struct guest_memory *gm, uint64_t gpa, uint8_t byte, size_t len);
+
+/* True when the whole range is RAM. */
+bool guest_memory_contains(const struct guest_memory *gm, uint64_t gpa, uint64_t len);
+
+/*
+ * Compare-and-swap of 1, 2, 4 or 8 bytes, naturally aligned. *expected receives what was there.
+ * 0 swapped, -EAGAIN not equal, -EFAULT, -EINVAL.
+ */
+int guest_memory_cmpxchg(const struct guest_memory *gm, uint64_t gpa, uint64_t *expected,
+			 uint64_t desired, unsigned int size);
+
+/*
+ * For bulk data transfer and shared rings only: a pointer to [gpa, gpa + len) when that lies in one
+ * RAM range, else NULL. What it points at is the guest's and changes at any moment.
+ */
+void *guest_memory_bulk(const struct guest_memory *gm, uint64_t gpa, uint64_t len);
+
+/* RAM ranges in address order, for memory maps: 0, or -ENOENT past the last. */
+int guest_memory_range(const struct guest_memory *gm, unsigned int index, uint64_t *gpa,
+		       uint64_t *len);
+
+#endif
