@@ -16,6 +16,7 @@ proto-objs :=
 
 # --- core/: interfaces and plumbing
 core-objs :=
+core-objs += core/x86/paging.o
 
 # --- vtl/: how VTL0 is run and isolated
 vtl-objs :=
