@@ -15,8 +15,13 @@
 proto-objs :=
 
 # --- core/: interfaces and plumbing
-core-objs :=
+core-objs := core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
+	core/io_bus.o core/log.o
 core-objs += core/x86/paging.o
+tests/unit/core/event_loop_test-objs := core/event_loop.o
+tests/unit/core/guest_memory_test-objs := core/guest_memory.o core/guest_access.o
+tests/unit/core/io_bus_test-objs := core/io_bus.o core/device_lock.o
+tests/unit/core/log_test-objs := core/log.o
 
 # --- vtl/: how VTL0 is run and isolated
 vtl-objs :=

@@ -12,8 +12,13 @@ struct device_lock {
 	pthread_mutex_t mutex;
 };
 
+/* 0, or -ENOMEM and the like. */
 int device_lock_init(struct device_lock *lock);
+
+/* Nobody holds it. */
 void device_lock_destroy(struct device_lock *lock);
+
+/* Any thread; nests within one thread. */
 void device_lock_acquire(struct device_lock *lock);
 void device_lock_release(struct device_lock *lock);
 

@@ -7,9 +7,13 @@
 /*
  * One thread's event loop: file descriptors, timers, and calls posted by other threads.
  *
- * Everything but event_loop_post() is for the owning thread only. A VP thread does not sleep here:
- * it gives event_loop_fd() to the kernel (MSHV_SET_POLL_FILE), which brings the VP back from VTL0
- * when the descriptor becomes readable, and then calls event_loop_run_once() without waiting.
+ * Descriptors belong to the loop's own thread. Timers and posts are for any thread: the chipset's
+ * timers run on one VP's loop and are armed by whichever VP touches the device. All handlers run on
+ * the loop's thread, without locks of the loop.
+ *
+ * A VP thread does not sleep here: it gives event_loop_fd() to the kernel (MSHV_SET_POLL_FILE),
+ * which brings the VP back from VTL0 when the descriptor becomes readable, and then calls
+ * event_loop_run_once() without waiting.
  */
 
 struct event_loop;
@@ -20,38 +24,59 @@ struct event_watch {
 	int fd;
 };
 
+/* Fields other than `expired` are the loop's. */
 struct event_timer {
 	void (*expired)(struct event_timer *timer);
-	uint64_t deadline_ns; /* CLOCK_MONOTONIC; set by event_timer_arm() */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
 	struct event_timer *next;
 	struct event_loop *loop;
+	uint64_t run; /* the loop's run during which it was armed */
 	bool armed;
 };
 
 /* Returns NULL with errno set. */
 struct event_loop *event_loop_create(void);
+
+/*
+ * No thread uses the loop any more and the owners of timers and watches are gone or will not touch
+ * them again. Posted calls that have not run are not made.
+ */
 void event_loop_destroy(struct event_loop *loop);
 
 /* The epoll descriptor: readable when the loop has something to do. */
 int event_loop_fd(const struct event_loop *loop);
 
-/* events: EPOLLIN and so on, level-triggered. 0 or -errno. */
+/*
+ * events: EPOLLIN and so on, level-triggered. 0 or -errno. Loop's thread. A removed watch is not
+ * called again, not even for an event that was already found.
+ */
 int event_loop_add(struct event_loop *loop, struct event_watch *watch, uint32_t events);
 int event_loop_modify(struct event_loop *loop, struct event_watch *watch, uint32_t events);
 void event_loop_remove(struct event_loop *loop, struct event_watch *watch);
 
-/* Handlers may add, remove, arm and cancel freely, themselves included. */
+/*
+ * One-shot timers; any thread. Arming an armed timer moves its deadline (CLOCK_MONOTONIC); a
+ * deadline that has passed expires in the next run. Handlers may arm and cancel freely, themselves
+ * included. Timers that expire in one run are called in the order of their deadlines.
+ *
+ * Arming or cancelling from another thread does not wait for a handler that has already begun: that
+ * handler takes its device's lock and looks at its device's state before it acts on it.
+ */
 void event_timer_init(struct event_timer *timer, struct event_loop *loop,
 		      void (*expired)(struct event_timer *timer));
 void event_timer_arm(struct event_timer *timer, uint64_t deadline_ns);
 void event_timer_cancel(struct event_timer *timer);
 
-/* Any thread: run fn(ctx) on the loop's thread, in the order posted. 0 or -ENOMEM. */
+/*
+ * Any thread: run fn(ctx) on the loop's thread, in the order posted. 0 or -ENOMEM. What a posted
+ * call posts is run in the next run.
+ */
 int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx);
 
 /*
  * Handles what is ready, waiting at most timeout_ms for the first event (0: do not wait, -1: for
- * ever). Returns the number of handlers run, or -errno.
+ * ever): timers, then posted calls, then descriptors. Returns the number of handlers run (a signal
+ * ends the wait with 0), or -errno. Loop's thread, not from a handler.
  */
 int event_loop_run_once(struct event_loop *loop, int timeout_ms);
 

@@ -17,12 +17,22 @@ struct guest_memory *guest_memory_create(void);
 void guest_memory_destroy(struct guest_memory *gm);
 
 /*
+ * Makes accesses to pages that turn out to be protected fail with -EFAULT rather than end the
+ * process (core/guest_access.h has the details). Once, before other threads exist. 0 or -errno.
+ */
+int guest_memory_install_fault_handler(void);
+
+/*
  * Adds RAM at [gpa, gpa + len), found at host address `base`, both page-aligned. The mapping stays
  * the caller's and outlives gm. Before VTL0 runs only. -EEXIST on overlap, -EINVAL, -ENOMEM.
  */
 int guest_memory_add(struct guest_memory *gm, uint64_t gpa, void *base, uint64_t len);
 
-/* All or nothing: -EFAULT when any byte of the range is not RAM. Any thread. */
+/*
+ * All or nothing: -EFAULT when any byte of the range is not RAM. Also -EFAULT when a page of it
+ * faults; then a part may have been copied. Accesses of 1, 2, 4 and 8 bytes, naturally aligned, are
+ * single loads and stores. Any thread.
+ */
 int guest_memory_read(const struct guest_memory *gm, uint64_t gpa, void *buf, size_t len);
 int guest_memory_write(const struct guest_memory *gm, uint64_t gpa, const void *buf, size_t len);
 int guest_memory_fill(const struct guest_memory *gm, uint64_t gpa, uint8_t byte, size_t len);
@@ -39,7 +49,8 @@ int guest_memory_cmpxchg(const struct guest_memory *gm, uint64_t gpa, uint64_t *
 
 /*
  * For bulk data transfer and shared rings only: a pointer to [gpa, gpa + len) when that lies in one
- * RAM range, else NULL. What it points at is the guest's and changes at any moment.
+ * RAM range, else NULL. What it points at is the guest's and changes at any moment; touching it
+ * directly can fault, core/guest_access.h has copies that cannot.
  */
 void *guest_memory_bulk(const struct guest_memory *gm, uint64_t gpa, uint64_t len);
 

@@ -1,0 +1,347 @@
+#include "core/event_loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_SECOND 1000000000ull
+#define BATCH         16
+
+struct posted_call {
+	struct posted_call *next;
+	void (*fn)(void *ctx);
+	void *ctx;
+};
+
+struct event_loop {
+	int epoll_fd;
+	int timer_fd;
+	int post_fd;
+
+	pthread_mutex_t lock;       /* guards the rest of this group */
+	struct event_timer *timers; /* by deadline, equal ones in the order armed */
+	uint64_t run;               /* counts run_timers() */
+	uint64_t programmed_ns;     /* what timer_fd is set to; UINT64_MAX when it is not */
+	struct posted_call *posts, **posts_tail;
+
+	/* The loop's thread only: what epoll_wait() returned and is not handled yet. */
+	struct epoll_event batch[BATCH];
+	int batch_len;
+};
+
+uint64_t event_loop_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_SECOND + (uint64_t)ts.tv_nsec;
+}
+
+/* The loop's own descriptors are told from watches by the address of the field that holds them. */
+static int add_own(struct event_loop *loop, int *fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = fd };
+
+	if (*fd < 0)
+		return -errno;
+	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, *fd, &event) ? -errno : 0;
+}
+
+static void close_fds(struct event_loop *loop)
+{
+	if (loop->post_fd >= 0)
+		close(loop->post_fd);
+	if (loop->timer_fd >= 0)
+		close(loop->timer_fd);
+	if (loop->epoll_fd >= 0)
+		close(loop->epoll_fd);
+}
+
+static int open_fds(struct event_loop *loop)
+{
+	int err;
+
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll_fd < 0)
+		return -errno;
+	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	err = add_own(loop, &loop->timer_fd);
+	if (err)
+		return err;
+	loop->post_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return add_own(loop, &loop->post_fd);
+}
+
+struct event_loop *event_loop_create(void)
+{
+	struct event_loop *loop = calloc(1, sizeof(*loop));
+	int err;
+
+	if (!loop)
+		return NULL;
+	loop->epoll_fd = loop->timer_fd = loop->post_fd = -1;
+	loop->programmed_ns = UINT64_MAX;
+	loop->posts_tail = &loop->posts;
+	err = open_fds(loop);
+	if (err)
+		goto fail;
+	err = -pthread_mutex_init(&loop->lock, NULL);
+	if (err)
+		goto fail;
+	return loop;
+
+fail:
+	close_fds(loop);
+	free(loop);
+	errno = -err;
+	return NULL;
+}
+
+void event_loop_destroy(struct event_loop *loop)
+{
+	if (!loop)
+		return;
+	for (struct posted_call *call = loop->posts, *next; call; call = next) {
+		next = call->next;
+		free(call);
+	}
+	pthread_mutex_destroy(&loop->lock);
+	close_fds(loop);
+	free(loop);
+}
+
+int event_loop_fd(const struct event_loop *loop)
+{
+	return loop->epoll_fd;
+}
+
+int event_loop_add(struct event_loop *loop, struct event_watch *watch, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = watch };
+
+	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) ? -errno : 0;
+}
+
+int event_loop_modify(struct event_loop *loop, struct event_watch *watch, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = watch };
+
+	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) ? -errno : 0;
+}
+
+void event_loop_remove(struct event_loop *loop, struct event_watch *watch)
+{
+	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+	for (int i = 0; i < loop->batch_len; i++) {
+		if (loop->batch[i].data.ptr == watch)
+			loop->batch[i].data.ptr = NULL;
+	}
+}
+
+void event_timer_init(struct event_timer *timer, struct event_loop *loop,
+		      void (*expired)(struct event_timer *timer))
+{
+	*timer = (struct event_timer){ .expired = expired, .loop = loop };
+}
+
+/*
+ * Sets timer_fd when the first deadline lies before what it is set to. A cancelled deadline stays
+ * programmed: waking once for nothing is cheaper than a system call each time.
+ */
+static void program_timer_fd(struct event_loop *loop)
+{
+	struct itimerspec spec = { 0 };
+	uint64_t deadline;
+
+	if (!loop->timers || loop->timers->deadline_ns >= loop->programmed_ns)
+		return;
+	deadline = loop->timers->deadline_ns;
+	/* Zero would disarm it. */
+	spec.it_value.tv_sec = (time_t)(deadline / NS_PER_SECOND);
+	spec.it_value.tv_nsec = deadline ? (long)(deadline % NS_PER_SECOND) : 1;
+	if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
+		loop->programmed_ns = deadline;
+}
+
+static void unlink_timer(struct event_loop *loop, struct event_timer *timer)
+{
+	struct event_timer **at = &loop->timers;
+
+	if (!timer->armed)
+		return;
+	while (*at != timer)
+		at = &(*at)->next;
+	*at = timer->next;
+	timer->armed = false;
+}
+
+static void link_timer(struct event_loop *loop, struct event_timer *timer)
+{
+	struct event_timer **at = &loop->timers;
+
+	while (*at && (*at)->deadline_ns <= timer->deadline_ns)
+		at = &(*at)->next;
+	timer->next = *at;
+	*at = timer;
+	timer->armed = true;
+}
+
+void event_timer_arm(struct event_timer *timer, uint64_t deadline_ns)
+{
+	struct event_loop *loop = timer->loop;
+
+	pthread_mutex_lock(&loop->lock);
+	unlink_timer(loop, timer);
+	timer->deadline_ns = deadline_ns;
+	timer->run = loop->run;
+	link_timer(loop, timer);
+	program_timer_fd(loop);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void event_timer_cancel(struct event_timer *timer)
+{
+	pthread_mutex_lock(&timer->loop->lock);
+	unlink_timer(timer->loop, timer);
+	pthread_mutex_unlock(&timer->loop->lock);
+}
+
+int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx)
+{
+	struct posted_call *call = malloc(sizeof(*call));
+	uint64_t one = 1;
+
+	if (!call)
+		return -ENOMEM;
+	*call = (struct posted_call){ .fn = fn, .ctx = ctx };
+	pthread_mutex_lock(&loop->lock);
+	*loop->posts_tail = call;
+	loop->posts_tail = &call->next;
+	pthread_mutex_unlock(&loop->lock);
+	/* EAGAIN: 2^64 - 2 wake-ups are pending, so it is readable. */
+	while (write(loop->post_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+/* What was armed since this run began waits for the next, or a handler could keep itself going. */
+static struct event_timer *pop_expired(struct event_loop *loop, uint64_t now)
+{
+	struct event_timer *timer;
+
+	pthread_mutex_lock(&loop->lock);
+	timer = loop->timers;
+	while (timer && timer->deadline_ns <= now && timer->run == loop->run)
+		timer = timer->next;
+	if (timer && timer->deadline_ns <= now)
+		unlink_timer(loop, timer);
+	else
+		timer = NULL;
+	pthread_mutex_unlock(&loop->lock);
+	return timer;
+}
+
+static int run_timers(struct event_loop *loop)
+{
+	uint64_t now = event_loop_now_ns();
+	struct event_timer *timer;
+	int run = 0;
+
+	while ((timer = pop_expired(loop, now)) != NULL) {
+		timer->expired(timer);
+		run++;
+	}
+	return run;
+}
+
+static int on_timer_fd(struct event_loop *loop)
+{
+	uint64_t expirations;
+	int run;
+
+	pthread_mutex_lock(&loop->lock);
+	/* Setting it anew between epoll_wait() and here made it unreadable, which is as good. */
+	if (read(loop->timer_fd, &expirations, sizeof(expirations)) > 0)
+		loop->programmed_ns = UINT64_MAX;
+	loop->run++;
+	pthread_mutex_unlock(&loop->lock);
+
+	run = run_timers(loop);
+
+	pthread_mutex_lock(&loop->lock);
+	program_timer_fd(loop);
+	pthread_mutex_unlock(&loop->lock);
+	return run;
+}
+
+static int on_post_fd(struct event_loop *loop)
+{
+	struct posted_call *call, *next;
+	uint64_t wakeups;
+	int run = 0;
+
+	/* Drained before the list is taken: a later post makes it readable again. */
+	if (read(loop->post_fd, &wakeups, sizeof(wakeups)) < 0)
+		return 0;
+	pthread_mutex_lock(&loop->lock);
+	call = loop->posts;
+	loop->posts = NULL;
+	loop->posts_tail = &loop->posts;
+	pthread_mutex_unlock(&loop->lock);
+
+	for (; call; call = next, run++) {
+		next = call->next;
+		call->fn(call->ctx);
+		free(call);
+	}
+	return run;
+}
+
+/* Takes one of the loop's own descriptors out of the batch if it is there. */
+static bool take_from_batch(struct event_loop *loop, const int *fd)
+{
+	for (int i = 0; i < loop->batch_len; i++) {
+		if (loop->batch[i].data.ptr == fd) {
+			loop->batch[i].data.ptr = NULL;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int run_watches(struct event_loop *loop)
+{
+	int run = 0;
+
+	for (int i = 0; i < loop->batch_len; i++) {
+		struct event_watch *watch = loop->batch[i].data.ptr;
+
+		if (!watch)
+			continue;
+		watch->ready(watch, loop->batch[i].events);
+		run++;
+	}
+	return run;
+}
+
+int event_loop_run_once(struct event_loop *loop, int timeout_ms)
+{
+	int run = 0, found;
+
+	found = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout_ms);
+	if (found < 0)
+		return errno == EINTR ? 0 : -errno;
+	loop->batch_len = found;
+	if (take_from_batch(loop, &loop->timer_fd))
+		run += on_timer_fd(loop);
+	if (take_from_batch(loop, &loop->post_fd))
+		run += on_post_fd(loop);
+	run += run_watches(loop);
+	loop->batch_len = 0;
+	return run;
+}

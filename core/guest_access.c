@@ -1,0 +1,158 @@
+#include "core/guest_access.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ucontext.h>
+
+/*
+ * Every instruction between guest_access_text and guest_access_text_end may fault. They form leaf
+ * functions that never move the stack pointer, so one recovery serves them all: return -EFAULT to
+ * the caller. That spares the table of instructions and recoveries that a kernel would have.
+ */
+int guest_access_copy_bytes(void *dst, const void *src, size_t len);
+int guest_access_copy_1(void *dst, const void *src);
+int guest_access_copy_2(void *dst, const void *src);
+int guest_access_copy_4(void *dst, const void *src);
+int guest_access_copy_8(void *dst, const void *src);
+int guest_access_fill_bytes(void *dst, int byte, size_t len);
+int guest_access_cmpxchg_1(void *dst, uint64_t *expected, uint64_t desired);
+int guest_access_cmpxchg_2(void *dst, uint64_t *expected, uint64_t desired);
+int guest_access_cmpxchg_4(void *dst, uint64_t *expected, uint64_t desired);
+int guest_access_cmpxchg_8(void *dst, uint64_t *expected, uint64_t desired);
+extern const char guest_access_text[], guest_access_text_end[], guest_access_fault[];
+
+#define FUNCTION(name, body)                     \
+	".globl " name "\n"                      \
+	".type " name ", @function\n" name ":\n" \
+	".cfi_startproc\n" body "ret\n"          \
+	".cfi_endproc\n"                         \
+	".size " name ", . - " name "\n"
+
+#define COPY(size, load, store) \
+	FUNCTION("guest_access_copy_" size, load "\n" store "\nxor %eax, %eax\n")
+
+/* rdi: guest memory, rsi: *expected, rdx: desired. */
+#define CMPXCHG(size, cmpxchg)                                            \
+	FUNCTION("guest_access_cmpxchg_" size,                            \
+		 "mov (%rsi), %rax\nlock " cmpxchg "\nmov %rax, (%rsi)\n" \
+		 "setne %al\nmovzbl %al, %eax\n")
+
+__asm__(".pushsection .text.guest_access, \"ax\", @progbits\n"
+	".balign 16\n"
+	"guest_access_text:\n" FUNCTION("guest_access_copy_bytes",
+					"mov %rdx, %rcx\nrep movsb\nxor %eax, %eax\n")
+		COPY("1", "movb (%rsi), %al",
+		     "movb %al, (%rdi)") COPY("2", "movw (%rsi), %ax",
+					      "movw %ax, (%rdi)") COPY("4", "movl (%rsi), %eax",
+								       "movl %eax, (%rdi)")
+			COPY("8", "movq (%rsi), %rax",
+			     "movq %rax, (%rdi)") FUNCTION("guest_access_fill_bytes",
+							   "mov %esi, %eax\nmov %rdx, %rcx\nrep "
+							   "stosb\nxor %eax, %eax\n")
+				CMPXCHG("1", "cmpxchgb %dl, (%rdi)") CMPXCHG("2",
+									     "cmpxchgw %dx, (%rdi)")
+					CMPXCHG("4", "cmpxchgl %edx, (%rdi)") CMPXCHG(
+						"8",
+						"cmpxchgq %rdx, (%rdi)") "guest_access_text_end:"
+									 "\n" FUNCTION(
+										 "guest_access_"
+										 "fault",
+										 "mov $-14, "
+										 "%eax\n") ".pop"
+											   "sect"
+											   "ion"
+											   "\n");
+_Static_assert(EFAULT == 14, "the number in guest_access_fault");
+
+static struct sigaction previous_segv, previous_bus;
+
+/*
+ * Hands a fault that is not ours to what handled it before: the faulting instruction runs again
+ * under the old handler. A signal that somebody sent would not come again by itself.
+ */
+static void pass_on(int signal, const siginfo_t *info)
+{
+	sigaction(signal, signal == SIGBUS ? &previous_bus : &previous_segv, NULL);
+	if (info->si_code <= 0)
+		raise(signal);
+}
+
+static void recover(int signal, siginfo_t *info, void *context)
+{
+	greg_t *rip = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+	int saved_errno = errno;
+
+	if ((uintptr_t)*rip >= (uintptr_t)guest_access_text &&
+	    (uintptr_t)*rip < (uintptr_t)guest_access_text_end && info->si_code > 0)
+		*rip = (greg_t)(uintptr_t)guest_access_fault;
+	else
+		pass_on(signal, info);
+	errno = saved_errno;
+}
+
+int guest_access_install_fault_handler(void)
+{
+	struct sigaction action = { .sa_sigaction = recover, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	sigemptyset(&action.sa_mask);
+	if (sigaction(SIGSEGV, &action, &previous_segv))
+		return -errno;
+	if (sigaction(SIGBUS, &action, &previous_bus)) {
+		int err = -errno;
+
+		sigaction(SIGSEGV, &previous_segv, NULL);
+		return err;
+	}
+	return 0;
+}
+
+int guest_access_copy(void *dst, const void *src, size_t len)
+{
+	switch (len) {
+	case 1:
+		return guest_access_copy_1(dst, src);
+	case 2:
+		return guest_access_copy_2(dst, src);
+	case 4:
+		return guest_access_copy_4(dst, src);
+	case 8:
+		return guest_access_copy_8(dst, src);
+	default:
+		return guest_access_copy_bytes(dst, src, len);
+	}
+}
+
+int guest_access_fill(void *dst, uint8_t byte, size_t len)
+{
+	return guest_access_fill_bytes(dst, byte, len);
+}
+
+int guest_access_cmpxchg(void *dst, uint64_t *expected, uint64_t desired, unsigned int size)
+{
+	int ret;
+
+	if ((uintptr_t)dst & (size - 1))
+		return -EINVAL;
+	switch (size) {
+	case 1:
+		*expected &= UINT8_MAX;
+		ret = guest_access_cmpxchg_1(dst, expected, desired);
+		break;
+	case 2:
+		*expected &= UINT16_MAX;
+		ret = guest_access_cmpxchg_2(dst, expected, desired);
+		break;
+	case 4:
+		*expected &= UINT32_MAX;
+		ret = guest_access_cmpxchg_4(dst, expected, desired);
+		break;
+	case 8:
+		ret = guest_access_cmpxchg_8(dst, expected, desired);
+		break;
+	default:
+		return -EINVAL;
+	}
+	return ret == 1 ? -EAGAIN : ret;
+}

@@ -1,0 +1,390 @@
+#include "core/event_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* What ran, in order: one letter each. */
+static char trace[4096];
+static size_t trace_len;
+
+static void note(char c)
+{
+	assert_true(trace_len < sizeof(trace) - 1);
+	trace[trace_len++] = c;
+	trace[trace_len] = 0;
+}
+
+static int setup(void **state)
+{
+	trace_len = 0;
+	trace[0] = 0;
+	*state = event_loop_create();
+	assert_non_null(*state);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	event_loop_destroy(*state);
+	return 0;
+}
+
+struct lettered_timer {
+	struct event_timer timer;
+	char letter;
+	struct event_timer *cancel, *arm;
+	uint64_t arm_at;
+};
+
+static void on_timer(struct event_timer *timer)
+{
+	struct lettered_timer *t = (struct lettered_timer *)timer;
+
+	assert_false(timer->armed);
+	note(t->letter);
+	if (t->cancel)
+		event_timer_cancel(t->cancel);
+	if (t->arm)
+		event_timer_arm(t->arm, t->arm_at);
+}
+
+static void init_timers(struct lettered_timer *t, unsigned int count, struct event_loop *loop)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		t[i] = (struct lettered_timer){ .letter = (char)('a' + i) };
+		event_timer_init(&t[i].timer, loop, on_timer);
+	}
+}
+
+static bool readable(struct event_loop *loop, int timeout_ms)
+{
+	struct pollfd p = { .fd = event_loop_fd(loop), .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) == 1;
+}
+
+static void test_timers_run_in_order(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_timer t[4];
+
+	init_timers(t, 4, loop);
+	event_timer_arm(&t[2].timer, 30);
+	event_timer_arm(&t[0].timer, 10);
+	event_timer_arm(&t[3].timer, 30);
+	event_timer_arm(&t[1].timer, 0);
+	assert_int_equal(event_loop_run_once(loop, -1), 4);
+	assert_string_equal(trace, "bacd");
+	assert_int_equal(event_loop_run_once(loop, 0), 0);
+}
+
+static void test_timer_is_not_early(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_timer t[1];
+	uint64_t deadline = event_loop_now_ns() + 20000000;
+
+	init_timers(t, 1, loop);
+	event_timer_arm(&t[0].timer, deadline);
+	assert_int_equal(event_loop_run_once(loop, 0), 0);
+	assert_false(readable(loop, 0));
+	while (trace_len == 0)
+		assert_true(event_loop_run_once(loop, -1) >= 0);
+	assert_true(event_loop_now_ns() >= deadline);
+}
+
+/* The descriptor becomes readable for the first deadline whatever order they were armed in. */
+static void test_earlier_deadline_reprograms(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_timer t[2];
+	uint64_t now = event_loop_now_ns();
+
+	init_timers(t, 2, loop);
+	event_timer_arm(&t[0].timer, now + 3600000000000);
+	event_timer_arm(&t[1].timer, now + 1000000);
+	assert_true(readable(loop, -1));
+	assert_int_equal(event_loop_run_once(loop, 0), 1);
+	assert_string_equal(trace, "b");
+	assert_true(t[0].timer.armed);
+	event_timer_arm(&t[0].timer, now);
+	assert_int_equal(event_loop_run_once(loop, -1), 1);
+	assert_string_equal(trace, "ba");
+}
+
+static void test_timer_cancel(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_timer t[3];
+
+	init_timers(t, 3, loop);
+	for (int i = 0; i < 3; i++)
+		event_timer_arm(&t[i].timer, 10 + (uint64_t)i);
+	t[0].cancel = &t[1].timer; /* due in the same run */
+	event_timer_cancel(&t[2].timer);
+	event_timer_cancel(&t[2].timer);
+	assert_int_equal(event_loop_run_once(loop, -1), 1);
+	assert_string_equal(trace, "a");
+	event_timer_arm(&t[2].timer, 1);
+	assert_int_equal(event_loop_run_once(loop, -1), 1);
+	assert_string_equal(trace, "ac");
+}
+
+/* A handler that arms itself in the past neither hangs the run nor starves the others. */
+static void test_timer_rearms_itself(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_timer t[2];
+
+	init_timers(t, 2, loop);
+	t[0].arm = &t[0].timer;
+	t[0].arm_at = 1;
+	event_timer_arm(&t[0].timer, 1);
+	event_timer_arm(&t[1].timer, 2);
+	assert_int_equal(event_loop_run_once(loop, -1), 2);
+	assert_int_equal(event_loop_run_once(loop, -1), 1);
+	assert_int_equal(event_loop_run_once(loop, -1), 1);
+	assert_string_equal(trace, "abaa");
+	event_timer_cancel(&t[0].timer);
+}
+
+static void test_timer_never(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_timer t[1];
+
+	init_timers(t, 1, loop);
+	event_timer_arm(&t[0].timer, UINT64_MAX);
+	assert_false(readable(loop, 1));
+	event_timer_arm(&t[0].timer, UINT64_MAX - 1);
+	assert_false(readable(loop, 1));
+}
+
+static void post_letter(void *ctx)
+{
+	note(*(const char *)ctx);
+}
+
+static struct event_loop *post_to;
+
+static void post_again(void *ctx)
+{
+	note('r');
+	assert_int_equal(event_loop_post(post_to, post_letter, ctx), 0);
+}
+
+static void test_posts_run_in_order(void **state)
+{
+	struct event_loop *loop = *state;
+
+	assert_false(readable(loop, 0));
+	for (const char *c = "xyz"; *c; c++)
+		assert_int_equal(event_loop_post(loop, post_letter, (void *)(uintptr_t)c), 0);
+	assert_true(readable(loop, 0));
+	assert_int_equal(event_loop_run_once(loop, 0), 3);
+	assert_string_equal(trace, "xyz");
+	assert_false(readable(loop, 0));
+
+	post_to = loop;
+	event_loop_post(loop, post_again, (void *)(uintptr_t) "w");
+	assert_int_equal(event_loop_run_once(loop, 0), 1);
+	assert_int_equal(event_loop_run_once(loop, 0), 1);
+	assert_string_equal(trace, "xyzrw");
+}
+
+static void test_destroy_drops_posts(void **state)
+{
+	event_loop_post(*state, post_letter, (void *)(uintptr_t) "x");
+	event_loop_destroy(*state);
+	*state = NULL;
+	assert_string_equal(trace, "");
+}
+
+#define POSTERS 4
+#define POSTS   2000
+
+struct poster {
+	struct event_loop *loop;
+	unsigned int id, sent, seen;
+	bool out_of_order;
+};
+
+struct numbered_post {
+	struct poster *poster;
+	unsigned int number;
+};
+
+static void count_post(void *ctx)
+{
+	struct numbered_post *post = ctx;
+
+	post->poster->out_of_order |= post->number != post->poster->seen;
+	post->poster->seen++;
+	free(post);
+}
+
+static void *post_many(void *ctx)
+{
+	struct poster *poster = ctx;
+
+	for (unsigned int i = 0; i < POSTS; i++) {
+		struct numbered_post *post = malloc(sizeof(*post));
+
+		*post = (struct numbered_post){ poster, i };
+		event_loop_post(poster->loop, count_post, post);
+	}
+	return NULL;
+}
+
+/* Each thread's calls arrive complete and in its order, and no wake-up is lost. */
+static void test_posts_from_threads(void **state)
+{
+	struct poster posters[POSTERS];
+	pthread_t threads[POSTERS];
+	unsigned int total = 0;
+
+	for (unsigned int i = 0; i < POSTERS; i++) {
+		posters[i] = (struct poster){ .loop = *state, .id = i };
+		pthread_create(&threads[i], NULL, post_many, &posters[i]);
+	}
+	while (total < POSTERS * POSTS) {
+		int run = event_loop_run_once(*state, -1);
+
+		assert_true(run >= 0);
+		total += (unsigned int)run;
+	}
+	for (unsigned int i = 0; i < POSTERS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(posters[i].seen, POSTS);
+		assert_false(posters[i].out_of_order);
+	}
+}
+
+static void *arm_from_thread(void *ctx)
+{
+	event_timer_arm(ctx, event_loop_now_ns() + 1000000);
+	return NULL;
+}
+
+/* Another thread's timer wakes a loop that already sleeps. */
+static void test_arm_from_thread(void **state)
+{
+	struct lettered_timer t[1];
+	pthread_t thread;
+
+	init_timers(t, 1, *state);
+	pthread_create(&thread, NULL, arm_from_thread, &t[0].timer);
+	while (trace_len == 0)
+		assert_true(event_loop_run_once(*state, -1) >= 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(trace, "a");
+}
+
+struct lettered_watch {
+	struct event_watch watch;
+	struct event_loop *loop;
+	struct event_watch *remove;
+	char letter;
+};
+
+static void on_ready(struct event_watch *watch, uint32_t events)
+{
+	struct lettered_watch *w = (struct lettered_watch *)watch;
+
+	assert_true(events & (EPOLLIN | EPOLLOUT));
+	note(w->letter);
+	if (w->remove)
+		event_loop_remove(w->loop, w->remove);
+}
+
+static struct lettered_watch make_watch(struct event_loop *loop, char letter)
+{
+	return (struct lettered_watch){ .watch = { .ready = on_ready,
+						   .fd = eventfd(1, EFD_NONBLOCK) },
+					.loop = loop,
+					.letter = letter };
+}
+
+static void test_watch(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_watch w = make_watch(loop, 'w');
+	uint64_t value;
+
+	assert_int_equal(event_loop_add(loop, &w.watch, EPOLLIN), 0);
+	assert_int_equal(event_loop_add(loop, &w.watch, EPOLLIN), -EEXIST);
+	assert_int_equal(event_loop_run_once(loop, -1), 1);
+	assert_int_equal(event_loop_run_once(loop, 0), 1); /* level-triggered */
+	assert_int_equal(read(w.watch.fd, &value, 8), 8);
+	assert_int_equal(event_loop_run_once(loop, 0), 0);
+	assert_int_equal(event_loop_modify(loop, &w.watch, EPOLLOUT), 0);
+	assert_int_equal(event_loop_run_once(loop, 0), 1);
+	event_loop_remove(loop, &w.watch);
+	assert_int_equal(event_loop_run_once(loop, 0), 0);
+	assert_string_equal(trace, "www");
+	close(w.watch.fd);
+}
+
+/* Both are ready at once; whichever runs first removes both. */
+static void test_watch_removed_while_pending(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_watch a = make_watch(loop, 'a'), b = make_watch(loop, 'b');
+
+	a.remove = &b.watch;
+	b.remove = &a.watch;
+	event_loop_add(loop, &a.watch, EPOLLIN);
+	event_loop_add(loop, &b.watch, EPOLLIN);
+	assert_int_equal(event_loop_run_once(loop, 0), 1);
+	assert_int_equal(strlen(trace), 1);
+	close(a.watch.fd);
+	close(b.watch.fd);
+}
+
+static void test_timers_then_posts_then_watches(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_watch w = make_watch(loop, 'w');
+	struct lettered_timer t[1];
+
+	event_loop_add(loop, &w.watch, EPOLLIN);
+	event_loop_post(loop, post_letter, (void *)(uintptr_t) "p");
+	init_timers(t, 1, loop);
+	event_timer_arm(&t[0].timer, 1);
+	assert_int_equal(event_loop_run_once(loop, 0), 3);
+	assert_string_equal(trace, "apw");
+	close(w.watch.fd);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_timers_run_in_order),
+		TEST(test_timer_is_not_early),
+		TEST(test_earlier_deadline_reprograms),
+		TEST(test_timer_cancel),
+		TEST(test_timer_rearms_itself),
+		TEST(test_timer_never),
+		TEST(test_posts_run_in_order),
+		TEST(test_destroy_drops_posts),
+		TEST(test_posts_from_threads),
+		TEST(test_arm_from_thread),
+		TEST(test_watch),
+		TEST(test_watch_removed_while_pending),
+		TEST(test_timers_then_posts_then_watches),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
