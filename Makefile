@@ -27,7 +27,10 @@ tests/unit/core/log_test-objs := core/log.o
 vtl-objs :=
 
 # --- devices/: guest-facing devices
-devices-objs :=
+vmbus-objs := devices/vmbus/vmbus_server.o devices/vmbus/vmbus_outbox.o
+devices-objs := $(vmbus-objs)
+
+tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs :=
@@ -105,7 +108,8 @@ fuzz-libs := -L$(TP)/glibc/lib $(if $(wildcard $(TP)/glibc/lib/libfdt.a),-lfdt -
 # ---------------------------------------------------------------------------------------------
 # What there is to build.
 
-unit-tests   := $(sort $(patsubst %.c,%,$(wildcard tests/unit/*/*_test.c tests/unit/*_test.c)))
+unit-tests   := $(sort $(patsubst %.c,%,$(wildcard tests/unit/*/*/*_test.c \
+	tests/unit/*/*_test.c tests/unit/*_test.c)))
 fuzz-targets := $(sort $(patsubst %.c,%,$(wildcard tests/fuzz/*_fuzz.c)))
 unit-bins    := $(addprefix $(B)/san/,$(unit-tests))
 fuzz-bins    := $(addprefix $(B)/fuzz/,$(fuzz-targets))
