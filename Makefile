@@ -59,7 +59,7 @@ mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
 
 paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(vtl-objs) $(devices-objs) \
 	$(core-objs) $(proto-objs))
-vtlhost-link   := $(if $(host-objs),$(host-objs) $(core-objs) $(proto-objs))
+vtlhost-link   := $(if $(host-objs),$(host-objs) $(vmbus-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
 init-link      := $(init-objs)
 tcg-init-link  := $(tcg-init-objs)
