@@ -26,6 +26,7 @@ enum x86_opcode_map {
 	X86_MAP_0F,
 	X86_MAP_0F38,
 	X86_MAP_0F3A,
+	/* Larger values: EVEX maps that are not decoded beyond the length. */
 };
 
 /* The prefix that selects among SSE instructions (VEX.pp has the same values). */
@@ -69,7 +70,7 @@ struct x86_insn {
 	uint8_t reg;                          /* ModRM.reg with REX.R */
 	uint8_t rm;                           /* ModRM.rm or the opcode's register, with REX.B */
 	uint8_t vvvv;                         /* the VEX register operand */
-	uint8_t memory_size;   /* in bytes, of the ModRM or moffs operand; 0: see below */
+	uint16_t memory_size;  /* in bytes, of the ModRM or moffs operand; 0: see below */
 	uint8_t memory_access; /* X86_ACCESS_READ and/or _WRITE; 0: address only */
 	bool has_modrm;
 	bool has_memory; /* ModRM addresses memory, or there is a moffs */
@@ -87,7 +88,7 @@ struct x86_insn {
  * Returns 0; -ENODATA when the instruction goes on after the len bytes; -EINVAL when the bytes are
  * no instruction in this mode (#UD); -E2BIG when it would be longer than 15 bytes (#GP(0));
  * -EOPNOTSUPP when it is one that the decoder does not know the operands of.
- * After -EINVAL and -EOPNOTSUPP insn->length may be 0.
+ * With -EOPNOTSUPP, insn->length is set nevertheless.
  */
 int x86_decode(struct x86_insn *insn, const struct x86_cpu_mode *mode, const uint8_t *bytes,
 	       size_t len);
