@@ -26,7 +26,8 @@ tests/unit/core/io_bus_test-objs := core/io_bus.o core/device_lock.o
 tests/unit/core/log_test-objs := core/log.o
 
 # --- vtl/: how VTL0 is run and isolated
-vtl-objs :=
+vtl-objs := $(addprefix vtl/,vtl.o translate.o mshv.o mshv_decode.o mshv_hypercall.o mshv_registers.o \
+	mshv_vp.o host_message.o)
 
 # --- devices/: guest-facing devices
 vmbus-objs := devices/vmbus/vmbus_server.o devices/vmbus/vmbus_outbox.o

@@ -60,7 +60,6 @@ struct vp_exit_hypercall {
 		uint16_t call_code;
 	};
 	uint64_t input[2]; /* fast: the input itself; else GPAs of input and output */
-	bool long_mode;    /* 64-bit code: the result goes to RAX, else to EDX:EAX */
 };
 
 struct vp_exit {
@@ -72,6 +71,7 @@ struct vp_exit {
 	uint8_t instruction_bytes[16];
 	uint8_t cpl;
 	bool interrupt_shadow;
+	bool long_mode; /* 64-bit code */
 	union {
 		struct vp_exit_pio pio;
 		struct vp_exit_memory memory;
