@@ -97,16 +97,16 @@ rel-cflags := -O2 -ffunction-sections -fdata-sections -fno-plt -fno-pie \
 	-fstack-protector-strong -ftrivial-auto-var-init=zero -fcf-protection=none \
 	-isystem $(TP)/musl/include -isystem $(TP)/uapi/include
 rel-ldflags := -static -no-pie -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=none
-rel-libs := -L$(TP)/musl/lib $(if $(wildcard $(TP)/musl/lib/libfdt.a),-lfdt -lmbedcrypto)
+rel-libs := -L$(TP)/musl/lib -lfdt -lmbedcrypto
 
 san-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san-cflags := -O1 $(san-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include -DENTRESOL_SAN
-san-libs := -L$(TP)/glibc/lib $(if $(wildcard $(TP)/glibc/lib/libfdt.a),-lfdt -lmbedcrypto) -lcmocka
+san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
 
 fuzz-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz-cflags := -O1 $(fuzz-flags) -fsanitize=fuzzer-no-link -isystem $(TP)/glibc/include \
 	-isystem $(TP)/uapi/include -DENTRESOL_FUZZ
-fuzz-libs := -L$(TP)/glibc/lib $(if $(wildcard $(TP)/glibc/lib/libfdt.a),-lfdt -lmbedcrypto)
+fuzz-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto
 
 # ---------------------------------------------------------------------------------------------
 # What there is to build.
@@ -134,6 +134,26 @@ help:
 .PHONY: help
 
 # ---------------------------------------------------------------------------------------------
+# What comes from elsewhere: packages, third-party sources, the VTL2 kernel.
+
+## setup: install packages, fetch and build third-party code and the VTL2 kernel (all cached)
+setup: $(B)/.packages $(TP)/.complete $(B)/rel/vtl2/vmlinux
+.PHONY: setup
+
+$(B)/.packages: host/setup/packages
+	@mkdir -p $(@D)
+	@host/setup/packages
+	@touch $@
+
+# In the cache, through a link: a deleted cache is noticed.
+$(TP)/.complete: host/setup/third-party | $(B)/.packages
+	@host/setup/third-party
+	@touch $@
+
+$(B)/rel/vtl2/vmlinux: kernel-config/vtl2.config kernel-config/build | $(B)/.packages
+	@kernel-config/build $(@D)
+
+# ---------------------------------------------------------------------------------------------
 # Compiling.  A change of flags rebuilds a flavour; a change of a list does not.
 
 define flavour-rules
@@ -142,7 +162,7 @@ $(B)/$1/.flags: FORCE
 	@printf '%s\n' '$2 $(common) $($1-cflags)' | cmp -s - $$@ || \
 		printf '%s\n' '$2 $(common) $($1-cflags)' > $$@
 
-$(B)/$1/%.o: %.c $(B)/$1/.flags
+$(B)/$1/%.o: %.c $(B)/$1/.flags | $(TP)/.complete
 	$$(call say,CC-$1,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$2 $$(common) $$($1-cflags) $$(cflags-$$<) -MMD -MP -c -o $$@ $$<
