@@ -198,8 +198,20 @@ $(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs))
 endef
 $(foreach t,$(fuzz-targets),$(eval $(call fuzz-rule,$(t))))
 
+# What VTL2 boots: programs without symbols in a reproducible initramfs. (The same binary with
+# symbols is in build/rel/.)
+$(B)/rel/vtl2/%: $(B)/rel/%
+	@mkdir -p $(@D)
+	$(Q)strip -s -o $@ $<
+
+$(B)/rel/vtl2/initrd.cpio: initrd/initrd.manifest $(B)/rel/mkcpio $(B)/rel/vtl2/init $(B)/rel/vtl2/paravisor
+	$(call say,CPIO,$@)
+	$(Q)$(B)/rel/mkcpio $< $@
+
+vtl2-files := $(B)/rel/vtl2/vmlinux $(if $(paravisor-objs),$(B)/rel/vtl2/initrd.cpio)
+
 ## build: build everything, run nothing
-build: $(rel-bins) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
+build: $(rel-bins) $(vtl2-files) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
 .PHONY: build
 
 # ---------------------------------------------------------------------------------------------
