@@ -31,9 +31,15 @@ vtl-objs := $(addprefix vtl/,vtl.o translate.o mshv.o mshv_decode.o mshv_hyperca
 
 # --- devices/: guest-facing devices
 vmbus-objs := devices/vmbus/vmbus_server.o devices/vmbus/vmbus_outbox.o
-devices-objs := $(vmbus-objs)
+chipset-objs := devices/acpi_pm.o devices/chipset.o devices/cmos_rtc.o devices/ioapic.o \
+	devices/legacy_ports.o devices/pci_config.o devices/pic8259.o devices/pit8254.o \
+	devices/rtc_time.o devices/serial16550.o
+devices-objs := $(chipset-objs) $(vmbus-objs)
 
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-objs)
+# Devices are tested on a real bus, with a clock that the test moves.
+device-test-objs := core/device_lock.o core/io_bus.o tests/unit/fake/event_loop.o
+tests/unit/devices/chipset_test-objs := $(chipset-objs) $(device-test-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs :=
