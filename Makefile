@@ -44,6 +44,21 @@ tests/unit/devices/chipset_test-objs := $(chipset-objs) $(device-test-objs)
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs :=
 
+# --- paravisor/boot/: memory map, firmware tables and kernel loader for VTL0
+boot-objs := $(addprefix paravisor/boot/,memory_map.o byte_writer.o aml.o acpi.o acpi_namespace.o \
+	smbios.o bzimage.o elf_image.o image_load.o entry_state.o boot_params.o firmware_tables.o \
+	linux_boot.o)
+guest-memory-objs := core/guest_memory.o core/guest_access.o
+boot-test-objs := tests/unit/paravisor/boot/boot_guest.o $(guest-memory-objs)
+tests/unit/paravisor/boot/memory_map_test-objs := paravisor/boot/memory_map.o $(guest-memory-objs)
+tests/unit/paravisor/boot/aml_test-objs := paravisor/boot/aml.o paravisor/boot/byte_writer.o
+tests/unit/paravisor/boot/acpi_test-objs := $(addprefix paravisor/boot/,acpi.o acpi_namespace.o \
+	aml.o byte_writer.o)
+tests/unit/paravisor/boot/smbios_test-objs := paravisor/boot/smbios.o paravisor/boot/byte_writer.o
+tests/unit/paravisor/boot/linux_boot_test-objs := $(boot-objs) $(boot-test-objs)
+tests/unit/paravisor/boot/image_load_test-objs := $(boot-objs) $(boot-test-objs)
+tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
+
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
 tpm-objs :=
 vtpmd-objs :=
@@ -66,7 +81,7 @@ mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
 # ---------------------------------------------------------------------------------------------
 # Programs: build/rel/NAME from NAME-link.  A program whose own list is empty is not built.
 
-paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(vtl-objs) $(devices-objs) \
+paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-objs) $(devices-objs) \
 	$(core-objs) $(proto-objs))
 vtlhost-link   := $(if $(host-objs),$(host-objs) $(vmbus-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
@@ -125,7 +140,7 @@ fuzz-bins    := $(addprefix $(B)/fuzz/,$(fuzz-targets))
 rel-bins     := $(foreach p,$(programs),$(if $($(p)-link),$(B)/rel/$(p)))
 
 rel-objs  := $(sort $(foreach p,$(programs),$($(p)-link)) $(proto-objs) $(core-objs) $(vtl-objs) \
-	$(devices-objs) $(paravisor-objs) $(tpm-objs) $(igvm-objs))
+	$(devices-objs) $(paravisor-objs) $(boot-objs) $(tpm-objs) $(igvm-objs))
 san-objs  := $(sort $(foreach t,$(unit-tests),$(t).o $($(t)-objs)))
 fuzz-objs := $(sort $(foreach t,$(fuzz-targets),$(t).o $($(t)-objs)))
 sources   := $(patsubst %.o,%.c,$(sort $(rel-objs) $(filter-out tests/%,$(san-objs) $(fuzz-objs))))

@@ -172,16 +172,18 @@ size_t aml_resources_begin(struct byte_writer *w)
 /* 20.2.5.4: a buffer is its size, as an integer, and its bytes. 6.4.2.9: checksum 0 is allowed. */
 void aml_resources_end(struct byte_writer *w, size_t mark)
 {
-	uint8_t size[3];
+	uint8_t integer[3];
+	size_t size;
 
 	byte_writer_u8(w, RESOURCE_END | 1);
 	byte_writer_u8(w, 0);
 	if (w->full)
 		return;
-	size[0] = AML_WORD;
-	size[1] = (uint8_t)(w->len - mark);
-	size[2] = (uint8_t)((w->len - mark) >> 8);
-	byte_writer_insert(w, mark, size, sizeof(size));
+	size = w->len - mark;
+	integer[0] = size <= UINT8_MAX ? AML_BYTE : AML_WORD;
+	integer[1] = (uint8_t)size;
+	integer[2] = (uint8_t)(size >> 8);
+	byte_writer_insert(w, mark, integer, size <= UINT8_MAX ? 2 : 3);
 	aml_block_end(w, mark);
 }
 
