@@ -67,7 +67,11 @@ vtpmd-objs :=
 igvm-objs :=
 
 # --- host/: vtlhost, VSM on Linux/KVM
-host-objs :=
+host-objs := host/main.o host/options.o host/console.o host/kvm.o host/memory.o \
+	host/partition.o host/vp.o host/vtl_switch.o host/registers.o host/msr.o host/cpuid.o \
+	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o host/level_routes.o \
+	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
+	host/host_port.o host/vmbus.o host/device_tree.o host/vtl2_boot.o
 
 # --- host/tcg-init.c: PID 1 of the outer machine when KVM runs inside QEMU TCG
 tcg-init-objs := $(patsubst %.c,%.o,$(wildcard host/tcg-init.c))

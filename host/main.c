@@ -1,0 +1,320 @@
+/* vtlhost: Hyper-V's Virtual Secure Mode on Linux/KVM, for one guest. docs/vtlhost.md */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/event_loop.h"
+#include "core/log.h"
+#include "host/console.h"
+#include "host/host_port.h"
+#include "host/options.h"
+#include "host/partition.h"
+#include "host/vmbus.h"
+
+#define EXIT_NO_KVM 2
+
+struct run {
+	struct options options;
+	struct kvm kvm;
+	struct partition partition;
+	struct event_loop *loop;
+	struct console *console;
+	struct event_watch ended, signals;
+	struct event_timer timeout;
+	struct host_port_counters counters;
+	uint64_t started_ns;
+	bool quit;
+	FILE *log;
+};
+
+#define RUN_OF(ptr, member) ((struct run *)((char *)(ptr)-offsetof(struct run, member)))
+
+/* --- the log --- */
+
+/* Errors are for the user; everything is for --log. */
+static void write_line(void *ctx, enum log_level level, const char *line, size_t len)
+{
+	struct run *run = ctx;
+	struct timespec now;
+
+	if (level == LOG_ERROR)
+		fprintf(stderr, "vtlhost: %.*s\r\n", (int)len, line);
+	if (!run->log)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fprintf(run->log, "[%5lld.%03ld] %.*s\n", (long long)now.tv_sec, now.tv_nsec / 1000000,
+		(int)len, line);
+	fflush(run->log);
+}
+
+static int open_log(struct run *run)
+{
+	struct log_sink sink = { write_line, run };
+	const char *path = run->options.log;
+
+	if (path) {
+		run->log = strcmp(path, "-") ? fopen(path, "we") : stderr;
+		if (!run->log) {
+			fprintf(stderr, "vtlhost: cannot write the log '%s': %s\n", path,
+				strerror(errno));
+			return -errno;
+		}
+		log_set_level(LOG_DEBUG);
+	}
+	log_set_sink(&sink);
+	return 0;
+}
+
+/* --- events of the main loop --- */
+
+static void on_quit(void *ctx)
+{
+	struct run *run = ctx;
+
+	run->quit = true;
+	partition_end(&run->partition, RUN_QUIT, "stopped by the user");
+}
+
+static void on_signal(struct event_watch *watch, uint32_t events)
+{
+	struct run *run = RUN_OF(watch, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	run->quit = true;
+	partition_end(&run->partition, RUN_QUIT, "stopped by signal %u", info.ssi_signo);
+}
+
+static void on_timeout(struct event_timer *timer)
+{
+	struct run *run = RUN_OF(timer, timeout);
+
+	partition_end(&run->partition, RUN_TIMEOUT, "the guest did not finish within %u seconds",
+		      run->options.timeout);
+}
+
+static void on_ended(struct event_watch *watch, uint32_t events)
+{
+	(void)watch;
+	(void)events; /* the loop's condition looks at the partition */
+}
+
+/* Signals are for the main loop; VP threads inherit the mask. */
+static int watch_signals(struct run *run)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	run->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signals.fd < 0)
+		return -errno;
+	run->signals.ready = on_signal;
+	return event_loop_add(run->loop, &run->signals, EPOLLIN);
+}
+
+/* --- one life of the guest, from power-on to its end --- */
+
+static int attach(struct run *run)
+{
+	struct partition *partition = &run->partition;
+
+	partition->port = host_port_create(partition, STDOUT_FILENO);
+	partition->vmbus = host_vmbus_create(partition, run->loop);
+	if (!partition->port || !partition->vmbus)
+		return -ENOMEM;
+	run->ended.fd = partition->ended_fd;
+	run->ended.ready = on_ended;
+	console_attach(run->console, partition->port);
+	return event_loop_add(run->loop, &run->ended, EPOLLIN);
+}
+
+static void detach(struct run *run)
+{
+	struct partition *partition = &run->partition;
+
+	console_attach(run->console, NULL);
+	event_loop_remove(run->loop, &run->ended);
+	if (partition->port)
+		host_port_counters(partition->port, &run->counters);
+}
+
+static void free_attached(struct host_port *port, struct host_vmbus *vmbus)
+{
+	host_vmbus_destroy(vmbus);
+	host_port_destroy(port);
+}
+
+static enum run_outcome run_once(struct run *run, char *reason, size_t len)
+{
+	struct partition *partition = &run->partition;
+	struct host_vmbus *vmbus;
+	struct host_port *port;
+	enum run_outcome outcome;
+
+	if (partition_create(partition, &run->kvm, &run->options))
+		return RUN_FAILURE;
+	if (attach(run))
+		partition_end(partition, RUN_FAILURE, "out of memory");
+	else
+		partition_start(partition);
+	while (!partition_ended(partition))
+		event_loop_run_once(run->loop, -1);
+	detach(run);
+	outcome = (enum run_outcome)atomic_load(&partition->outcome);
+	snprintf(reason, len, "%s", partition->reason);
+	port = partition->port;
+	vmbus = partition->vmbus;
+	partition_destroy(partition); /* joins the threads, which use both */
+	free_attached(port, vmbus);
+	return outcome;
+}
+
+static enum run_outcome run_until_over(struct run *run, char *reason, size_t len)
+{
+	enum run_outcome outcome;
+
+	for (;;) {
+		outcome = run_once(run, reason, len);
+		if (outcome != RUN_RESET || run->options.no_reboot || run->quit)
+			return outcome;
+		log_info("the guest was reset: %s", reason);
+	}
+}
+
+/* --- the end --- */
+
+static const char *describe(enum run_outcome outcome)
+{
+	switch (outcome) {
+	case RUN_POWER_OFF:
+		return "guest powered off";
+	case RUN_RESET:
+		return "guest reset";
+	case RUN_GUEST_CRASH:
+		return "guest crashed";
+	case RUN_VTL2_CRASH:
+		return "VTL2 crashed";
+	case RUN_TIMEOUT:
+		return "timeout";
+	case RUN_QUIT:
+		return "stopped";
+	default:
+		return "failed";
+	}
+}
+
+static void print_summary(const struct run *run, enum run_outcome outcome, const char *reason)
+{
+	static const char *const kinds[HOST_PORT_COUNTER_COUNT] = {
+		[HOST_PORT_EXITS_PIO] = "pio",
+		[HOST_PORT_EXITS_MMIO] = "mmio",
+		[HOST_PORT_EXITS_MSR] = "msr",
+		[HOST_PORT_EXITS_CPUID] = "cpuid",
+		[HOST_PORT_EXITS_HYPERCALL] = "hypercall",
+		[HOST_PORT_EXITS_HALT] = "halt",
+		[HOST_PORT_EXITS_EOI] = "eoi",
+		[HOST_PORT_EXITS_WAKE] = "wake",
+		[HOST_PORT_EXITS_OTHER] = "other",
+	};
+	const struct host_port_counters *c = &run->counters;
+	unsigned int i;
+
+	fprintf(stderr, "entresol: %s%s%s%s; %.1f s; VTL2 memory %.1f of %.1f MiB; exits",
+		describe(outcome), *reason ? " (" : "", reason, *reason ? ")" : "",
+		(double)(event_loop_now_ns() - run->started_ns) / 1e9,
+		(double)c->vtl2_memory_used / 1048576, (double)c->vtl2_memory_total / 1048576);
+	for (i = 0; i < HOST_PORT_COUNTER_COUNT; i++)
+		fprintf(stderr, " %s %llu", kinds[i], (unsigned long long)c->exits[i]);
+	fprintf(stderr, "\n");
+}
+
+static int exit_status(enum run_outcome outcome)
+{
+	switch (outcome) {
+	case RUN_POWER_OFF:
+		return 0;
+	case RUN_TIMEOUT:
+		return 124; /* as timeout(1) */
+	case RUN_QUIT:
+		return 130;
+	default:
+		return 1;
+	}
+}
+
+static int run_guest(struct run *run)
+{
+	enum run_outcome outcome = RUN_FAILURE;
+	char reason[240] = "";
+
+	run->loop = event_loop_create();
+	if (!run->loop || watch_signals(run)) {
+		log_error("cannot set up the main loop: %s", strerror(errno));
+		return 1;
+	}
+	run->console = console_create(run->loop, on_quit, run);
+	event_timer_init(&run->timeout, run->loop, on_timeout);
+	run->started_ns = event_loop_now_ns();
+	if (run->options.timeout)
+		event_timer_arm(&run->timeout,
+				run->started_ns + run->options.timeout * 1000000000ull);
+	if (run->console)
+		outcome = run_until_over(run, reason, sizeof(reason));
+	event_timer_cancel(&run->timeout);
+	console_destroy(run->console);
+	print_summary(run, outcome, reason);
+	return exit_status(outcome);
+}
+
+static int probe(struct run *run)
+{
+	const char *why;
+
+	if (kvm_open(&run->kvm, &why))
+		goto unusable;
+	if (kvm_probe(&run->kvm, &why))
+		goto close_kvm;
+	kvm_close(&run->kvm);
+	printf("KVM runs guests here\n");
+	return 0;
+
+close_kvm:
+	kvm_close(&run->kvm);
+unusable:
+	printf("KVM cannot be used: %s\n", why);
+	return EXIT_NO_KVM;
+}
+
+int main(int argc, char **argv)
+{
+	static struct run run;
+	const char *why;
+	int ret = options_parse(&run.options, argc, argv);
+
+	if (ret)
+		return ret < 0 ? 1 : 0;
+	if (run.options.probe)
+		return probe(&run);
+	if (open_log(&run))
+		return 1;
+	if (kvm_open(&run.kvm, &why)) {
+		log_error("%s", why);
+		return EXIT_NO_KVM;
+	}
+	ret = run_guest(&run);
+	kvm_close(&run.kvm);
+	return ret;
+}

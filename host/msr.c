@@ -1,0 +1,229 @@
+#include "host/msr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "host/registers.h"
+#include "host/vp.h"
+
+#define APIC_FREQUENCY_HZ 1000000000ull /* KVM's LAPIC timer counts nanoseconds */
+
+/* What the hypercall page holds: OUT to the port that vtlhost answers, then RET. */
+static void fill_hypercall_page(uint8_t *page, enum host_vtl vtl)
+{
+	static const uint8_t hypercall[] = { 0xe6, HYPERCALL_PORT, 0xc3 };
+	static const uint8_t vtl_return[] = { 0xe6, VTL_RETURN_PORT, 0xc3 };
+	static const uint8_t no_vtl_call[] = { 0x0f, 0x0b, 0xc3 }; /* ud2: there is none */
+
+	memset(page, 0xcc, HV_PAGE_SIZE);
+	memcpy(page, hypercall, sizeof(hypercall));
+	if (vtl != HOST_VTL2)
+		return;
+	memcpy(page + HYPERCALL_PAGE_VTL_CALL, no_vtl_call, sizeof(no_vtl_call));
+	memcpy(page + HYPERCALL_PAGE_VTL_RETURN, vtl_return, sizeof(vtl_return));
+}
+
+/* The page is an overlay (TLFS 5.2.1): what it hides comes back when it goes. */
+static void show_hypercall_page(struct vcpu *vcpu, uint64_t msr)
+{
+	struct partition *partition = vcpu->vp->partition;
+	struct partition_vtl *vtl = &partition->vtl[vcpu->vtl];
+	uint64_t gpa = msr & HV_X64_MSR_PAGE_MASK;
+	uint8_t *page = host_memory_pointer(&partition->memory, gpa, HV_PAGE_SIZE);
+
+	if (!page ||
+	    !host_memory_allows(&partition->memory, vcpu->view, gpa, HV_PAGE_SIZE, HOST_ALL))
+		return;
+	vtl->under_hypercall_page = malloc(HV_PAGE_SIZE);
+	if (vtl->under_hypercall_page)
+		memcpy(vtl->under_hypercall_page, page, HV_PAGE_SIZE);
+	fill_hypercall_page(page, vcpu->vtl);
+}
+
+static void hide_hypercall_page(struct vcpu *vcpu, uint64_t msr)
+{
+	struct partition *partition = vcpu->vp->partition;
+	struct partition_vtl *vtl = &partition->vtl[vcpu->vtl];
+
+	if (!vtl->under_hypercall_page)
+		return;
+	host_memory_write(&partition->memory, vcpu->view, msr & HV_X64_MSR_PAGE_MASK,
+			  vtl->under_hypercall_page, HV_PAGE_SIZE);
+	free(vtl->under_hypercall_page);
+	vtl->under_hypercall_page = NULL;
+}
+
+/* Without an OS identity the page cannot be enabled (TLFS 3.13); locked, it stays as it is. */
+static int write_hypercall(struct vcpu *vcpu, uint64_t value)
+{
+	struct partition_vtl *vtl = &vcpu->vp->partition->vtl[vcpu->vtl];
+
+	if (vtl->hypercall & HV_X64_MSR_HYPERCALL_LOCKED)
+		return 0;
+	if (!vtl->guest_os_id)
+		value &= ~(uint64_t)HV_X64_MSR_HYPERCALL_ENABLE;
+	if (vtl->hypercall & HV_X64_MSR_HYPERCALL_ENABLE)
+		hide_hypercall_page(vcpu, vtl->hypercall);
+	vtl->hypercall = value;
+	if (value & HV_X64_MSR_HYPERCALL_ENABLE)
+		show_hypercall_page(vcpu, value);
+	return 0;
+}
+
+static int write_guest_os_id(struct vcpu *vcpu, uint64_t value)
+{
+	struct partition_vtl *vtl = &vcpu->vp->partition->vtl[vcpu->vtl];
+
+	vtl->guest_os_id = value;
+	if (!value && (vtl->hypercall & HV_X64_MSR_HYPERCALL_ENABLE)) {
+		hide_hypercall_page(vcpu, vtl->hypercall);
+		vtl->hypercall &= ~(uint64_t)HV_X64_MSR_HYPERCALL_ENABLE;
+	}
+	return 0;
+}
+
+static int write_reference_tsc(struct vcpu *vcpu, uint64_t value)
+{
+	struct partition *partition = vcpu->vp->partition;
+	struct hv_reference_tsc_page page = {
+		.tsc_sequence = 1,
+		.tsc_scale = partition->time.scale,
+	};
+
+	partition->vtl[vcpu->vtl].reference_tsc = value;
+	if (value & HV_X64_MSR_PAGE_ENABLE)
+		host_memory_write(&partition->memory, vcpu->view, value & HV_X64_MSR_PAGE_MASK,
+				  &page, sizeof(page));
+	return 0;
+}
+
+/* The guest's own words about its end, where it left any (TLFS 3.14, HV_CRASH_CTL_REG_CONTENTS). */
+static void log_crash_message(struct vcpu *vcpu, const uint64_t crash[5], uint64_t control)
+{
+	const char *who = vcpu->vtl == HOST_VTL2 ? "VTL2" : "VTL0";
+	char text[2048];
+	uint64_t len = crash[4] < sizeof(text) - 1 ? crash[4] : sizeof(text) - 1;
+	char *line, *save;
+
+	if (!(control & HV_CRASH_CTL_CRASH_MESSAGE) ||
+	    host_memory_read(&vcpu->vp->partition->memory, vcpu->view, crash[3], text, len))
+		return;
+	text[len] = 0;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		log_error("%s's last words: %s", who, line);
+}
+
+static int write_crash_control(struct vcpu *vcpu, uint64_t value)
+{
+	struct partition *partition = vcpu->vp->partition;
+	const uint64_t *p = partition->vtl[vcpu->vtl].crash;
+
+	if (!(value & HV_CRASH_CTL_CRASH_NOTIFY))
+		return 0;
+	log_crash_message(vcpu, p, value);
+	if (vcpu->vtl == HOST_VTL2)
+		partition_end(partition, RUN_VTL2_CRASH,
+			      "the VTL2 kernel reported a crash (%llx %llx %llx %llx %llx)",
+			      (unsigned long long)p[0], (unsigned long long)p[1],
+			      (unsigned long long)p[2], (unsigned long long)p[3],
+			      (unsigned long long)p[4]);
+	else
+		log_warn("VTL0 reported a crash (%llx %llx %llx)", (unsigned long long)p[0],
+			 (unsigned long long)p[1], (unsigned long long)p[2]);
+	return 0;
+}
+
+int msr_read_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	struct partition *partition = vcpu->vp->partition;
+	struct partition_vtl *vtl = &partition->vtl[vcpu->vtl];
+
+	switch (msr) {
+	case HV_X64_MSR_GUEST_OS_ID:
+		*value = vtl->guest_os_id;
+		return 0;
+	case HV_X64_MSR_HYPERCALL:
+		*value = vtl->hypercall;
+		return 0;
+	case HV_X64_MSR_VP_INDEX:
+		*value = vcpu->vp->index;
+		return 0;
+	case HV_X64_MSR_TIME_REF_COUNT:
+		*value = reference_time_now(&partition->time);
+		return 0;
+	case HV_X64_MSR_REFERENCE_TSC:
+		*value = vtl->reference_tsc;
+		return 0;
+	case HV_X64_MSR_TSC_FREQUENCY:
+		*value = partition->time.tsc_khz * 1000;
+		return 0;
+	case HV_X64_MSR_APIC_FREQUENCY:
+		*value = APIC_FREQUENCY_HZ;
+		return 0;
+	case HV_X64_MSR_VP_ASSIST_PAGE:
+		*value = vcpu->vp_assist;
+		return 0;
+	case HV_X64_MSR_SCONTROL ... HV_X64_MSR_EOM:
+	case HV_X64_MSR_SINT0 ... HV_X64_MSR_SINT15:
+		return synic_read_msr(vcpu, msr, value);
+	case HV_X64_MSR_STIMER0_CONFIG ... HV_X64_MSR_STIMER3_COUNT: {
+		unsigned int index = (msr - HV_X64_MSR_STIMER0_CONFIG) / 2;
+
+		*value = msr & 1 ? stimer_read_count(vcpu, index) : stimer_read_config(vcpu, index);
+		return 0;
+	}
+	case HV_X64_MSR_CRASH_P0 ... HV_X64_MSR_CRASH_P4:
+		*value = vtl->crash[msr - HV_X64_MSR_CRASH_P0];
+		return 0;
+	case HV_X64_MSR_CRASH_CTL:
+		*value = HV_CRASH_CTL_CRASH_NOTIFY | HV_CRASH_CTL_CRASH_MESSAGE;
+		return 0;
+	default:
+		return -ENOENT;
+	}
+}
+
+static int write_locked(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	struct partition *partition = vcpu->vp->partition;
+	int ret;
+
+	pthread_mutex_lock(&partition->lock);
+	ret = msr == HV_X64_MSR_GUEST_OS_ID ? write_guest_os_id(vcpu, value)
+	      : msr == HV_X64_MSR_HYPERCALL ? write_hypercall(vcpu, value)
+					    : write_reference_tsc(vcpu, value);
+	pthread_mutex_unlock(&partition->lock);
+	return ret;
+}
+
+int msr_write_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	struct partition_vtl *vtl = &vcpu->vp->partition->vtl[vcpu->vtl];
+	unsigned int index;
+
+	switch (msr) {
+	case HV_X64_MSR_GUEST_OS_ID:
+	case HV_X64_MSR_HYPERCALL:
+	case HV_X64_MSR_REFERENCE_TSC:
+		return write_locked(vcpu, msr, value);
+	case HV_X64_MSR_VP_ASSIST_PAGE:
+		vcpu->vp_assist = value;
+		return 0;
+	case HV_X64_MSR_SCONTROL ... HV_X64_MSR_EOM:
+	case HV_X64_MSR_SINT0 ... HV_X64_MSR_SINT15:
+		return synic_write_msr(vcpu, msr, value);
+	case HV_X64_MSR_STIMER0_CONFIG ... HV_X64_MSR_STIMER3_COUNT:
+		index = (msr - HV_X64_MSR_STIMER0_CONFIG) / 2;
+		return msr & 1 ? stimer_write_count(vcpu, index, value)
+			       : stimer_write_config(vcpu, index, value);
+	case HV_X64_MSR_CRASH_P0 ... HV_X64_MSR_CRASH_P4:
+		vtl->crash[msr - HV_X64_MSR_CRASH_P0] = value;
+		return 0;
+	case HV_X64_MSR_CRASH_CTL:
+		return write_crash_control(vcpu, value);
+	default:
+		return -ENOENT;
+	}
+}

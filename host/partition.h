@@ -1,0 +1,142 @@
+#ifndef HOST_PARTITION_H
+#define HOST_PARTITION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "host/kvm.h"
+#include "host/memory.h"
+#include "host/options.h"
+#include "host/reference_time.h"
+#include "host/stimer.h"
+#include "host/synic.h"
+#include "proto/hv.h"
+
+/*
+ * The state of one partition: two VMs (one per VTL) over one memory, and its virtual processors.
+ *
+ * Threads: each VP has a thread, which owns everything in struct vp and struct vcpu but for what is
+ * marked otherwise. Other threads reach a VP by atomics and a kick (vp.h), by its SynIC's own lock,
+ * or by a call that its thread executes (vp_call()).
+ */
+
+enum host_vtl {
+	HOST_VTL0,
+	HOST_VTL2,
+	HOST_VTL_COUNT
+};
+
+struct partition;
+struct vp;
+
+/* One VTL of one VP. */
+struct vcpu {
+	struct vp *vp;
+	enum host_vtl vtl;
+	enum host_view view;
+	int fd;
+	struct kvm_run *run; /* its sync regs are the registers while the vCPU does not run */
+	uint64_t vp_assist;  /* HV_X64_MSR_VP_ASSIST_PAGE */
+	struct synic synic;
+	struct stimer stimers[HV_SYNIC_STIMER_COUNT];
+};
+
+struct vp_mailbox_entry;
+
+struct vp {
+	struct partition *partition;
+	uint32_t index; /* and APIC id */
+	pthread_t thread;
+	bool thread_started;
+	struct vcpu vcpu[HOST_VTL_COUNT];
+	_Atomic(enum host_vtl) active;
+	uint64_t register_page; /* HV_X64_REGISTER_REG_PAGE of VTL0, written by VTL2 */
+	bool timers_changed;
+	uint64_t next_deadline; /* of any stimer, reference time */
+	timer_t timer;          /* kicks this thread at the next stimer deadline */
+	uint8_t fx[512];        /* x87 and SSE state as VTLs last shared it, FXSAVE format */
+
+	atomic_bool kicked;
+	atomic_bool vtl2_irq;     /* VTL2's LAPIC may hold a deliverable interrupt */
+	atomic_bool vtl2_started; /* HvCallStartVirtualProcessor was made, or VP 0 */
+
+	pthread_mutex_t mailbox_lock;
+	struct vp_mailbox_entry *mailbox;
+
+	unsigned int unexplained_faults; /* in a row: see exit.c */
+	struct {
+		uint64_t vtl_switches, intercepts, interrupts, kvm_exits;
+	} counters;
+};
+
+/* Per VTL of the partition; the MSRs are written by any VP under partition.lock. */
+struct partition_vtl {
+	int vm;
+	uint64_t guest_os_id;
+	uint64_t hypercall;            /* HV_X64_MSR_HYPERCALL */
+	uint8_t *under_hypercall_page; /* what the overlay hides, one page */
+	uint64_t reference_tsc;
+	uint64_t crash[5];
+};
+
+/* How a run ended. */
+enum run_outcome {
+	RUN_GOING,
+	RUN_POWER_OFF,
+	RUN_RESET,
+	RUN_GUEST_CRASH,
+	RUN_VTL2_CRASH,
+	RUN_FAILURE, /* of the paravisor, or of KVM */
+	RUN_TIMEOUT,
+	RUN_QUIT, /* the user's wish */
+};
+
+struct host_port;
+struct vtl2_uart;
+struct level_routes;
+struct host_vmbus;
+
+struct partition {
+	const struct options *options;
+	struct kvm *kvm;
+	struct host_memory memory;
+	struct reference_time time;
+	struct partition_vtl vtl[HOST_VTL_COUNT];
+	uint64_t vsm_config; /* HV_REGISTER_VSM_PARTITION_CONFIG */
+	struct vp *vps;
+	unsigned int vp_count;
+
+	pthread_mutex_t lock;
+	struct level_routes *routes;
+	struct host_port *port;
+	struct vtl2_uart *uart;
+	struct host_vmbus *vmbus;
+
+	/* The first outcome stands; ended_fd (an eventfd) tells the main thread. */
+	atomic_int outcome;
+	char reason[240];
+	int ended_fd;
+};
+
+/* Creates memory, VMs and vCPUs; no thread runs yet. On failure logs one line. 0 or -errno. */
+int partition_create(struct partition *partition, struct kvm *kvm, const struct options *options);
+
+/* Starts the VP threads. */
+int partition_start(struct partition *partition);
+
+/* Stops and joins every VP thread, then frees everything. */
+void partition_destroy(struct partition *partition);
+
+/* Records how the run ended, unless it has ended before, and stops it. Any thread. */
+void partition_end(struct partition *partition, enum run_outcome outcome, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static inline bool partition_ended(struct partition *partition)
+{
+	return atomic_load_explicit(&partition->outcome, memory_order_relaxed) != RUN_GOING;
+}
+
+#endif

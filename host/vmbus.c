@@ -1,0 +1,119 @@
+#include "host/vmbus.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/guest_memory.h"
+#include "devices/vmbus/vmbus_server.h"
+#include "host/partition.h"
+#include "host/vp.h"
+
+/*
+ * The connection that VTL2's Linux tries first, where a host keeps messages for VTL2 apart from
+ * those for VTL0. There is one server here, so it must fail and Linux takes the ordinary one.
+ */
+#define REDIRECT_CONNECTION_ID 0x800074
+
+struct host_vmbus {
+	struct partition *partition;
+	struct event_loop *loop;
+	struct guest_memory *memory;
+	struct vmbus_server *server;
+};
+
+static int post_message(void *ctx, uint32_t vp_index, uint8_t sint, uint32_t type,
+			const void *payload, size_t len)
+{
+	struct host_vmbus *vmbus = ctx;
+	struct vp *vp = vp_find(vmbus->partition, vp_index);
+
+	return vp ? synic_post(&vp->vcpu[HOST_VTL2], sint, type, payload, len) : -EINVAL;
+}
+
+static int signal_event(void *ctx, uint32_t vp_index, uint8_t sint, uint16_t flag)
+{
+	struct host_vmbus *vmbus = ctx;
+	struct vp *vp = vp_find(vmbus->partition, vp_index);
+	int ret = vp ? synic_signal(&vp->vcpu[HOST_VTL2], sint, flag) : -EINVAL;
+
+	return ret < 0 ? ret : 0;
+}
+
+static struct event_loop *vp_loop(void *ctx, uint32_t vp_index)
+{
+	struct host_vmbus *vmbus = ctx;
+
+	return vp_find(vmbus->partition, vp_index) ? vmbus->loop : NULL;
+}
+
+static const struct vmbus_transport_ops transport = {
+	.post_message = post_message,
+	.signal_event = signal_event,
+	.vp_loop = vp_loop,
+};
+
+/* VTL2 may offer any of its memory and VTL0's to the host. */
+static int add_memory(struct host_vmbus *vmbus)
+{
+	struct host_memory *memory = &vmbus->partition->memory;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < memory->range_count && !ret; i++)
+		ret = guest_memory_add(vmbus->memory, memory->ranges[i].gpa,
+				       memory->view[HOST_VIEW_VTL2] + memory->ranges[i].gpa,
+				       memory->ranges[i].len);
+	return ret;
+}
+
+struct host_vmbus *host_vmbus_create(struct partition *partition, struct event_loop *loop)
+{
+	struct host_vmbus *vmbus = calloc(1, sizeof(*vmbus));
+	struct vmbus_server_config config = { .ops = &transport, .ctx = vmbus, .vtl = 2 };
+
+	if (!vmbus)
+		return NULL;
+	vmbus->partition = partition;
+	vmbus->loop = loop;
+	vmbus->memory = guest_memory_create();
+	if (!vmbus->memory || add_memory(vmbus))
+		goto free_vmbus;
+	config.memory = vmbus->memory;
+	vmbus->server = vmbus_server_create(&config);
+	if (!vmbus->server)
+		goto free_vmbus;
+	return vmbus;
+
+free_vmbus:
+	guest_memory_destroy(vmbus->memory);
+	free(vmbus);
+	return NULL;
+}
+
+void host_vmbus_destroy(struct host_vmbus *vmbus)
+{
+	if (!vmbus)
+		return;
+	vmbus_server_destroy(vmbus->server);
+	guest_memory_destroy(vmbus->memory);
+	free(vmbus);
+}
+
+static int to_status(int ret)
+{
+	return ret == -ENXIO ? -ENOENT : ret == -ENOBUFS ? -EAGAIN : ret;
+}
+
+int host_vmbus_message(struct host_vmbus *vmbus, uint32_t connection, uint32_t type,
+		       const void *payload, size_t len)
+{
+	if (connection == REDIRECT_CONNECTION_ID)
+		return -ENOENT;
+	return to_status(
+		vmbus_server_handle_message(vmbus->server, connection, type, payload, len));
+}
+
+int host_vmbus_signal(struct host_vmbus *vmbus, uint32_t connection, uint16_t flag)
+{
+	return to_status(vmbus_server_handle_signal(vmbus->server, connection, flag));
+}
