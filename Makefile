@@ -39,6 +39,13 @@ devices-objs := $(chipset-objs) $(vmbus-objs)
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-objs)
 # Devices are tested on a real bus, with a clock that the test moves.
 device-test-objs := core/device_lock.o core/io_bus.o tests/unit/fake/event_loop.o
+tests/unit/devices/acpi_pm_test-objs := devices/acpi_pm.o $(device-test-objs)
+tests/unit/devices/cmos_rtc_test-objs := devices/cmos_rtc.o devices/rtc_time.o $(device-test-objs)
+tests/unit/devices/ioapic_test-objs := devices/ioapic.o $(device-test-objs)
+tests/unit/devices/pci_config_test-objs := devices/pci_config.o $(device-test-objs)
+tests/unit/devices/pic8259_test-objs := devices/pic8259.o $(device-test-objs)
+tests/unit/devices/pit8254_test-objs := devices/pit8254.o $(device-test-objs)
+tests/unit/devices/serial16550_test-objs := devices/serial16550.o $(device-test-objs)
 tests/unit/devices/chipset_test-objs := $(chipset-objs) $(device-test-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
