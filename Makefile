@@ -247,6 +247,23 @@ build: $(rel-bins) $(vtl2-files) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/
 .PHONY: build
 
 # ---------------------------------------------------------------------------------------------
+# Running.
+
+## runtime: build what ./entresol run needs, and no tests
+runtime: $(addprefix $(B)/rel/,vtlhost tcg-init mkcpio) $(vtl2-files)
+.PHONY: runtime
+
+## run: boot a guest at VTL0; KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)
+run: runtime
+	@set --; \
+	$(foreach o,GUEST KERNEL INITRD APPEND DISK CPUS MEMORY TIMEOUT NET LOG,$(run-option)) \
+	exec ./entresol run "$$@"
+.PHONY: run
+
+# Through the environment, where make puts what is set on its command line: no quoting to get wrong.
+run-option = [ -z "$${$o+set}" ] || set -- "$$@" --$(shell echo $o | tr A-Z a-z) "$$$o";
+
+# ---------------------------------------------------------------------------------------------
 # Testing.
 
 # What a target with ONLY=PATTERN works on.
