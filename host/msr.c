@@ -1,6 +1,7 @@
 #include "host/msr.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,39 +100,45 @@ static int write_reference_tsc(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
-/* The guest's own words about its end, where it left any (TLFS 3.14, HV_CRASH_CTL_REG_CONTENTS). */
-static void log_crash_message(struct vcpu *vcpu, const uint64_t crash[5], uint64_t control)
+/*
+ * The guest's own words about its end, where it left any (TLFS 3.14, HV_CRASH_CTL_REG_CONTENTS): to
+ * the log, and the line that says why into `why`.
+ */
+static void take_crash_message(struct vcpu *vcpu, const uint64_t crash[5], char *why, size_t size)
 {
-	const char *who = vcpu->vtl == HOST_VTL2 ? "VTL2" : "VTL0";
-	char text[2048];
-	uint64_t len = crash[4] < sizeof(text) - 1 ? crash[4] : sizeof(text) - 1;
-	char *line, *save;
+	static const char panic[] = "Kernel panic - not syncing: ";
+	const char *who = vcpu->vtl == HOST_VTL2 ? "vtl2" : "vtl0";
+	char text[HV_PAGE_SIZE + 1], *line, *save, *found;
+	uint64_t len = crash[4] < HV_PAGE_SIZE ? crash[4] : HV_PAGE_SIZE;
 
-	if (!(control & HV_CRASH_CTL_CRASH_MESSAGE) ||
-	    host_memory_read(&vcpu->vp->partition->memory, vcpu->view, crash[3], text, len))
+	if (host_memory_read(&vcpu->vp->partition->memory, vcpu->view, crash[3], text, len))
 		return;
 	text[len] = 0;
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		log_error("%s's last words: %s", who, line);
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		log_info("%s's last words: %s", who, line);
+		found = strstr(line, panic);
+		if (found)
+			snprintf(why, size, "%s", found + strlen(panic));
+	}
 }
 
 static int write_crash_control(struct vcpu *vcpu, uint64_t value)
 {
 	struct partition *partition = vcpu->vp->partition;
 	const uint64_t *p = partition->vtl[vcpu->vtl].crash;
+	char why[160];
 
 	if (!(value & HV_CRASH_CTL_CRASH_NOTIFY))
 		return 0;
-	log_crash_message(vcpu, p, value);
+	snprintf(why, sizeof(why), "crash parameters %llx %llx %llx %llx %llx",
+		 (unsigned long long)p[0], (unsigned long long)p[1], (unsigned long long)p[2],
+		 (unsigned long long)p[3], (unsigned long long)p[4]);
+	if (value & HV_CRASH_CTL_CRASH_MESSAGE)
+		take_crash_message(vcpu, p, why, sizeof(why));
 	if (vcpu->vtl == HOST_VTL2)
-		partition_end(partition, RUN_VTL2_CRASH,
-			      "the VTL2 kernel reported a crash (%llx %llx %llx %llx %llx)",
-			      (unsigned long long)p[0], (unsigned long long)p[1],
-			      (unsigned long long)p[2], (unsigned long long)p[3],
-			      (unsigned long long)p[4]);
+		partition_end(partition, RUN_VTL2_CRASH, "%s", why);
 	else
-		log_warn("VTL0 reported a crash (%llx %llx %llx)", (unsigned long long)p[0],
-			 (unsigned long long)p[1], (unsigned long long)p[2]);
+		partition_end(partition, RUN_GUEST_CRASH, "%s", why);
 	return 0;
 }
 
