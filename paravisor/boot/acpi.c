@@ -104,18 +104,23 @@ static struct acpi_gas io_register(uint16_t port, uint8_t bytes, uint8_t access)
  */
 static void fadt_registers(struct acpi_fadt *fadt)
 {
-	fadt->pm1a_event = ACPI_PM1A_EVENT;
+	const uint16_t event = ACPI_PM_BASE + ACPI_PM_EVENT;
+	const uint16_t control = ACPI_PM_BASE + ACPI_PM_CONTROL;
+	const uint16_t timer = ACPI_PM_BASE + ACPI_PM_TIMER_VALUE;
+	const uint16_t gpe0 = ACPI_PM_BASE + ACPI_PM_GPE0;
+
+	fadt->pm1a_event = event;
 	fadt->pm1_event_length = 4;
-	fadt->x_pm1a_event = io_register(ACPI_PM1A_EVENT, 4, ACPI_ACCESS_WORD);
-	fadt->pm1a_control = ACPI_PM1A_CONTROL;
+	fadt->x_pm1a_event = io_register(event, 4, ACPI_ACCESS_WORD);
+	fadt->pm1a_control = control;
 	fadt->pm1_control_length = 2;
-	fadt->x_pm1a_control = io_register(ACPI_PM1A_CONTROL, 2, ACPI_ACCESS_WORD);
-	fadt->pm_timer = ACPI_PM_TIMER;
+	fadt->x_pm1a_control = io_register(control, 2, ACPI_ACCESS_WORD);
+	fadt->pm_timer = timer;
 	fadt->pm_timer_length = 4;
-	fadt->x_pm_timer = io_register(ACPI_PM_TIMER, 4, ACPI_ACCESS_DWORD);
-	fadt->gpe0 = ACPI_GPE0;
-	fadt->gpe0_length = ACPI_GPE0_LENGTH;
-	fadt->x_gpe0 = io_register(ACPI_GPE0, ACPI_GPE0_LENGTH, ACPI_ACCESS_BYTE);
+	fadt->x_pm_timer = io_register(timer, 4, ACPI_ACCESS_DWORD);
+	fadt->gpe0 = gpe0;
+	fadt->gpe0_length = ACPI_PM_GPES / 8 * 2; /* status and enable */
+	fadt->x_gpe0 = io_register(gpe0, fadt->gpe0_length, ACPI_ACCESS_BYTE);
 	fadt->reset_register = io_register(ACPI_RESET_PORT, 1, ACPI_ACCESS_BYTE);
 	fadt->reset_value = ACPI_RESET_VALUE;
 }
@@ -131,7 +136,7 @@ static void put_fadt(struct build *b)
 		.sci_interrupt = ACPI_SCI,
 		.c2_latency = 0xfff,
 		.c3_latency = 0xfff,
-		.century = ACPI_RTC_CENTURY,
+		.century = CMOS_RTC_CENTURY,
 		.boot_arch = ACPI_BOOT_LEGACY_DEVICES | ACPI_BOOT_NO_VGA | ACPI_BOOT_NO_ASPM,
 		.flags = ACPI_FADT_WBINVD | ACPI_FADT_PROC_C1 | ACPI_FADT_SLP_BUTTON |
 			 ACPI_FADT_FIX_RTC | ACPI_FADT_TMR_VAL_EXT | ACPI_FADT_RESET_REG,
@@ -177,7 +182,7 @@ static void put_interrupts(struct build *b)
 {
 	struct acpi_madt_io_apic io_apic = { ACPI_MADT_IO_APIC, sizeof(io_apic),
 					     ACPI_IO_APIC_ID,   0,
-					     ACPI_IO_APIC,      0 };
+					     IOAPIC_BASE,       0 };
 	struct acpi_madt_override timer = {
 		ACPI_MADT_INTERRUPT_OVERRIDE, sizeof(timer), 0, 0, ACPI_IO_APIC_TIMER, 0
 	};

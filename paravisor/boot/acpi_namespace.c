@@ -55,7 +55,7 @@ static void put_rtc(struct byte_writer *w)
 	device = aml_device_begin(w, "RTC");
 	aml_name_eisa_id(w, "_HID", "PNP0B00");
 	resources = aml_resources_begin(w);
-	aml_resource_io(w, ACPI_RTC_PORT, 2);
+	aml_resource_io(w, CMOS_RTC_PORT, 2);
 	aml_resource_irq(w, ACPI_RTC_IRQ);
 	aml_resources_end(w, resources);
 	aml_block_end(w, device);
@@ -70,9 +70,8 @@ static void put_motherboard(struct byte_writer *w)
 	aml_name_eisa_id(w, "_HID", "PNP0C02");
 	aml_name_number(w, "_UID", 0);
 	resources = aml_resources_begin(w);
-	aml_resource_io(w, ACPI_PM1A_EVENT, ACPI_PM_LENGTH);
+	aml_resource_io(w, ACPI_PM_BASE, ACPI_PM_LEN);
 	aml_resource_io(w, ACPI_ELCR_PORT, 2);
-	aml_resource_io(w, ACPI_RESET_PORT, 1);
 	aml_resources_end(w, resources);
 	aml_block_end(w, device);
 }
@@ -107,7 +106,7 @@ static void put_tpm(struct byte_writer *w, const struct acpi_tpm *tpm)
 void acpi_put_namespace(struct byte_writer *w, const struct acpi_config *config)
 {
 	/* 7.4.2: what to write to PM1a and PM1b control, and two reserved */
-	static const uint64_t s5[] = { ACPI_SLEEP_TYPE_S5, ACPI_SLEEP_TYPE_S5, 0, 0 };
+	static const uint64_t s5[] = { ACPI_PM_SLEEP_TYPE_S5, ACPI_PM_SLEEP_TYPE_S5, 0, 0 };
 	size_t scope;
 	unsigned int i;
 

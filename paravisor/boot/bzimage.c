@@ -39,33 +39,42 @@ static int read_header(const struct guest_memory *gm, struct boot_range file,
 	return 0;
 }
 
-/* The protected-mode part, as the image's only segment. */
-static int find_kernel(const struct linux_setup_header *header, struct boot_range file,
-		       struct boot_image *image, struct boot_error *error)
+static uint64_t setup_size(const struct linux_setup_header *header)
 {
-	uint64_t setup = ((header->setup_sects ? header->setup_sects : 4u) + 1u) * LINUX_SECTOR;
-	uint64_t said = (uint64_t)header->syssize * 16;
-	uint64_t len;
-
-	if (!said)
-		return boot_fail(error, -EINVAL, "kernel: damaged bzImage, its size field is zero");
-	/* The size is in paragraphs, and the last one need not be full. */
-	if (setup >= file.len || said > ((file.len - setup + 15) & ~15ull))
-		return boot_fail(error, -EINVAL, "kernel: truncated bzImage, %llu of %llu bytes",
-				 (unsigned long long)file.len, (unsigned long long)(setup + said));
-	len = file.len - setup < said ? file.len - setup : said;
-	image->segments[0] = (struct boot_image_segment){ setup, len, 0, len };
-	image->segment_count = 1;
-	return 0;
+	return ((header->setup_sects ? header->setup_sects : 4u) + 1u) * LINUX_SECTOR;
 }
 
-static int check_header(const struct linux_setup_header *header, struct boot_error *error)
+static int check_header(const struct linux_setup_header *header, struct boot_range file,
+			struct boot_error *error)
 {
+	if (file.len <= setup_size(header))
+		return boot_fail(error, -EINVAL, "kernel: truncated bzImage, only %llu bytes",
+				 (unsigned long long)file.len);
 	if (header->version < LINUX_PROTOCOL(2, 6))
 		return boot_fail(error, -EINVAL, "kernel: boot protocol %u.%02u is older than 2.06",
 				 header->version >> 8, header->version & 0xff);
 	if (!(header->loadflags & LINUX_LOADED_HIGH))
 		return boot_fail(error, -EINVAL, "kernel: a zImage, which loads below 1 MiB");
+	if (!header->syssize)
+		return boot_fail(error, -EINVAL, "kernel: damaged bzImage, its size field is zero");
+	return 0;
+}
+
+/* The protected-mode part, as the image's only segment. */
+static int find_kernel(const struct linux_setup_header *header, struct boot_range file,
+		       struct boot_image *image, struct boot_error *error)
+{
+	uint64_t setup = setup_size(header), said = (uint64_t)header->syssize * 16;
+	uint64_t len = file.len - setup;
+
+	/* The size is in paragraphs, and the last one need not be full. */
+	if (said > ((len + 15) & ~15ull))
+		return boot_fail(error, -EINVAL, "kernel: truncated bzImage, %llu of %llu bytes",
+				 (unsigned long long)file.len, (unsigned long long)(setup + said));
+	if (len > said)
+		len = said;
+	image->segments[0] = (struct boot_image_segment){ setup, len, 0, len };
+	image->segment_count = 1;
 	return 0;
 }
 
@@ -153,7 +162,7 @@ int bzimage_parse(const struct guest_memory *gm, struct boot_range file, struct 
 	if (header->boot_flag != LINUX_BOOT_FLAG || header->header != LINUX_HEADER_MAGIC)
 		return -ENOEXEC;
 
-	ret = check_header(header, error);
+	ret = check_header(header, file, error);
 	if (!ret)
 		ret = find_kernel(header, file, image, error);
 	if (!ret)

@@ -145,7 +145,17 @@ static int copy_kernel(struct load *l)
 	return ret;
 }
 
-/* As high as the kernel allows; beside the kernel's file too if that is still needed. */
+/* As high as the kernel allows, though rather below 4 GiB, where every kernel has read one. */
+static int find_initrd(const struct load *l, uint64_t *gpa)
+{
+	uint64_t len = l->initrd->len, end = l->image->initrd_end;
+	int ret;
+
+	ret = memory_map_find(l->map, len, PAGE, 0, end < FOUR_GIB ? end : FOUR_GIB, true, gpa);
+	return ret ? memory_map_find(l->map, len, PAGE, 0, end, true, gpa) : 0;
+}
+
+/* Beside the kernel's file too, if that is still needed. */
 static int move_initrd(struct load *l, bool keep_kernel_file)
 {
 	unsigned int taken = l->map->taken_count;
@@ -155,8 +165,7 @@ static int move_initrd(struct load *l, bool keep_kernel_file)
 	if (keep_kernel_file)
 		ret = memory_map_take(l->map, l->kernel.gpa, l->kernel.len);
 	if (!ret)
-		ret = memory_map_find(l->map, l->initrd->len, PAGE, 0, l->image->initrd_end, true,
-				      &gpa);
+		ret = find_initrd(l, &gpa);
 	l->map->taken_count = taken;
 	if (ret)
 		return boot_fail(l->error, ret,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/guest_memory.h"
+#include "paravisor/boot/acpi_platform.h"
 #include "paravisor/boot/boot_image.h"
 #include "paravisor/boot/boot_params.h"
 #include "paravisor/boot/boot_state.h"
@@ -16,7 +17,8 @@
 #include "paravisor/boot/low_memory.h"
 
 /* Chipset registers where a PC's memory map has reserved pages: IOAPIC and local APIC. */
-static const struct boot_range fixed_mmio[] = { { 0xfec00000, 0x1000 }, { 0xfee00000, 0x1000 } };
+static const struct boot_range fixed_mmio[] = { { IOAPIC_BASE, IOAPIC_LEN },
+						{ ACPI_LOCAL_APIC, 0x1000 } };
 
 struct boot {
 	struct guest_memory *gm;
