@@ -93,6 +93,20 @@ static void unlimit_log(void)
 	close(fd);
 }
 
+/*
+ * The kernel hands us the words behind "--", but before them every word of its own line that it does
+ * not know (noxsave is one: it is looked for without being registered). Ours begin with "--".
+ */
+static void drop_foreign_words(char *argv[])
+{
+	char **to = argv + 1, **from;
+
+	for (from = argv + 1; *from; from++)
+		if (!strncmp(*from, "--", 2))
+			*to++ = *from;
+	*to = NULL;
+}
+
 static pid_t start_paravisor(char *argv[])
 {
 	static char *const environment[] = { NULL };
@@ -133,6 +147,7 @@ int main(int argc, char *argv[])
 	int status;
 
 	(void)argc;
+	drop_foreign_words(argv);
 	make_mount("devtmpfs", "/dev");
 	open_streams();
 	make_mount("proc", "/proc");
