@@ -18,7 +18,9 @@ proto-objs :=
 core-objs := core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
 	core/io_bus.o core/log.o
 core-objs += core/x86/paging.o
-x86-objs := $(addprefix core/x86/,x86.o decode.o opcodes.o vector.o operands.o)
+x86-objs := $(addprefix core/x86/,x86.o decode.o opcodes.o vector.o operands.o alu.o emulate.o \
+	emulate_arithmetic.o emulate_branch.o emulate_data.o emulate_string.o emulate_vector.o \
+	execution.o)
 core-objs += $(x86-objs)
 tests/unit/core/event_loop_test-objs := core/event_loop.o
 tests/unit/core/guest_memory_test-objs := core/guest_memory.o core/guest_access.o

@@ -358,16 +358,16 @@ static uint16_t opmask_size(const struct x86_insn *insn)
 	return insn->simd_prefix == X86_SIMD_66 ? 1 : 2;
 }
 
-static uint16_t size_in_bytes(const struct decoder *d, enum x86_size size)
+unsigned int x86_size_in_bytes(const struct x86_insn *insn, const struct x86_cpu_mode *mode,
+			       enum x86_size size)
 {
 	static const uint16_t fixed[] = {
 		[X86_SIZE_B] = 1,   [X86_SIZE_W] = 2,     [X86_SIZE_D] = 4,
 		[X86_SIZE_Q] = 8,   [X86_SIZE_T] = 10,    [X86_SIZE_DQ] = 16,
 		[X86_SIZE_QQ] = 32, [X86_SIZE_512] = 512, [X86_SIZE_64] = 64,
 	};
-	const struct x86_insn *insn = d->insn;
 	uint16_t vector = insn->vector_length;
-	bool wide = insn->rex_w && d->mode->code_bits == 64;
+	bool wide = insn->rex_w && mode->code_bits == 64;
 
 	switch (size) {
 	case X86_SIZE_V:
@@ -383,7 +383,7 @@ static uint16_t size_in_bytes(const struct decoder *d, enum x86_size size)
 	case X86_SIZE_P:
 		return 2 + insn->operand_size;
 	case X86_SIZE_S:
-		return d->mode->code_bits == 64 ? 10 : 6;
+		return mode->code_bits == 64 ? 10 : 6;
 	case X86_SIZE_X:
 		return vector;
 	case X86_SIZE_XH:
@@ -403,6 +403,11 @@ static uint16_t size_in_bytes(const struct decoder *d, enum x86_size size)
 	default:
 		return fixed[size];
 	}
+}
+
+static uint16_t size_in_bytes(const struct decoder *d, enum x86_size size)
+{
+	return x86_size_in_bytes(d->insn, d->mode, size);
 }
 
 static void set_default_segment(struct decoder *d, uint8_t segment)

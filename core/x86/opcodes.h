@@ -205,8 +205,9 @@ uint64_t x86_effective_offset(const struct x86_insn *insn, const struct x86_cpu 
 /* The same with the register bit offset of BT, BTS, BTR and BTC added. */
 uint64_t x86_memory_offset(const struct x86_insn *insn, const struct x86_cpu *cpu);
 
-/* Size in bytes of a string element or stack slot. */
-unsigned int x86_element_size(const struct x86_insn *insn);
+/* The bytes that size stands for in this instruction. */
+unsigned int x86_size_in_bytes(const struct x86_insn *insn, const struct x86_cpu_mode *mode,
+			       enum x86_size size);
 
 /* Cuts a value to 1, 2, 4 or 8 bytes. */
 static inline uint64_t x86_truncate(uint64_t value, unsigned int size)

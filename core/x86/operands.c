@@ -54,16 +54,9 @@ uint64_t x86_memory_offset(const struct x86_insn *insn, const struct x86_cpu *cp
 	return offset;
 }
 
-unsigned int x86_element_size(const struct x86_insn *insn)
+static unsigned int element_size(const struct operand_list *list)
 {
-	switch (insn->opcode_info->operand[0].size) {
-	case X86_SIZE_B:
-		return 1;
-	case X86_SIZE_Z:
-		return insn->operand_size == 2 ? 2 : 4;
-	default:
-		return insn->operand_size;
-	}
+	return x86_size_in_bytes(list->insn, &list->mode, list->insn->opcode_info->operand[0].size);
 }
 
 static struct x86_memory_operand *add(struct operand_list *list, uint8_t segment, uint64_t offset,
@@ -101,7 +94,7 @@ static void add_string(struct operand_list *list, enum x86_reg reg, uint32_t acc
 	uint64_t offset = x86_truncate(list->cpu->gpr[reg], insn->address_size);
 	uint8_t segment = reg == X86_RDI ? X86_ES : insn->address.segment;
 	struct x86_memory_operand *operand =
-		add(list, segment, offset, x86_element_size(insn), access);
+		add(list, segment, offset, element_size(list), access);
 
 	if (insn->rep || insn->repne)
 		operand->count = x86_truncate(list->cpu->gpr[X86_RCX], insn->address_size);
