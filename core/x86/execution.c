@@ -177,7 +177,6 @@ int x86_operand_read(struct x86_execution *x, unsigned int i, uint32_t access, u
 {
 	const struct x86_operand *operand = &x->operand[i];
 
-	*value = 0;
 	switch (operand->place) {
 	case X86_PLACE_REGISTER:
 		*value = x86_get_gpr(&x->cpu, operand->reg, 8) >> (operand->high_byte ? 8 : 0);
@@ -187,6 +186,7 @@ int x86_operand_read(struct x86_execution *x, unsigned int i, uint32_t access, u
 		*value = x->cpu.segment[operand->reg].selector;
 		return 0;
 	case X86_PLACE_MEMORY:
+		*value = 0; /* of which the low bytes are loaded */
 		return x86_load(x, x->insn->address.segment, x86_memory_offset(x->insn, &x->cpu),
 				value, operand->size, access);
 	default:

@@ -394,10 +394,20 @@ static const struct x86_opcode group_15_memory[8] = {
 	SELECT(PREFIX, xsave_ptwrite), OTHER(RD, Mb), /* XRSTOR */
 	SELECT(PREFIX, xsaveopt_clwb), SELECT(PREFIX, clflush),
 };
-/* RDFSBASE and its kin, INCSSP, UMONITOR; LFENCE, MFENCE and SFENCE order nothing here. */
+static const struct x86_opcode fs_gs_base[4] = { INVALID, INVALID, OTHER(0, Ey), INVALID };
+/* LFENCE, MFENCE and SFENCE order nothing here. With prefixes: INCSSP; UMONITOR, UMWAIT, TPAUSE. */
+static const struct x86_opcode lfence[4] = { OP(NOP, 0, 0, Ey), INVALID, OTHER(0, Ey), INVALID };
+static const struct x86_opcode mfence[4] = {
+	OP(NOP, 0, 0, Ey),
+	OTHER(0, Ey),
+	OTHER(0, Ey),
+	OTHER(0, Ey),
+};
+static const struct x86_opcode sfence[4] = { OP(NOP, 0, 0, Ey), INVALID, INVALID, INVALID };
 static const struct x86_opcode group_15_register[8] = {
-	OTHER(0, Ey), OTHER(0, Ey),      OTHER(0, Ey),      OTHER(0, Ey),
-	OTHER(0, Ey), OP(NOP, 0, 0, Ey), OP(NOP, 0, 0, Ey), OP(NOP, 0, 0, Ey),
+	SELECT(PREFIX, fs_gs_base), SELECT(PREFIX, fs_gs_base), SELECT(PREFIX, fs_gs_base),
+	SELECT(PREFIX, fs_gs_base), SELECT(PREFIX, fs_gs_base), SELECT(PREFIX, lfence),
+	SELECT(PREFIX, mfence),     SELECT(PREFIX, sfence),
 };
 static const struct x86_opcode group_15[2] = { SELECT(REG, group_15_memory),
 					       SELECT(REG, group_15_register) };

@@ -87,7 +87,8 @@ struct x86_emulator {
  * Executes the instruction at cpu.cs:rip, or up to max_iterations of its REP iterations.
  *
  * Returns enum x86_emulate_result; -EOPNOTSUPP for an instruction that is not emulated; or the
- * error of an operation. Registers change only by what has completed: after an error or an
+ * error of an operation; -EAGAIN for a locked instruction that lost every race for its operand and
+ * may simply be run again. Registers change only by what has completed: after an error or an
  * exception they are those of before the instruction, or of the last completed iteration.
  * An operation that fails after earlier ones of the same instruction succeeded leaves their effects
  * (a register of a device that was read, say), as hardware does.

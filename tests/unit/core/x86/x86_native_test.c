@@ -1,0 +1,712 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Differential test: instructions with random operands run on the processor of this machine and in
+ * the emulator; registers, flags and memory must agree.
+ *
+ * Every opcode that the emulator executes is tried with all its prefixes and operand forms. The
+ * generator knows the bytes' layout but not the decoder's tables; it asks the decoder only which
+ * registers address memory, to point them at the buffer, and whether the instruction is one
+ * to run here (branches and port I/O have a test of their own, or none natively).
+ *
+ * ENTRESOL_X86_ROUNDS multiplies the number of cases; ENTRESOL_X86_SEED varies them.
+ */
+#include "core/x86/opcodes.h"
+#include "core/x86/x86_emulate.h"
+#include "tests/unit/core/x86/native.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct encoded {
+	uint8_t bytes[X86_INSN_MAX_LENGTH + 16];
+	unsigned int len;
+	unsigned int displacement_at; /* of a disp32 or moffs without registers; 0: none */
+	unsigned int displacement_len;
+	struct x86_insn insn;
+};
+
+struct world {
+	uint8_t *memory; /* what the emulator has instead of native_data */
+	uint8_t ymm[16][32];
+	unsigned int accesses; /* through ops, to see that locked ones are */
+};
+
+static uint64_t random_state = 88172645463325252UL;
+static unsigned int failures;
+static unsigned long compared;
+
+static uint64_t random_number(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 2685821657736338717UL;
+}
+
+static unsigned int random_below(unsigned int limit)
+{
+	return (random_number() >> 33) % limit;
+}
+
+/* Values at which carries and overflows turn up more often than in purely random ones. */
+static uint64_t random_value(void)
+{
+	static const uint64_t corners[] = {
+		0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
+		0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff,
+	};
+	unsigned int kind = random_below(8);
+
+	if (kind == 0)
+		return corners[random_below(sizeof(corners) / sizeof(corners[0]))];
+	if (kind == 1)
+		return random_below(70);
+	return random_number();
+}
+
+/* --- the emulator's side --- */
+
+static int access_memory(struct world *world, uint64_t linear, size_t len, uint8_t **at,
+			 struct x86_exception *exception)
+{
+	uint64_t base = (uintptr_t)native_data;
+
+	world->accesses++;
+	if (linear < base || len > NATIVE_DATA_SIZE || linear - base > NATIVE_DATA_SIZE - len) {
+		*exception = (struct x86_exception){
+			.vector = X86_VECTOR_PF,
+			.has_error_code = true,
+			.address = linear,
+		};
+		return -EFAULT;
+	}
+	*at = world->memory + (linear - base);
+	return 0;
+}
+
+static int read_memory(void *ctx, uint64_t linear, void *data, size_t len, uint32_t access,
+		       struct x86_exception *exception)
+{
+	uint8_t *at;
+	int ret = access_memory(ctx, linear, len, &at, exception);
+
+	assert_true(access & X86_ACCESS_USER);
+	if (!ret)
+		memcpy(data, at, len);
+	return ret;
+}
+
+static int write_memory(void *ctx, uint64_t linear, const void *data, size_t len, uint32_t access,
+			struct x86_exception *exception)
+{
+	uint8_t *at;
+	int ret = access_memory(ctx, linear, len, &at, exception);
+
+	assert_true(access & X86_ACCESS_WRITE);
+	assert_false(access & X86_ACCESS_LOCKED);
+	if (!ret)
+		memcpy(at, data, len);
+	return ret;
+}
+
+static int cmpxchg_memory(void *ctx, uint64_t linear, void *expected, const void *desired,
+			  size_t len, uint32_t access, struct x86_exception *exception)
+{
+	uint8_t *at;
+	int ret = access_memory(ctx, linear, len, &at, exception);
+
+	assert_true(access & X86_ACCESS_LOCKED);
+	if (ret)
+		return ret;
+	/* Now and then somebody else was faster and put back what was there: try again. */
+	if (memcmp(at, expected, len) || random_below(8) == 0) {
+		memcpy(expected, at, len);
+		return -EAGAIN;
+	}
+	memcpy(at, desired, len);
+	return 0;
+}
+
+static int get_vector(void *ctx, uint8_t reg, void *data, size_t len)
+{
+	struct world *world = ctx;
+
+	memcpy(data, world->ymm[reg], len);
+	return 0;
+}
+
+static int set_vector(void *ctx, uint8_t reg, const void *data, size_t len, bool zero_upper)
+{
+	struct world *world = ctx;
+
+	memcpy(world->ymm[reg], data, len);
+	if (zero_upper)
+		memset(world->ymm[reg] + len, 0, 32 - len);
+	return 0;
+}
+
+static const struct x86_emulator_ops ops = {
+	.read_memory = read_memory,
+	.write_memory = write_memory,
+	.cmpxchg_memory = cmpxchg_memory,
+	.get_vector = get_vector,
+	.set_vector = set_vector,
+};
+
+static void set_cpu(struct x86_cpu *cpu, const struct native_state *state)
+{
+	memset(cpu, 0, sizeof(*cpu));
+	memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
+	cpu->rip = (uintptr_t)native_code;
+	cpu->rflags = state->rflags;
+	cpu->cr0 = X86_CR0_PE | X86_CR0_PG;
+	cpu->cr4 = X86_CR4_OSFXSR | X86_CR4_OSXSAVE;
+	cpu->efer = X86_EFER_LMA;
+	cpu->segment[X86_CS].attributes = 0xa0fb;
+	cpu->segment[X86_SS].attributes = 0xc0f3;
+	cpu->segment[X86_GS].base = NATIVE_GS_BASE;
+}
+
+/* --- generating instructions --- */
+
+static void put(struct encoded *e, uint8_t byte)
+{
+	e->bytes[e->len++] = byte;
+}
+
+static void put_modrm(struct encoded *e, uint8_t modrm)
+{
+	uint8_t mod = modrm >> 6;
+	uint8_t rm = modrm & 7;
+	uint8_t sib = random_number() >> 40;
+	unsigned int displacement = mod == 1 ? 1 : mod == 2 ? 4 : 0;
+	bool no_base = false;
+
+	put(e, modrm);
+	if (mod == 3)
+		return;
+	if (rm == 4) {
+		put(e, sib);
+		no_base = mod == 0 && (sib & 7) == 5;
+	} else {
+		no_base = mod == 0 && rm == 5;
+	}
+	if (no_base) {
+		displacement = 4;
+		/* Unless an index register does it. */
+		e->displacement_at = rm != 4 || ((sib >> 3) & 7) == 4 ? e->len : 0;
+		e->displacement_len = 4;
+	}
+	for (unsigned int i = 0; i < displacement; i++)
+		put(e, random_number() >> 40);
+}
+
+static void put_prefixes(struct encoded *e)
+{
+	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0x2e, 0x3e, 0x65, 0xf0 };
+	unsigned int count = random_below(2) ? 0 : random_below(4);
+
+	while (count--)
+		put(e, prefixes[random_below(sizeof(prefixes))]);
+	if (random_below(2))
+		put(e, 0x40 | random_below(16));
+}
+
+/* An instruction with this opcode, whose bytes after the ModRM ones are random. */
+static void generate(struct encoded *e, unsigned int map, uint8_t opcode)
+{
+	memset(e, 0, sizeof(*e));
+	put_prefixes(e);
+	if (map != X86_MAP_ONE_BYTE)
+		put(e, 0x0f);
+	if (map == X86_MAP_0F38)
+		put(e, 0x38);
+	put(e, opcode);
+	if (map == X86_MAP_ONE_BYTE && opcode >= 0xa0 && opcode <= 0xa3) {
+		e->displacement_at = e->len;
+		e->displacement_len = 8;
+	} else {
+		put_modrm(e, random_number() >> 40);
+	}
+	while (e->len < X86_INSN_MAX_LENGTH)
+		put(e, random_number() >> 40);
+}
+
+static void generate_vex(struct encoded *e, unsigned int map, uint8_t opcode)
+{
+	bool three = map != X86_MAP_0F || random_below(2);
+	uint8_t vvvv = random_below(3) ? 0x78 : random_below(16) << 3;
+
+	memset(e, 0, sizeof(*e));
+	put(e, three ? 0xc4 : 0xc5);
+	if (three) {
+		put(e, (random_number() & 0xe0) | map);
+		put(e, (random_number() & 0x87) | vvvv);
+	} else {
+		put(e, (random_number() & 0x87) | vvvv);
+	}
+	put(e, opcode);
+	put_modrm(e, random_number() >> 40);
+	while (e->len < X86_INSN_MAX_LENGTH)
+		put(e, random_number() >> 40);
+}
+
+static const struct x86_cpu_mode long_mode = {
+	.code_bits = 64,
+	.stack_bits = 64,
+	.linear_bits = 48,
+	.cpl = 3,
+	.long_mode = true,
+};
+
+/* Where the memory operand shall be, before divisions round it by some bytes. */
+static uint64_t pick_target(const struct encoded *e)
+{
+	uint64_t target = (uintptr_t)native_data + 2048 + random_below(4096);
+
+	/* Aligned ones must be reached, too. */
+	if (random_below(2))
+		target &= ~31UL;
+	if (e->insn.address.segment == X86_GS)
+		target -= NATIVE_GS_BASE;
+	return target;
+}
+
+/* Sets the address registers, or the displacement, so that the operand lies in the buffer. */
+static bool aim(struct encoded *e, struct native_state *state)
+{
+	const struct x86_address *address = &e->insn.address;
+	uint64_t target = pick_target(e);
+	uint64_t rest = target - address->displacement;
+
+	if (!e->insn.has_memory)
+		return true;
+	/* The decoder took the bytes for another opcode than was generated: VEX, a longer map. */
+	if ((address->base >= X86_ADDRESS_RIP && address->index == X86_ADDRESS_NO_REG) !=
+	    !!e->displacement_at)
+		return false;
+	if (address->base == X86_ADDRESS_RIP) {
+		rest = target - (uintptr_t)native_code - e->insn.length;
+		memcpy(e->bytes + e->displacement_at, &rest, 4);
+	} else if (address->base == X86_ADDRESS_NO_REG && address->index == X86_ADDRESS_NO_REG) {
+		memcpy(e->bytes + e->displacement_at, &target, e->displacement_len);
+	} else if (address->base == X86_ADDRESS_NO_REG) {
+		state->gpr[address->index] = (rest & UINT32_MAX) / address->scale;
+		if (e->insn.address_size == 8)
+			state->gpr[address->index] = (int64_t)rest / address->scale;
+	} else if (address->base == address->index) {
+		state->gpr[address->base] = (int64_t)rest / (1 + address->scale);
+	} else {
+		if (address->index != X86_ADDRESS_NO_REG)
+			rest -= state->gpr[address->index] * address->scale;
+		state->gpr[address->base] = rest;
+	}
+	return true;
+}
+
+static bool is_string(const struct x86_insn *insn)
+{
+	uint8_t operation = insn->opcode_info->operation;
+
+	return operation >= X86_OP_MOVS && operation <= X86_OP_SCAS;
+}
+
+static void aim_string(struct native_state *state)
+{
+	state->gpr[X86_RSI] = (uintptr_t)native_data + 2048 + random_below(2048);
+	state->gpr[X86_RDI] = (uintptr_t)native_data + 2048 + random_below(2048);
+	/* Now and then both are near, so that they overlap; now and then at the edge: a fault. */
+	if (random_below(4) == 0)
+		state->gpr[X86_RDI] = state->gpr[X86_RSI] + random_below(16) - 8;
+	if (random_below(16) == 0)
+		state->gpr[X86_RDI] = (uintptr_t)native_data + NATIVE_DATA_SIZE - random_below(64);
+	state->gpr[X86_RCX] = random_below(24);
+}
+
+#define RANDOM_FLAGS (X86_RFLAGS_STATUS | X86_RFLAGS_DF)
+
+static void randomise(struct native_state *state)
+{
+	for (unsigned int i = 0; i < 16; i++)
+		state->gpr[i] = random_value();
+	state->rflags = (random_number() & RANDOM_FLAGS) | X86_RFLAGS_FIXED | X86_RFLAGS_IF;
+	for (unsigned int i = 0; i < 16; i++) {
+		for (unsigned int j = 0; j < 32; j++)
+			state->ymm[i][j] = random_number() >> 40;
+	}
+}
+
+static void randomise_memory(uint8_t *memory)
+{
+	for (unsigned int i = 0; i < NATIVE_DATA_SIZE; i += 8) {
+		uint64_t value = random_value();
+
+		memcpy(memory + i, &value, 8);
+	}
+}
+
+/* --- what may differ --- */
+
+static unsigned int shift_count(const struct x86_insn *insn, const struct native_state *before)
+{
+	unsigned int count = insn->immediate;
+
+	switch (insn->opcode) {
+	case 0xd0:
+	case 0xd1:
+		count = 1;
+		break;
+	case 0xd2:
+	case 0xd3:
+	case 0xa5:
+	case 0xad:
+		count = before->gpr[X86_RCX];
+		break;
+	}
+	return count & (insn->operand_size == 8 ? 63 : 31);
+}
+
+static uint64_t undefined_of_shift(const struct x86_insn *insn, const struct native_state *before)
+{
+	uint8_t operation = insn->opcode_info->operation;
+	unsigned int count = shift_count(insn, before);
+	unsigned int bits = insn->opcode_info->operand[0].size == X86_SIZE_B ? 8
+									     : 8 * insn->operand_size;
+	uint64_t undefined = 0;
+
+	/* REX.W counts up to 63 for words only. */
+	if (bits == 8)
+		count &= 31;
+	if (!count)
+		return 0;
+	if (count > 1)
+		undefined |= X86_RFLAGS_OF;
+	if (operation >= X86_OP_SHL)
+		undefined |= X86_RFLAGS_AF;
+	if ((operation == X86_OP_SHL || operation == X86_OP_SAL || operation == X86_OP_SHR) &&
+	    count >= bits)
+		undefined |= X86_RFLAGS_CF;
+	if ((operation == X86_OP_SHLD || operation == X86_OP_SHRD) && count > bits)
+		undefined |= X86_RFLAGS_STATUS;
+	return undefined;
+}
+
+/* SDM vol. 1, appendix A, and the pages of the instructions. */
+static uint64_t undefined_flags(const struct x86_insn *insn, const struct native_state *before)
+{
+	const uint64_t all_but_cf_of = X86_RFLAGS_SF | X86_RFLAGS_ZF | X86_RFLAGS_AF | X86_RFLAGS_PF;
+
+	switch (insn->opcode_info->operation) {
+	case X86_OP_AND:
+	case X86_OP_OR:
+	case X86_OP_XOR:
+	case X86_OP_TEST:
+		return X86_RFLAGS_AF;
+	case X86_OP_ROL ... X86_OP_SAR:
+	case X86_OP_SHLD:
+	case X86_OP_SHRD:
+		return undefined_of_shift(insn, before);
+	case X86_OP_MUL:
+	case X86_OP_IMUL_WIDE:
+	case X86_OP_IMUL:
+		return all_but_cf_of;
+	case X86_OP_DIV:
+	case X86_OP_IDIV:
+		return X86_RFLAGS_STATUS;
+	case X86_OP_BT ... X86_OP_BTC:
+		return X86_RFLAGS_STATUS & ~(X86_RFLAGS_CF | X86_RFLAGS_ZF);
+	case X86_OP_BSF:
+	case X86_OP_BSR:
+		return X86_RFLAGS_STATUS & ~(X86_RFLAGS_ZF | (insn->rep ? X86_RFLAGS_CF : 0));
+	default:
+		return 0;
+	}
+}
+
+static bool undefined_result(const struct x86_insn *insn, const struct native_state *before)
+{
+	uint8_t operation = insn->opcode_info->operation;
+
+	if (operation == X86_OP_SHLD || operation == X86_OP_SHRD)
+		return shift_count(insn, before) > 8u * insn->operand_size;
+	return operation == X86_OP_BSWAP && insn->operand_size == 2;
+}
+
+/* --- comparing --- */
+
+struct run {
+	struct native_state before, native;
+	uint8_t memory_before[NATIVE_DATA_SIZE];
+	uint8_t memory[NATIVE_DATA_SIZE];
+	enum native_outcome outcome;
+	struct x86_emulator emulator;
+	struct world world;
+	int result;
+};
+
+static void report(const struct encoded *e, const struct run *run, const char *what)
+{
+	if (failures++ > 20)
+		return;
+	fprintf(stderr, "%s differs:", what);
+	for (unsigned int i = 0; i < e->insn.length; i++)
+		fprintf(stderr, " %02x", e->bytes[i]);
+	fprintf(stderr, " (native outcome %d, signal %d; emulator %d, vector %d)\n", run->outcome,
+		native_signal, run->result, run->emulator.exception.vector);
+	for (unsigned int i = 0; i < 16; i++) {
+		if (run->native.gpr[i] != run->emulator.cpu.gpr[i])
+			fprintf(stderr, "  gpr %u: before %016lx, native %016lx, emulator %016lx\n", i,
+				run->before.gpr[i], run->native.gpr[i], run->emulator.cpu.gpr[i]);
+	}
+	fprintf(stderr, "  rflags: before %06lx, native %06lx, emulator %06lx\n", run->before.rflags,
+		run->native.rflags, run->emulator.cpu.rflags);
+	for (unsigned int i = 0; i < NATIVE_DATA_SIZE; i++) {
+		if (run->memory[i] != native_data[i]) {
+			fprintf(stderr, "  memory at %u: before %02x, native %02x, emulator %02x\n", i,
+				run->memory_before[i], native_data[i], run->memory[i]);
+			break;
+		}
+	}
+}
+
+static int signal_of(uint8_t vector)
+{
+	switch (vector) {
+	case X86_VECTOR_DE:
+		return SIGFPE;
+	case X86_VECTOR_UD:
+		return SIGILL;
+	case X86_VECTOR_SS:
+		return SIGBUS;
+	default:
+		return SIGSEGV;
+	}
+}
+
+static bool outcomes_agree(const struct run *run)
+{
+	uint64_t rip = run->emulator.cpu.rip;
+	uint64_t next = (uintptr_t)native_code + run->emulator.insn.length;
+
+	if (run->outcome == NATIVE_FAULT)
+		return run->result == X86_EMULATE_EXCEPTION &&
+		       signal_of(run->emulator.exception.vector) == native_signal &&
+		       rip == (uintptr_t)native_code;
+	if (run->result != X86_EMULATE_DONE)
+		return false;
+	return rip == next + (run->outcome == NATIVE_TAKEN ? NATIVE_TAKEN_DISTANCE : 0);
+}
+
+static void compare(const struct encoded *e, const struct run *run)
+{
+	/* RF is set in the flags that a fault pushes. */
+	uint64_t mask = (RANDOM_FLAGS & ~undefined_flags(&e->insn, &run->before));
+
+	compared++;
+	if (!outcomes_agree(run))
+		report(e, run, "outcome");
+	else if (undefined_result(&e->insn, &run->before))
+		return;
+	else if (memcmp(run->native.gpr, run->emulator.cpu.gpr, sizeof(run->native.gpr)))
+		report(e, run, "register");
+	else if (run->outcome != NATIVE_FAULT &&
+		 (run->native.rflags ^ run->emulator.cpu.rflags) & mask)
+		report(e, run, "flags");
+	else if (memcmp(native_data, run->memory, NATIVE_DATA_SIZE))
+		report(e, run, "memory");
+	for (unsigned int i = 0; i < 16; i++) {
+		if (memcmp(run->native.ymm[i], run->world.ymm[i], native_has_avx ? 32 : 16))
+			report(e, run, "vector register");
+	}
+}
+
+static void run_native(const struct encoded *e, struct run *run)
+{
+	memcpy(native_data, run->memory_before, NATIVE_DATA_SIZE);
+	run->native = run->before;
+	run->outcome = native_run(&run->native, e->bytes, e->insn.length);
+}
+
+static void run_emulator(const struct encoded *e, struct run *run)
+{
+	memcpy(run->memory, run->memory_before, NATIVE_DATA_SIZE);
+	run->world.memory = run->memory;
+	memcpy(run->world.ymm, run->before.ymm, sizeof(run->world.ymm));
+	memset(&run->emulator, 0, sizeof(run->emulator));
+	set_cpu(&run->emulator.cpu, &run->before);
+	memcpy(run->emulator.bytes, e->bytes, X86_INSN_MAX_LENGTH);
+	run->emulator.byte_count = X86_INSN_MAX_LENGTH;
+	/* In several steps, if the instruction has several. */
+	run->emulator.max_iterations = 1 + random_below(30);
+	do {
+		run->result = x86_emulate(&run->emulator, &ops, &run->world);
+	} while (run->result == X86_EMULATE_MORE || run->result == -EAGAIN);
+}
+
+static bool run_here(const struct x86_insn *insn)
+{
+	switch (insn->opcode_info->operation) {
+	case X86_OP_INVALID:
+	case X86_OP_OTHER:
+	case X86_OP_JCC:
+	case X86_OP_JMP:
+	case X86_OP_CALL:
+	case X86_OP_RET:
+	case X86_OP_LOOP:
+	case X86_OP_INS:
+	case X86_OP_OUTS:
+	case X86_OP_IN:
+	case X86_OP_OUT:
+		return false;
+	default:
+		return insn->opcode_info->operation <= X86_OP_VECTOR;
+	}
+}
+
+/* One instruction with random operands, if it is one that can run here. */
+static void try(struct encoded *e)
+{
+	static struct run run;
+
+	if (x86_decode(&e->insn, &long_mode, e->bytes, e->len) || !run_here(&e->insn))
+		return;
+	/* Segments are not loaded, and what they hold is the kernel's. */
+	if (e->insn.opcode_info->operand[0].kind == X86_KIND_S ||
+	    e->insn.opcode_info->operand[1].kind == X86_KIND_S)
+		return;
+	if (e->insn.encoding == X86_ENCODING_VEX && !native_has_avx)
+		return;
+	randomise(&run.before);
+	run.before.gpr[X86_RSP] = (uintptr_t)native_data + 4096 + 8 * random_below(64);
+	if (random_below(2))
+		run.before.gpr[X86_RBP] = (uintptr_t)native_data + 1024 + random_below(64);
+	if (e->insn.opcode_info->operation == X86_OP_XLAT)
+		run.before.gpr[X86_RBX] = (uintptr_t)native_data + random_below(4096);
+	if (is_string(&e->insn))
+		aim_string(&run.before);
+	else if (!aim(e, &run.before))
+		return;
+	randomise_memory(run.memory_before);
+	run_emulator(e, &run);
+	if (run.result == -EOPNOTSUPP)
+		return;
+	run_native(e, &run);
+	compare(e, &run);
+}
+
+static unsigned int rounds(void)
+{
+	const char *text = getenv("ENTRESOL_X86_ROUNDS");
+
+	return text ? strtoul(text, NULL, 10) : 1;
+}
+
+static void start(void)
+{
+	native_catch_signals();
+	compared = failures = 0;
+}
+
+/* A test that compared next to nothing has not tested. */
+static void finish(unsigned long at_least)
+{
+	print_message("%lu instructions compared\n", compared);
+	assert_int_equal(failures, 0);
+	assert_true(compared >= at_least);
+}
+
+static bool is_prefix(uint8_t byte)
+{
+	return byte == 0x0f || (byte & 0xf0) == 0x40 || (byte & 0xe7) == 0x26 ||
+	       (byte >= 0x64 && byte <= 0x67) || byte == 0xf0 || byte == 0xf2 || byte == 0xf3;
+}
+
+static void test_map(unsigned int map, unsigned int cases)
+{
+	struct encoded e;
+
+	start();
+	for (unsigned int i = 0; i < cases * rounds(); i++) {
+		for (unsigned int opcode = 0; opcode < 256; opcode++) {
+			if (map == X86_MAP_ONE_BYTE && is_prefix(opcode))
+				continue;
+			generate(&e, map, opcode);
+			try(&e);
+		}
+	}
+	finish(cases * 10);
+}
+
+static void test_one_byte(void **state)
+{
+	(void)state;
+	test_map(X86_MAP_ONE_BYTE, 400);
+}
+
+static void test_0f(void **state)
+{
+	(void)state;
+	test_map(X86_MAP_0F, 400);
+}
+
+static void test_0f38(void **state)
+{
+	(void)state;
+	start();
+	for (unsigned int i = 0; i < 3000 * rounds(); i++) {
+		static const uint8_t opcodes[] = { 0x2a, 0xf0, 0xf1 };
+		struct encoded e;
+
+		generate(&e, X86_MAP_0F38, opcodes[i % 3]);
+		try(&e);
+	}
+	finish(1000);
+}
+
+static void test_vex(void **state)
+{
+	static const uint8_t opcodes[] = { 0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2b,
+					   0x6e, 0x6f, 0x7e, 0x7f, 0xd6, 0xe7, 0xf0, 0x2a };
+	struct encoded e;
+
+	(void)state;
+	if (!native_has_avx)
+		skip();
+	start();
+	for (unsigned int i = 0; i < 20000 * rounds(); i++) {
+		uint8_t opcode = opcodes[i % sizeof(opcodes)];
+
+		generate_vex(&e, opcode == 0x2a ? X86_MAP_0F38 : X86_MAP_0F, opcode);
+		try(&e);
+	}
+	finish(1000);
+}
+
+static int setup(void **state)
+{
+	const char *seed = getenv("ENTRESOL_X86_SEED");
+
+	(void)state;
+	if (seed)
+		random_state += strtoul(seed, NULL, 0);
+	native_setup();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_byte),
+		cmocka_unit_test(test_0f),
+		cmocka_unit_test(test_0f38),
+		cmocka_unit_test(test_vex),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
