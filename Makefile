@@ -22,6 +22,7 @@ x86-objs := $(addprefix core/x86/,x86.o decode.o opcodes.o vector.o operands.o a
 	emulate_arithmetic.o emulate_branch.o emulate_data.o emulate_string.o emulate_vector.o \
 	execution.o)
 core-objs += $(x86-objs)
+tests/unit/core/x86/x86_native_test-objs := tests/unit/core/x86/native.o $(x86-objs)
 tests/unit/core/event_loop_test-objs := core/event_loop.o
 tests/unit/core/guest_memory_test-objs := core/guest_memory.o core/guest_access.o
 tests/unit/core/io_bus_test-objs := core/io_bus.o core/device_lock.o

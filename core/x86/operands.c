@@ -93,8 +93,7 @@ static void add_string(struct operand_list *list, enum x86_reg reg, uint32_t acc
 	const struct x86_insn *insn = list->insn;
 	uint64_t offset = x86_truncate(list->cpu->gpr[reg], insn->address_size);
 	uint8_t segment = reg == X86_RDI ? X86_ES : insn->address.segment;
-	struct x86_memory_operand *operand =
-		add(list, segment, offset, element_size(list), access);
+	struct x86_memory_operand *operand = add(list, segment, offset, element_size(list), access);
 
 	if (insn->rep || insn->repne)
 		operand->count = x86_truncate(list->cpu->gpr[X86_RCX], insn->address_size);

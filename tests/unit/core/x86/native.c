@@ -30,21 +30,21 @@ void native_return_taken(void);
 void native_return_fault(void);
 
 /* The order of struct native_state.gpr is that of the encoding. */
-#define FOR_EACH_GPR(M)                                                                            \
-	M("rax", "0")                                                                              \
-	M("rcx", "8")                                                                              \
-	M("rdx", "16")                                                                             \
-	M("rbx", "24")                                                                             \
-	M("rbp", "40")                                                                             \
-	M("rsi", "48")                                                                             \
-	M("rdi", "56")                                                                             \
-	M("r8", "64")                                                                              \
-	M("r9", "72")                                                                              \
-	M("r10", "80")                                                                             \
-	M("r11", "88")                                                                             \
-	M("r12", "96")                                                                             \
-	M("r13", "104")                                                                            \
-	M("r14", "112")                                                                            \
+#define FOR_EACH_GPR(M) \
+	M("rax", "0")   \
+	M("rcx", "8")   \
+	M("rdx", "16")  \
+	M("rbx", "24")  \
+	M("rbp", "40")  \
+	M("rsi", "48")  \
+	M("rdi", "56")  \
+	M("r8", "64")   \
+	M("r9", "72")   \
+	M("r10", "80")  \
+	M("r11", "88")  \
+	M("r12", "96")  \
+	M("r13", "104") \
+	M("r14", "112") \
 	M("r15", "120")
 #define LOAD(reg, at) "mov native_regs+" at "(%rip), %" reg "\n"
 #define SAVE(reg, at) "mov %" reg ", native_regs+" at "(%rip)\n"
@@ -66,33 +66,36 @@ __asm__(".text\n"
 	"2:\n"
 	"mov %rsp, native_host_rsp(%rip)\n"
 	"pushq native_regs+128(%rip)\n"
-	"popfq\n" FOR_EACH_GPR(LOAD) LOAD("rsp", "32") "jmp *native_target(%rip)\n"
+	"popfq\n" FOR_EACH_GPR(LOAD) LOAD(
+		"rsp",
+		"32") "jmp *native_target(%rip)\n"
 
-	"native_return_taken:\n"
-	"movb $1, native_outcome_byte(%rip)\n"
-	"jmp 3f\n"
-	"native_return_fault:\n"
-	"movb $2, native_outcome_byte(%rip)\n"
-	"jmp 3f\n"
-	"native_return_next:\n"
-	"movb $0, native_outcome_byte(%rip)\n"
-	"3:\n" SAVE("rsp", "32") "mov native_host_rsp(%rip), %rsp\n" FOR_EACH_GPR(SAVE) "pushfq\n"
-	"popq native_regs+128(%rip)\n"
-	"cld\n"
-	"cmpb $0, native_avx_byte(%rip)\n"
-	"je 4f\n"
-	".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-	"vmovdqu %ymm\\n, native_regs+136+32*\\n(%rip)\n"
-	".endr\n"
-	"vzeroupper\n"
-	"jmp 5f\n"
-	"4:\n"
-	".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-	"movdqu %xmm\\n, native_regs+136+32*\\n(%rip)\n"
-	".endr\n"
-	"5:\n"
-	"pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
-	"ret\n");
+		      "native_return_taken:\n"
+		      "movb $1, native_outcome_byte(%rip)\n"
+		      "jmp 3f\n"
+		      "native_return_fault:\n"
+		      "movb $2, native_outcome_byte(%rip)\n"
+		      "jmp 3f\n"
+		      "native_return_next:\n"
+		      "movb $0, native_outcome_byte(%rip)\n"
+		      "3:\n" SAVE("rsp", "32") "mov native_host_rsp(%rip), %rsp\n" FOR_EACH_GPR(
+			      SAVE) "pushfq\n"
+				    "popq native_regs+128(%rip)\n"
+				    "cld\n"
+				    "cmpb $0, native_avx_byte(%rip)\n"
+				    "je 4f\n"
+				    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+				    "vmovdqu %ymm\\n, native_regs+136+32*\\n(%rip)\n"
+				    ".endr\n"
+				    "vzeroupper\n"
+				    "jmp 5f\n"
+				    "4:\n"
+				    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+				    "movdqu %xmm\\n, native_regs+136+32*\\n(%rip)\n"
+				    ".endr\n"
+				    "5:\n"
+				    "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+				    "ret\n");
 
 static void handle_signal(int signal, siginfo_t *info, void *context)
 {
@@ -140,7 +143,10 @@ static uint8_t *map_low(size_t len, int protection)
 void native_setup(void)
 {
 	native_code = map_low(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
-	native_data = map_low(NATIVE_DATA_SIZE, PROT_READ | PROT_WRITE);
+	native_data = map_low(NATIVE_DATA_SIZE + 2 * NATIVE_GUARD_SIZE, PROT_NONE);
+	native_data += NATIVE_GUARD_SIZE;
+	if (mprotect(native_data, NATIVE_DATA_SIZE, PROT_READ | PROT_WRITE))
+		abort();
 	native_has_avx = __builtin_cpu_supports("avx");
 	native_avx_byte = native_has_avx;
 	/* libc does not use GS on x86-64. */

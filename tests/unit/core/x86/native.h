@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #define NATIVE_DATA_SIZE 8192
+/* Around it, where accesses fault. */
+#define NATIVE_GUARD_SIZE 65536UL
 /* Branches may target this many bytes after the end of the instruction. */
 #define NATIVE_TAKEN_DISTANCE 64
 
