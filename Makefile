@@ -33,13 +33,11 @@ vtl-objs := $(addprefix vtl/,vtl.o translate.o mshv.o mshv_decode.o mshv_hyperca
 	mshv_vp.o host_message.o)
 
 # --- devices/: guest-facing devices
-vmbus-objs := devices/vmbus/vmbus_server.o devices/vmbus/vmbus_outbox.o
 chipset-objs := devices/acpi_pm.o devices/chipset.o devices/cmos_rtc.o devices/ioapic.o \
 	devices/legacy_ports.o devices/pci_config.o devices/pic8259.o devices/pit8254.o \
 	devices/rtc_time.o devices/serial16550.o
 devices-objs := $(chipset-objs) $(vmbus-objs)
 
-tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-objs)
 # Devices are tested on a real bus, with a clock that the test moves.
 device-test-objs := core/device_lock.o core/io_bus.o tests/unit/fake/event_loop.o
 tests/unit/devices/acpi_pm_test-objs := devices/acpi_pm.o $(device-test-objs)
@@ -50,6 +48,13 @@ tests/unit/devices/pic8259_test-objs := devices/pic8259.o $(device-test-objs)
 tests/unit/devices/pit8254_test-objs := devices/pit8254.o $(device-test-objs)
 tests/unit/devices/serial16550_test-objs := devices/serial16550.o $(device-test-objs)
 tests/unit/devices/chipset_test-objs := $(chipset-objs) $(device-test-objs)
+
+# --- devices/vmbus/: VMBus server, shared with vtlhost
+vmbus-objs := $(addprefix devices/vmbus/,vmbus_server.o vmbus_control.o vmbus_channel.o \
+	vmbus_gpadl.o vmbus_gpa.o vmbus_packet.o vmbus_ring.o vmbus_outbox.o)
+vmbus-client-objs := tests/unit/devices/vmbus/vmbus_client.o core/log.o
+vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
+tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs :=

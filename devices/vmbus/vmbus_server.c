@@ -89,6 +89,12 @@ static void send_version_response(struct vmbus_server *server, const struct vmbu
 	send_to(server, contact->message_vp, contact->sint, &response, len);
 }
 
+/* As Hyper-V composes them; the channel's number is added. None of the message connections. */
+static uint32_t connection_base(const struct vmbus_server *server)
+{
+	return (uint32_t)server->config.vtl << 16 | (uint32_t)server->sint << 12;
+}
+
 /* The old connection, if any, is gone. */
 static void connect_guest(struct vmbus_server *server, const struct vmbus_contact *contact)
 {
@@ -105,11 +111,12 @@ static void connect_guest(struct vmbus_server *server, const struct vmbus_contac
 	}
 
 	server->state = VMBUS_CONNECTED;
-	server->version = accepted.version;
+	__atomic_store_n(&server->version, accepted.version, __ATOMIC_RELAXED);
 	server->features = accepted.features;
 	server->message_vp = accepted.message_vp;
 	server->sint = accepted.sint;
 	server->offers_sent = false;
+	__atomic_store_n(&server->connection_base, connection_base(server), __ATOMIC_RELAXED);
 	log_info("vmbus: VTL%u connected, version %u.%u", server->config.vtl,
 		 accepted.version >> 16, accepted.version & 0xFFFF);
 	send_version_response(server, &accepted, VMBUS_CONNECTION_SUCCESSFUL);
@@ -123,7 +130,7 @@ static void finish_disconnect(struct vmbus_server *server)
 	};
 
 	server->state = VMBUS_DISCONNECTED;
-	server->version = 0;
+	__atomic_store_n(&server->version, 0, __ATOMIC_RELAXED);
 	server->features = 0;
 	server->offers_sent = false;
 	switch (server->next) {
@@ -144,7 +151,16 @@ static void disconnect_guest(struct vmbus_server *server, enum vmbus_after_disco
 	/* What was still to be said, was for the connection that ends. */
 	vmbus_outbox_clear(&server->outbox);
 	server->next = next;
-	finish_disconnect(server);
+	if (server->state == VMBUS_CONNECTED)
+		vmbus_control_release_all(server);
+	server->state = VMBUS_DISCONNECTING;
+	vmbus_server_check_disconnect(server);
+}
+
+void vmbus_server_check_disconnect(struct vmbus_server *server)
+{
+	if (server->state == VMBUS_DISCONNECTING && !server->busy)
+		finish_disconnect(server);
 }
 
 /*
@@ -177,6 +193,8 @@ static int handle_initiate_contact(struct vmbus_server *server, uint32_t connect
 {
 	struct vmbus_contact contact;
 
+	if (len < sizeof(struct vmbus_channel_initiate_contact))
+		return -EMSGSIZE;
 	parse_contact(payload, connection_id, server->config.vtl, &contact);
 	if (!contact.sint || contact.sint >= SINT_COUNT)
 		return -EINVAL;
@@ -193,36 +211,32 @@ static int handle_initiate_contact(struct vmbus_server *server, uint32_t connect
 	return 0;
 }
 
-static int handle_unload(struct vmbus_server *server, uint32_t connection_id, const void *payload,
-			 size_t len)
+static int handle_unload(struct vmbus_server *server, const void *payload, size_t len)
 {
-	(void)connection_id;
 	(void)payload;
 	(void)len;
 	disconnect_guest(server, VMBUS_AFTER_UNLOAD);
 	return 0;
 }
 
-static int handle_request_offers(struct vmbus_server *server, uint32_t connection_id,
-				 const void *payload, size_t len)
+static int handle_request_offers(struct vmbus_server *server, const void *payload, size_t len)
 {
 	static const struct vmbus_channel_message_header delivered = {
 		.msgtype = CHANNELMSG_ALLOFFERS_DELIVERED,
 	};
 
-	(void)connection_id;
 	(void)payload;
 	(void)len;
 	if (server->offers_sent)
 		return -EALREADY;
 	server->offers_sent = true;
+	vmbus_control_send_offers(server);
 	vmbus_server_send(server, &delivered, sizeof(delivered));
 	return 0;
 }
 
 /* The monitor pages are never used, so new ones are as good as the old ones. */
-static int handle_modify_connection(struct vmbus_server *server, uint32_t connection_id,
-				    const void *payload, size_t len)
+static int handle_modify_connection(struct vmbus_server *server, const void *payload, size_t len)
 {
 	const struct vmbus_channel_modifyconnection *msg = payload;
 	struct vmbus_channel_modifyconnection_response response = {
@@ -230,7 +244,6 @@ static int handle_modify_connection(struct vmbus_server *server, uint32_t connec
 		.connection_state = VMBUS_CONNECTION_SUCCESSFUL,
 	};
 
-	(void)connection_id;
 	(void)len;
 	if (!(server->features & VMBUS_FEATURE_MODIFY_CONNECTION))
 		return -EINVAL;
@@ -241,8 +254,7 @@ static int handle_modify_connection(struct vmbus_server *server, uint32_t connec
 }
 
 /* We have no Hyper-V sockets to offer. */
-static int handle_tl_connect(struct vmbus_server *server, uint32_t connection_id,
-			     const void *payload, size_t len)
+static int handle_tl_connect(struct vmbus_server *server, const void *payload, size_t len)
 {
 	const struct vmbus_channel_tl_connect_request *msg = payload;
 	struct vmbus_channel_tl_connect_result result = {
@@ -252,7 +264,6 @@ static int handle_tl_connect(struct vmbus_server *server, uint32_t connection_id
 		.status = VMBUS_STATUS_CONNECTION_REFUSED,
 	};
 
-	(void)connection_id;
 	(void)len;
 	if (server->version >= VMBUS_VERSION_4_1)
 		vmbus_server_send(server, &result, sizeof(result));
@@ -262,18 +273,29 @@ static int handle_tl_connect(struct vmbus_server *server, uint32_t connection_id
 struct message_handler {
 	size_t min_len;
 	uint32_t min_version; /* 0: also while disconnected */
-	int (*handle)(struct vmbus_server *server, uint32_t connection_id, const void *payload,
-		      size_t len);
+	int (*handle)(struct vmbus_server *server, const void *payload, size_t len);
 };
 
 static const struct message_handler handlers[] = {
 	[CHANNELMSG_REQUESTOFFERS] = { sizeof(struct vmbus_channel_message_header),
 				       VMBUS_VERSION_4_0, handle_request_offers },
-	[CHANNELMSG_INITIATE_CONTACT] = { sizeof(struct vmbus_channel_initiate_contact), 0,
-					  handle_initiate_contact },
+	[CHANNELMSG_OPENCHANNEL] = { sizeof(struct vmbus_channel_open_channel), VMBUS_VERSION_4_0,
+				     vmbus_control_open },
+	[CHANNELMSG_CLOSECHANNEL] = { sizeof(struct vmbus_channel_id_message), VMBUS_VERSION_4_0,
+				      vmbus_control_close },
+	[CHANNELMSG_GPADL_HEADER] = { sizeof(struct vmbus_channel_gpadl_header), VMBUS_VERSION_4_0,
+				      vmbus_control_gpadl_header },
+	[CHANNELMSG_GPADL_BODY] = { sizeof(struct vmbus_channel_gpadl_body), VMBUS_VERSION_4_0,
+				    vmbus_control_gpadl_body },
+	[CHANNELMSG_GPADL_TEARDOWN] = { sizeof(struct vmbus_channel_gpadl_teardown),
+					VMBUS_VERSION_4_0, vmbus_control_gpadl_teardown },
+	[CHANNELMSG_RELID_RELEASED] = { sizeof(struct vmbus_channel_id_message), VMBUS_VERSION_4_0,
+					vmbus_control_relid_released },
 	[CHANNELMSG_UNLOAD] = { sizeof(struct vmbus_channel_message_header), 0, handle_unload },
 	[CHANNELMSG_TL_CONNECT_REQUEST] = { sizeof(struct vmbus_channel_tl_connect_request),
 					    VMBUS_VERSION_4_0, handle_tl_connect },
+	[CHANNELMSG_MODIFYCHANNEL] = { sizeof(struct vmbus_channel_modifychannel),
+				       VMBUS_VERSION_4_1, vmbus_control_modify },
 	[CHANNELMSG_MODIFYCONNECTION] = { sizeof(struct vmbus_channel_modifyconnection),
 					  VMBUS_VERSION_6_0, handle_modify_connection },
 };
@@ -285,6 +307,8 @@ static int dispatch(struct vmbus_server *server, uint32_t connection_id, const v
 	const struct vmbus_channel_message_header *header = payload;
 	const struct message_handler *handler;
 
+	if (header->msgtype == CHANNELMSG_INITIATE_CONTACT)
+		return handle_initiate_contact(server, connection_id, payload, len);
 	if (header->msgtype >= sizeof(handlers) / sizeof(handlers[0]))
 		return -ENOSYS;
 	handler = &handlers[header->msgtype];
@@ -296,7 +320,7 @@ static int dispatch(struct vmbus_server *server, uint32_t connection_id, const v
 		return -ENOTCONN;
 	if (server->version < handler->min_version)
 		return -ENOSYS;
-	return handler->handle(server, connection_id, payload, len);
+	return handler->handle(server, payload, len);
 }
 
 int vmbus_server_handle_message(struct vmbus_server *server, uint32_t connection_id,
@@ -328,10 +352,17 @@ int vmbus_server_handle_message(struct vmbus_server *server, uint32_t connection
 
 int vmbus_server_handle_signal(struct vmbus_server *server, uint32_t connection_id, uint16_t flag)
 {
-	(void)server;
-	(void)connection_id;
-	(void)flag;
-	return -ENXIO;
+	uint32_t id = connection_id - __atomic_load_n(&server->connection_base, __ATOMIC_RELAXED);
+	struct vmbus_channel *channel;
+
+	if (id >= VMBUS_CHANNEL_IDS)
+		return -ENXIO;
+	channel = __atomic_load_n(&server->by_id[id], __ATOMIC_ACQUIRE);
+	if (!channel)
+		return -ENXIO;
+	if (!flag)
+		vmbus_channel_schedule(channel, VMBUS_WORK_SIGNAL);
+	return 0;
 }
 
 void vmbus_server_message_slot_free(struct vmbus_server *server)
@@ -362,12 +393,7 @@ bool vmbus_server_is_idle(struct vmbus_server *server)
 
 uint32_t vmbus_server_version(struct vmbus_server *server)
 {
-	uint32_t version;
-
-	pthread_mutex_lock(&server->lock);
-	version = server->version;
-	pthread_mutex_unlock(&server->lock);
-	return version;
+	return __atomic_load_n(&server->version, __ATOMIC_RELAXED);
 }
 
 struct vmbus_server *vmbus_server_create(const struct vmbus_server_config *config)
@@ -382,10 +408,22 @@ struct vmbus_server *vmbus_server_create(const struct vmbus_server_config *confi
 	return server;
 }
 
+static void free_channels(struct vmbus_channel *channel)
+{
+	while (channel) {
+		struct vmbus_channel *next = channel->next;
+
+		vmbus_channel_free(channel);
+		channel = next;
+	}
+}
+
 void vmbus_server_destroy(struct vmbus_server *server)
 {
 	if (!server)
 		return;
+	free_channels(server->channels);
+	free_channels(server->retired);
 	vmbus_outbox_clear(&server->outbox);
 	pthread_mutex_destroy(&server->lock);
 	free(server);

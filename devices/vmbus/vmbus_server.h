@@ -51,8 +51,8 @@ struct vmbus_server_config {
 struct vmbus_server *vmbus_server_create(const struct vmbus_server_config *config);
 
 /*
- * The guest no longer runs, the loops of all VPs have stopped or are idle, and nothing calls the
- * server any more. Open channels are closed at once.
+ * After a reset that left the server idle, when nothing calls it any more and the loops have run
+ * what was posted to them. Offers that still stand go without gone().
  */
 void vmbus_server_destroy(struct vmbus_server *server);
 

@@ -1,0 +1,328 @@
+#include "devices/vmbus/vmbus_ring.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/guest_access.h"
+#include "proto/vmbus.h"
+
+#define DESCRIPTOR_SIZE ((uint32_t)sizeof(struct vmpacket_descriptor))
+#define TRAILER_SIZE    ((uint32_t)sizeof(struct vmpacket_trailer))
+
+/*
+ * Memory ordering. Each side publishes its index with a store and then looks at a word that the
+ * other side may just have changed (mask, pending size or the other index); the other side does the
+ * same with the words swapped. Both need the store to be visible before the load, hence the fence.
+ * The data needs no more than x86 gives: stores stay in order, and so do loads.
+ *
+ * A ring can lie in pages that fault when touched. A word that does reads as UINT32_MAX, which no
+ * check of an index accepts, and which as a mask or a pending size asks for nothing.
+ */
+#ifdef __SANITIZE_THREAD__
+/* ThreadSanitizer cannot look into guest_access.c, nor at fences: the same order in its terms. */
+static uint32_t load(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static void publish(uint32_t *word, uint32_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+static int copy(void *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+	return 0;
+}
+#else
+static uint32_t load(const uint32_t *word)
+{
+	uint32_t value;
+
+	return guest_access_copy(&value, word, sizeof(value)) ? UINT32_MAX : value;
+}
+
+/* A fault here needs no answer: the next load of this page finds it too. */
+static void publish(uint32_t *word, uint32_t value)
+{
+	guest_access_copy(word, &value, sizeof(value));
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static int copy(void *to, const void *from, size_t len)
+{
+	return guest_access_copy(to, from, len);
+}
+#endif
+
+static bool index_valid(const struct vmbus_ring *ring, uint32_t index)
+{
+	return index < ring->size && index % 8 == 0;
+}
+
+/* Bytes from index `from` up to index `to`. */
+static uint32_t distance(const struct vmbus_ring *ring, uint32_t from, uint32_t to)
+{
+	return to >= from ? to - from : ring->size - from + to;
+}
+
+static uint32_t advance(const struct vmbus_ring *ring, uint32_t index, uint32_t len)
+{
+	uint64_t next = (uint64_t)index + len;
+
+	return (uint32_t)(next >= ring->size ? next - ring->size : next);
+}
+
+/* What a writer may use: one granule stays free, or a full ring would look empty. */
+static uint32_t room(const struct vmbus_ring *ring, uint32_t read, uint32_t write)
+{
+	return ring->size - distance(ring, read, write) - 8;
+}
+
+static int ring_init(struct vmbus_ring *ring, uint8_t *const *pages, uint32_t count)
+{
+	if (count < 2 || count > UINT32_MAX / VMBUS_PAGE_SIZE)
+		return -EINVAL;
+	*ring = (struct vmbus_ring){
+		.control = (struct hv_ring_buffer *)(void *)pages[0],
+		.data = pages + 1,
+		.size = (count - 1) * VMBUS_PAGE_SIZE,
+	};
+	return 0;
+}
+
+/* Copies from the ring, page by page, around its end. 0 or -EFAULT. */
+static int copy_from(const struct vmbus_ring *ring, uint32_t index, void *buf, uint32_t len)
+{
+	uint8_t *to = buf;
+
+	while (len) {
+		uint32_t offset = index % VMBUS_PAGE_SIZE;
+		uint32_t chunk = VMBUS_PAGE_SIZE - offset;
+
+		if (chunk > len)
+			chunk = len;
+		if (copy(to, ring->data[index / VMBUS_PAGE_SIZE] + offset, chunk))
+			return -EFAULT;
+		index = advance(ring, index, chunk);
+		to += chunk;
+		len -= chunk;
+	}
+	return 0;
+}
+
+/* Copies to the ring and moves *index on. 0 or -EFAULT. */
+static int copy_to(const struct vmbus_ring *ring, uint32_t *index, const void *buf, size_t len)
+{
+	const uint8_t *from = buf;
+
+	while (len) {
+		uint32_t offset = *index % VMBUS_PAGE_SIZE;
+		uint32_t chunk = VMBUS_PAGE_SIZE - offset;
+
+		if (chunk > len)
+			chunk = (uint32_t)len;
+		if (copy(ring->data[*index / VMBUS_PAGE_SIZE] + offset, from, chunk))
+			return -EFAULT;
+		*index = advance(ring, *index, chunk);
+		from += chunk;
+		len -= chunk;
+	}
+	return 0;
+}
+
+int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pages, uint32_t count)
+{
+	int err = ring_init(&reader->ring, pages, count);
+
+	if (err)
+		return err;
+	reader->published = load(&reader->ring.control->read_index);
+	if (!index_valid(&reader->ring, reader->published))
+		return -EPROTO;
+	reader->next = reader->published;
+	reader->write = reader->published;
+	vmbus_ring_mask(reader);
+	return 0;
+}
+
+int vmbus_ring_writer_init(struct vmbus_ring_writer *writer, uint8_t *const *pages, uint32_t count)
+{
+	int err = ring_init(&writer->ring, pages, count);
+
+	if (err)
+		return err;
+	writer->write = load(&writer->ring.control->write_index);
+	writer->waiting = false;
+	if (!index_valid(&writer->ring, writer->write))
+		return -EPROTO;
+	publish(&writer->ring.control->pending_send_sz, 0);
+	publish(&writer->ring.control->feature_bits, VMBUS_RING_FEATURE_PENDING_SEND_SIZE);
+	return 0;
+}
+
+static int refresh_write(struct vmbus_ring_reader *reader)
+{
+	uint32_t write = load(&reader->ring.control->write_index);
+
+	if (!index_valid(&reader->ring, write))
+		return -EPROTO;
+	reader->write = write;
+	return 0;
+}
+
+int vmbus_ring_read(struct vmbus_ring_reader *reader, void *buf, size_t size)
+{
+	struct vmpacket_descriptor desc;
+	uint32_t avail, len;
+
+	if (reader->next == reader->write) {
+		if (refresh_write(reader))
+			return -EPROTO;
+		if (reader->next == reader->write)
+			return -EAGAIN;
+	}
+	avail = distance(&reader->ring, reader->next, reader->write);
+	if (avail < DESCRIPTOR_SIZE + TRAILER_SIZE || size < DESCRIPTOR_SIZE)
+		return -EPROTO;
+	if (copy_from(&reader->ring, reader->next, &desc, DESCRIPTOR_SIZE))
+		return -EPROTO;
+	len = desc.len8 * 8u;
+	if (desc.offset8 * 8u < DESCRIPTOR_SIZE || desc.offset8 > desc.len8 ||
+	    len > avail - TRAILER_SIZE || len > size)
+		return -EPROTO;
+
+	/* The checked descriptor goes first: the guest may have changed the one in the ring. */
+	memcpy(buf, &desc, DESCRIPTOR_SIZE);
+	if (copy_from(&reader->ring, advance(&reader->ring, reader->next, DESCRIPTOR_SIZE),
+		      (uint8_t *)buf + DESCRIPTOR_SIZE, len - DESCRIPTOR_SIZE))
+		return -EPROTO;
+	reader->next = advance(&reader->ring, reader->next, len + TRAILER_SIZE);
+	return (int)len;
+}
+
+bool vmbus_ring_commit(struct vmbus_ring_reader *reader)
+{
+	const struct vmbus_ring *ring = &reader->ring;
+	uint32_t pending, write, before, after;
+
+	if (reader->published == reader->next)
+		return false;
+	before = reader->published;
+	reader->published = reader->next;
+	publish(&ring->control->read_index, reader->next);
+
+	/* The low bits are not a size: some clients ask for "all but one byte". */
+	pending = load(&ring->control->pending_send_sz) & ~7u;
+	if (!pending)
+		return false;
+	write = load(&ring->control->write_index);
+	if (!index_valid(ring, write))
+		return false; /* the next read reports it */
+	after = room(ring, reader->next, write);
+	before = room(ring, before, write);
+	/*
+	 * Clients differ on whether room for exactly `pending` bytes is enough, so a step onto or
+	 * off that mark signals too: once too often does no harm.
+	 */
+	return before <= pending && after >= pending;
+}
+
+void vmbus_ring_mask(struct vmbus_ring_reader *reader)
+{
+	publish(&reader->ring.control->interrupt_mask, 1);
+}
+
+bool vmbus_ring_unmask(struct vmbus_ring_reader *reader)
+{
+	publish(&reader->ring.control->interrupt_mask, 0);
+	return load(&reader->ring.control->write_index) != reader->next;
+}
+
+/* Room in the ring by the guest's current read_index, or -EPROTO. */
+static int64_t writer_room(const struct vmbus_ring_writer *writer)
+{
+	uint32_t read = load(&writer->ring.control->read_index);
+
+	if (!index_valid(&writer->ring, read))
+		return -EPROTO;
+	return room(&writer->ring, read, writer->write);
+}
+
+/* 0 when `needed` bytes fit; otherwise asks the guest to signal when they do. */
+static int make_room(struct vmbus_ring_writer *writer, uint32_t needed)
+{
+	int64_t free_bytes = writer_room(writer);
+
+	if (free_bytes < 0)
+		return -EPROTO;
+	if (free_bytes < needed) {
+		publish(&writer->ring.control->pending_send_sz, needed);
+		writer->waiting = true;
+		/* It may have made room just before it could see that. */
+		free_bytes = writer_room(writer);
+		if (free_bytes < 0)
+			return -EPROTO;
+		if (free_bytes < needed)
+			return -EAGAIN;
+	}
+	if (writer->waiting) {
+		publish(&writer->ring.control->pending_send_sz, 0);
+		writer->waiting = false;
+	}
+	return 0;
+}
+
+/* Lays the packet and its trailer out from *index on. */
+static int put_packet(const struct vmbus_ring *ring, uint32_t *index,
+		      const struct vmpacket_descriptor *desc,
+		      const struct vmbus_ring_packet *packet)
+{
+	static const uint8_t padding[8];
+	struct vmpacket_trailer trailer = { .offset = *index };
+
+	if (copy_to(ring, index, desc, sizeof(*desc)) ||
+	    copy_to(ring, index, packet->extension, packet->extension_len) ||
+	    copy_to(ring, index, packet->payload, packet->payload_len) ||
+	    copy_to(ring, index, padding, -packet->payload_len & 7) ||
+	    copy_to(ring, index, &trailer, sizeof(trailer)))
+		return -EPROTO;
+	return 0;
+}
+
+int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet,
+		     bool *signal)
+{
+	const struct vmbus_ring *ring = &writer->ring;
+	uint32_t start = writer->write, index = start, len;
+	struct vmpacket_descriptor desc;
+	int err;
+
+	if (packet->payload_len > UINT16_MAX * 8u || packet->extension_len > UINT16_MAX * 8u)
+		return -EMSGSIZE;
+	len = DESCRIPTOR_SIZE + (uint32_t)packet->extension_len +
+	      (((uint32_t)packet->payload_len + 7) & ~7u);
+	if (len > UINT16_MAX * 8u || len + TRAILER_SIZE > ring->size - 8)
+		return -EMSGSIZE;
+	err = make_room(writer, len + TRAILER_SIZE);
+	if (err)
+		return err;
+
+	desc = (struct vmpacket_descriptor){
+		.type = packet->type,
+		.offset8 = (uint16_t)((DESCRIPTOR_SIZE + packet->extension_len) / 8),
+		.len8 = (uint16_t)(len / 8),
+		.flags = packet->flags,
+		.trans_id = packet->trans_id,
+	};
+	err = put_packet(ring, &index, &desc, packet);
+	if (err)
+		return err;
+	writer->write = index;
+	publish(&ring->control->write_index, index);
+	/* Only the step from empty wakes a reader; one that is reading looks again by itself. */
+	*signal =
+		!load(&ring->control->interrupt_mask) && load(&ring->control->read_index) == start;
+	return 0;
+}

@@ -1,0 +1,83 @@
+#ifndef DEVICES_VMBUS_VMBUS_RING_H
+#define DEVICES_VMBUS_VMBUS_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The two rings of a channel, in guest memory, seen from the server: it reads the upstream ring and
+ * writes the downstream one. One thread uses a ring at a time.
+ *
+ * Nothing in a ring is believed: indices are checked at every load, our own are kept privately and
+ * only ever written to the ring, and a packet is copied out once. -EPROTO means that the guest broke
+ * the protocol; the ring is of no further use then.
+ */
+
+struct hv_ring_buffer;
+
+/* Guest pages by host address: the control page, then the data pages. */
+struct vmbus_ring {
+	struct hv_ring_buffer *control;
+	uint8_t *const *data; /* the owner's; outlives the ring */
+	uint32_t size;        /* bytes of data */
+};
+
+struct vmbus_ring_reader {
+	struct vmbus_ring ring;
+	uint32_t published; /* the read_index that the guest knows */
+	uint32_t next;      /* where the next packet starts */
+	uint32_t write;     /* the guest's write_index when last looked at */
+};
+
+struct vmbus_ring_writer {
+	struct vmbus_ring ring;
+	uint32_t write; /* our write_index */
+	bool waiting;   /* pending_send_sz is set */
+};
+
+/* What a packet is made of, in the order in which it lies in the ring. */
+struct vmbus_ring_packet {
+	uint16_t type; /* enum vmbus_packet_type */
+	uint16_t flags;
+	uint64_t trans_id;
+	const void *extension; /* transfer-page header and ranges; a multiple of 8 bytes */
+	size_t extension_len;
+	const void *payload;
+	size_t payload_len; /* padded to a multiple of 8 with zeroes */
+};
+
+/*
+ * pages[0] is the control page, the `count` - 1 pages after it hold the data. Both rings start from
+ * the indices that they find. -EINVAL: no data page, or more than 4 GiB; -EPROTO.
+ */
+int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pages, uint32_t count);
+int vmbus_ring_writer_init(struct vmbus_ring_writer *writer, uint8_t *const *pages, uint32_t count);
+
+/*
+ * Copies the next packet, descriptor included, to buf, which is 8-byte aligned. Returns its length,
+ * at least that of its descriptor, whose offset8 and len8 fit that length. -EAGAIN: the ring is
+ * empty; -EPROTO, also when the packet is larger than `size`.
+ */
+int vmbus_ring_read(struct vmbus_ring_reader *reader, void *buf, size_t size);
+
+/* Gives the guest back the room of what was read. True: it waits for room and must be signalled. */
+bool vmbus_ring_commit(struct vmbus_ring_reader *reader);
+
+/* Tells the guest not to signal when it makes the ring non-empty. */
+void vmbus_ring_mask(struct vmbus_ring_reader *reader);
+
+/*
+ * Tells the guest to signal again, after a commit. True: there is something to read after all, for
+ * which no signal may come.
+ */
+bool vmbus_ring_unmask(struct vmbus_ring_reader *reader);
+
+/*
+ * Writes one packet. 0, and *signal says whether the guest must be signalled. -EAGAIN: no room now;
+ * the guest will signal when there is. -EMSGSIZE: it never fits; -EPROTO.
+ */
+int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet,
+		     bool *signal);
+
+#endif
