@@ -55,6 +55,8 @@ vmbus-objs := $(addprefix devices/vmbus/,vmbus_server.o vmbus_control.o vmbus_ch
 vmbus-client-objs := tests/unit/devices/vmbus/vmbus_client.o core/log.o
 vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
+tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
+tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs :=
