@@ -36,7 +36,7 @@ vtl-objs := $(addprefix vtl/,vtl.o translate.o mshv.o mshv_decode.o mshv_hyperca
 chipset-objs := devices/acpi_pm.o devices/chipset.o devices/cmos_rtc.o devices/ioapic.o \
 	devices/legacy_ports.o devices/pci_config.o devices/pic8259.o devices/pit8254.o \
 	devices/rtc_time.o devices/serial16550.o
-devices-objs := $(chipset-objs) $(vmbus-objs)
+devices-objs := $(chipset-objs)
 
 # Devices are tested on a real bus, with a clock that the test moves.
 device-test-objs := core/device_lock.o core/io_bus.o tests/unit/fake/event_loop.o
@@ -52,10 +52,10 @@ tests/unit/devices/chipset_test-objs := $(chipset-objs) $(device-test-objs)
 # --- devices/vmbus/: VMBus server, shared with vtlhost
 vmbus-objs := $(addprefix devices/vmbus/,vmbus_server.o vmbus_control.o vmbus_channel.o \
 	vmbus_gpadl.o vmbus_gpa.o vmbus_packet.o vmbus_ring.o vmbus_outbox.o)
+devices-objs += $(vmbus-objs)
 vmbus-client-objs := tests/unit/devices/vmbus/vmbus_client.o core/log.o
 vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
-tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
