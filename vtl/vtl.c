@@ -126,14 +126,17 @@ int vtl_vp_set(struct vtl_vp *vp, uint32_t name, uint64_t value)
 }
 
 /* An instruction that retires ends the shadow of the one before it (SDM vol. 3, 7.8.3). */
-static int end_interrupt_shadow(struct vtl_vp *vp)
+int vtl_vp_retired(struct vtl_vp *vp, const struct vp_exit *exit, bool shadow)
 {
 	union hv_register_value reg = { 0 };
-	int ret = vp->ops->get_register(vp, HV_REGISTER_INTERRUPT_STATE, &reg);
+	int ret;
 
+	if (exit->interrupt_shadow == shadow)
+		return 0;
+	ret = vp->ops->get_register(vp, HV_REGISTER_INTERRUPT_STATE, &reg);
 	if (ret)
 		return ret;
-	reg.interrupt_state.interrupt_shadow = 0;
+	reg.interrupt_state.interrupt_shadow = shadow;
 	return vp->ops->set_register(vp, HV_REGISTER_INTERRUPT_STATE, &reg);
 }
 
@@ -150,7 +153,7 @@ int vtl_vp_skip(struct vtl_vp *vp, const struct vp_exit *exit, unsigned int leng
 		rip &= 0xffffffff;
 	vp->registers.cpu.rip = rip;
 	vtl_vp_changed(vp, VTL_CLASS_IP);
-	return exit->interrupt_shadow ? end_interrupt_shadow(vp) : 0;
+	return vtl_vp_retired(vp, exit, false);
 }
 
 int vtl_vp_inject(struct vtl_vp *vp, const struct vtl_exception *exception)

@@ -141,6 +141,11 @@ int vtl_vp_set_value(struct vtl_vp *vp, uint32_t name, const union hv_register_v
  */
 int vtl_vp_skip(struct vtl_vp *vp, const struct vp_exit *exit, unsigned int length);
 
+/*
+ * The same for who has moved RIP already. shadow: the instruction itself casts an interrupt shadow.
+ */
+int vtl_vp_retired(struct vtl_vp *vp, const struct vp_exit *exit, bool shadow);
+
 /* Raises an exception before VTL0's next instruction. 0 or -errno. */
 int vtl_vp_inject(struct vtl_vp *vp, const struct vtl_exception *exception);
 

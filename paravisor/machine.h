@@ -1,0 +1,47 @@
+#ifndef PARAVISOR_MACHINE_H
+#define PARAVISOR_MACHINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "paravisor/options.h"
+#include "paravisor/topology.h"
+#include "proto/host_port.h"
+
+/* VTL0's machine: what all VPs share. Wired by main, before VTL0 runs. */
+
+struct chipset;
+struct guest_memory;
+struct host_port;
+struct hypercall_sink;
+struct io_bus;
+struct vp;
+struct vtl;
+
+struct machine {
+	struct options options;
+	struct topology topology;
+	struct vtl *vtl;
+	struct guest_memory *memory;
+	struct io_bus *bus;
+	struct chipset *chipset;
+	struct host_port *host_port;
+	const struct hypercall_sink *sink; /* NULL: VTL0 has no message connections */
+	bool pic_asserted;                 /* atomic: the 8259s want VP 0 to take an interrupt */
+
+	struct vp *vps; /* topology.vp_count of them */
+
+	/* How the run ends: the first outcome counts. */
+	pthread_mutex_t end_lock;
+	bool ended; /* atomic; true: no VP runs VTL0 any more */
+	struct host_port_outcome outcome;
+};
+
+/* Any thread: ends the run. `format` gives the one-line reason. Returns at once. */
+void machine_end(struct machine *machine, enum host_port_result result, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+bool machine_has_ended(const struct machine *machine);
+
+#endif

@@ -1,0 +1,225 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/device_lock.h"
+#include "core/guest_access.h"
+#include "core/guest_memory.h"
+#include "core/io_bus.h"
+#include "core/log.h"
+#include "devices/chipset.h"
+#include "paravisor/boot/boot_state.h"
+#include "paravisor/boot/linux_boot.h"
+#include "paravisor/host_port.h"
+#include "paravisor/interrupt.h"
+#include "paravisor/machine.h"
+#include "paravisor/start_state.h"
+#include "paravisor/vp.h"
+#include "vtl/mshv.h"
+#include "vtl/vtl.h"
+
+/*
+ * The paravisor's process: brings VTL0's machine together in one order, becomes VP 0's thread, and
+ * after the run waits for the host to end or restart the machine. Nothing is taken down: without
+ * this process there is no VTL0, and the host frees it all at once.
+ */
+
+/* Says why the machine could not be made. The first reason counts. */
+static int fail(struct machine *m, const char *what, int err)
+{
+	machine_end(m, HOST_PORT_FAILURE, "%s: errno %d", what, -err);
+	return err;
+}
+
+static int read_configuration(struct machine *m, int argc, char *argv[])
+{
+	char why[160] = "";
+	int ret = options_parse(&m->options, argc, argv, why, sizeof(why));
+
+	if (!ret) {
+		log_set_level(m->options.log_level);
+		ret = topology_read(&m->topology, why, sizeof(why));
+	}
+	if (ret)
+		machine_end(m, HOST_PORT_FAILURE, "%s", why[0] ? why : "out of memory");
+	return ret;
+}
+
+/* VTL2's RAM is VTL2's: VTL0 may neither read, write nor execute it. */
+static int protect_vtl2(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->topology.vtl2_count; i++) {
+		int ret = m->vtl->ops->protect(m->vtl, m->topology.vtl2[i].gpa,
+					       m->topology.vtl2[i].len, 0);
+
+		if (ret)
+			return fail(m, "cannot protect VTL2's memory", ret);
+	}
+	return 0;
+}
+
+static int map_memory(struct machine *m)
+{
+	m->memory = guest_memory_create();
+	if (!m->memory)
+		return fail(m, "guest memory", -ENOMEM);
+	for (unsigned int i = 0; i < m->topology.vtl0_count; i++) {
+		const struct boot_range *r = &m->topology.vtl0[i];
+		void *base;
+		int ret = m->vtl->ops->map_memory(m->vtl, r->gpa, r->len, &base);
+
+		if (!ret)
+			ret = guest_memory_add(m->memory, r->gpa, base, r->len);
+		if (ret)
+			return fail(m, "cannot map VTL0's memory", ret);
+	}
+	return 0;
+}
+
+static int create_vps(struct machine *m)
+{
+	m->vps = calloc(m->topology.vp_count, sizeof(*m->vps));
+	if (!m->vps)
+		return fail(m, "VPs", -ENOMEM);
+	for (unsigned int i = 0; i < m->topology.vp_count; i++) {
+		int ret = vp_init(&m->vps[i], m, i);
+
+		if (ret)
+			return fail(m, "event loop", ret);
+	}
+	return 0;
+}
+
+static void power_off(void *ctx)
+{
+	machine_end(ctx, HOST_PORT_POWER_OFF, "power off");
+}
+
+static void reset(void *ctx)
+{
+	machine_end(ctx, HOST_PORT_RESET, "reset");
+}
+
+static int create_devices(struct machine *m)
+{
+	static struct device_lock lock;
+	struct chipset_config config = {
+		.loop = m->vps[0].loop,
+		.lock = &lock,
+		.serial[CHIPSET_COM1] = { host_port_transmit, host_port_receive_ready,
+					  m->host_port },
+		.ioapic = { interrupt_from_ioapic, m },
+		.pic = { interrupt_from_pic, m },
+		.power_off = power_off,
+		.reset = reset,
+		.ctx = m,
+		.wall_clock = m->options.wall_clock ? m->options.wall_clock : time(NULL),
+	};
+	int ret = device_lock_init(&lock);
+
+	if (ret)
+		return fail(m, "chipset", ret);
+	config.bus = m->bus = io_bus_create();
+	if (!m->bus)
+		return fail(m, "bus", -ENOMEM);
+	m->chipset = chipset_create(&config);
+	if (!m->chipset)
+		return fail(m, "chipset", -errno);
+	return 0;
+}
+
+/* The hypervisor's VP 0 and this thread become one; VTL0's kernel goes to its place. */
+static int load_guest(struct machine *m)
+{
+	struct linux_boot_config config = {
+		.kernel = m->options.kernel,
+		.initrd = m->options.initrd,
+		.cmdline = m->options.cmdline,
+		.apic_ids = m->topology.apic_ids,
+		.vp_count = m->topology.vp_count,
+		.mmio = m->topology.mmio,
+		.mmio_count = m->topology.mmio_count,
+	};
+	struct boot_vp_state state;
+	struct boot_error error = { "" };
+	int ret = linux_boot_load(m->memory, &config, &state, &error);
+
+	if (ret) {
+		machine_end(m, HOST_PORT_FAILURE, "%s", error.text);
+		return ret;
+	}
+	ret = vp_enter(&m->vps[0]);
+	if (ret)
+		return fail(m, "cannot enter VP 0", ret);
+	ret = start_state_set(m->vps[0].vtl, &state);
+	return ret ? fail(m, "cannot set VTL0's start state", ret) : 0;
+}
+
+static int start_vps(struct machine *m)
+{
+	for (unsigned int i = 1; i < m->topology.vp_count; i++) {
+		int ret = vp_start(&m->vps[i]);
+
+		if (ret)
+			return fail(m, "cannot start a VP's thread", ret);
+	}
+	return 0;
+}
+
+static int assemble(struct machine *m, int argc, char *argv[])
+{
+	int ret = read_configuration(m, argc, argv);
+
+	if (ret)
+		return ret;
+	ret = guest_access_install_fault_handler();
+	if (ret)
+		return fail(m, "fault handler", ret);
+	ret = mshv_create(&m->vtl);
+	if (ret)
+		return fail(m, "cannot use the mshv_vtl driver", ret);
+	ret = protect_vtl2(m);
+	if (!ret)
+		ret = map_memory(m);
+	if (!ret)
+		ret = create_vps(m);
+	if (!ret)
+		ret = create_devices(m);
+	if (!ret)
+		ret = load_guest(m);
+	if (!ret)
+		ret = host_port_start_input(m->host_port, m);
+	if (ret)
+		return ret;
+	return start_vps(m);
+}
+
+static void report(struct machine *m)
+{
+	if (m->chipset)
+		chipset_serial_flush(m->chipset);
+	if (m->vps)
+		host_port_send_counters(m->host_port, m);
+	host_port_send_outcome(m->host_port, &m->outcome);
+}
+
+int main(int argc, char *argv[])
+{
+	static struct machine machine = { .end_lock = PTHREAD_MUTEX_INITIALIZER };
+	int ret = host_port_create(&machine.host_port);
+
+	if (ret) {
+		log_error("no message port to the host: errno %d", -ret);
+		return EXIT_FAILURE;
+	}
+	if (!assemble(&machine, argc, argv)) {
+		log_info("VTL0 starts: %u VPs", machine.topology.vp_count);
+		vp_run(&machine.vps[0]);
+	}
+	report(&machine);
+	for (;;)
+		pause();
+}

@@ -1,0 +1,105 @@
+#include "paravisor/vp.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "core/event_loop.h"
+#include "core/log.h"
+#include "paravisor/exit.h"
+#include "paravisor/machine.h"
+#include "vtl/vtl.h"
+
+/* Handlers and the emulator need a few KiB; what is not touched costs nothing. */
+#define STACK_SIZE (128u << 10)
+
+/* How often a loop that always finds work runs before VTL0 gets its turn. */
+#define MAX_LOOP_RUNS 64
+
+int vp_init(struct vp *vp, struct machine *machine, unsigned int index)
+{
+	vp->machine = machine;
+	vp->index = index;
+	vp->loop = event_loop_create();
+	return vp->loop ? 0 : -errno;
+}
+
+int vp_enter(struct vp *vp)
+{
+	struct vtl *vtl = vp->machine->vtl;
+	int ret = vtl->ops->vp_create(vtl, vp->index, &vp->vtl);
+
+	if (ret)
+		return ret;
+	return vtl->ops->set_poll_fd(vp->vtl, event_loop_fd(vp->loop));
+}
+
+static void nothing(void *ctx)
+{
+	(void)ctx;
+}
+
+void vp_wake(struct vp *vp)
+{
+	if (vp->loop && event_loop_post(vp->loop, nothing, NULL))
+		log_limited(LOG_WARN, "out of memory waking VP %u", vp->index);
+}
+
+/*
+ * The kernel brings the VP back when something becomes ready, not because it still is: so the loop
+ * runs until it finds nothing, or asks for another turn.
+ */
+static void run_loop(struct vp *vp)
+{
+	for (unsigned int i = 0; i < MAX_LOOP_RUNS; i++)
+		if (event_loop_run_once(vp->loop, 0) <= 0)
+			return;
+	vp_wake(vp);
+}
+
+void vp_run(struct vp *vp)
+{
+	struct vp_exit exit;
+
+	run_loop(vp);
+	while (!machine_has_ended(vp->machine)) {
+		int ret = vtl_vp_run(vp->vtl, &exit);
+
+		if (ret) {
+			machine_end(vp->machine, HOST_PORT_FAILURE, "cannot run VP %u: errno %d",
+				    vp->index, -ret);
+			return;
+		}
+		__atomic_store_n(&vp->exits[exit.kind], vp->exits[exit.kind] + 1, __ATOMIC_RELAXED);
+		if (exit.kind == VP_EXIT_WAKE)
+			run_loop(vp);
+		else
+			exit_dispatch(vp, &exit);
+	}
+}
+
+static void *vp_thread(void *arg)
+{
+	struct vp *vp = arg;
+	int ret = vp_enter(vp);
+
+	if (ret)
+		machine_end(vp->machine, HOST_PORT_FAILURE, "cannot start VP %u: errno %d",
+			    vp->index, -ret);
+	else
+		vp_run(vp);
+	return NULL;
+}
+
+int vp_start(struct vp *vp)
+{
+	pthread_attr_t attr;
+	int ret = pthread_attr_init(&attr);
+
+	if (ret)
+		return -ret;
+	ret = pthread_attr_setstacksize(&attr, STACK_SIZE);
+	if (!ret)
+		ret = pthread_create(&vp->thread, &attr, vp_thread, vp);
+	pthread_attr_destroy(&attr);
+	return -ret;
+}
