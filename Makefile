@@ -59,7 +59,9 @@ tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
 tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
-paravisor-objs :=
+paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o machine.o vp.o exit.o exit_pio.o \
+	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
+	interrupt.o host_port.o counters.o start_state.o)
 
 # --- paravisor/boot/: memory map, firmware tables and kernel loader for VTL0
 boot-objs := $(addprefix paravisor/boot/,memory_map.o byte_writer.o aml.o acpi.o acpi_namespace.o \
@@ -158,7 +160,9 @@ unit-tests   := $(sort $(patsubst %.c,%,$(wildcard tests/unit/*/*/*_test.c \
 fuzz-targets := $(sort $(patsubst %.c,%,$(wildcard tests/fuzz/*_fuzz.c)))
 unit-bins    := $(addprefix $(B)/san/,$(unit-tests))
 fuzz-bins    := $(addprefix $(B)/fuzz/,$(fuzz-targets))
-rel-bins     := $(foreach p,$(programs),$(if $($(p)-link),$(B)/rel/$(p)))
+# A program named like a folder gets .elf: the folder's objects are where it would be.
+program-file  = $(B)/rel/$1$(if $(wildcard $1/),.elf)
+rel-bins     := $(foreach p,$(programs),$(if $($(p)-link),$(call program-file,$(p))))
 
 rel-objs  := $(sort $(foreach p,$(programs),$($(p)-link)) $(proto-objs) $(core-objs) $(vtl-objs) \
 	$(devices-objs) $(paravisor-objs) $(boot-objs) $(tpm-objs) $(igvm-objs))
@@ -220,7 +224,7 @@ $(eval $(call flavour-rules,fuzz,$(FUZZ_CC)))
 -include $(patsubst %.o,$(B)/fuzz/%.d,$(fuzz-objs))
 
 define program-rule
-$(B)/rel/$1: $(addprefix $(B)/rel/,$($1-link))
+$(call program-file,$1): $(addprefix $(B)/rel/,$($1-link))
 	$$(call say,LD,$$@)
 	$$(Q)$(MUSL_CC) $$(common) $$(rel-ldflags) -o $$@ $$(filter %.o,$$^) $$(rel-libs)
 endef
@@ -242,7 +246,9 @@ $(foreach t,$(fuzz-targets),$(eval $(call fuzz-rule,$(t))))
 
 # What VTL2 boots: programs without symbols in a reproducible initramfs. (The same binary with
 # symbols is in build/rel/.)
-$(B)/rel/vtl2/%: $(B)/rel/%
+$(B)/rel/vtl2/init: $(call program-file,init)
+$(B)/rel/vtl2/paravisor: $(call program-file,paravisor)
+$(B)/rel/vtl2/init $(B)/rel/vtl2/paravisor:
 	@mkdir -p $(@D)
 	$(Q)strip -s -o $@ $<
 
