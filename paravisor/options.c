@@ -68,6 +68,8 @@ int options_parse(struct options *options, int argc, char *const argv[], char *e
 	for (int i = 1; i < argc; i++) {
 		const char *equals = strchr(argv[i], '=');
 
+		if (strncmp(argv[i], "--", 2)) /* the kernel hands on words of its own, too */
+			continue;
 		if (!equals || !parse_one(options, argv[i], equals - argv[i], equals + 1)) {
 			snprintf(error, error_len, "bad option \"%.80s\"", argv[i]);
 			return -EINVAL;
