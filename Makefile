@@ -23,6 +23,8 @@ x86-objs := $(addprefix core/x86/,x86.o decode.o opcodes.o vector.o operands.o a
 	execution.o)
 core-objs += $(x86-objs)
 tests/unit/core/x86/x86_native_test-objs := tests/unit/core/x86/native.o $(x86-objs)
+tests/fuzz/x86_decode_fuzz-objs := $(x86-objs)
+tests/fuzz/x86_emulate_fuzz-objs := $(x86-objs)
 tests/unit/core/event_loop_test-objs := core/event_loop.o
 tests/unit/core/guest_memory_test-objs := core/guest_memory.o core/guest_access.o
 tests/unit/core/io_bus_test-objs := core/io_bus.o core/device_lock.o
