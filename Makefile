@@ -101,7 +101,9 @@ tcg-init-objs := $(patsubst %.c,%.o,$(wildcard host/tcg-init.c))
 init-objs := $(patsubst %.c,%.o,$(wildcard initrd/init.c))
 mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
 
-# --- tests/: guests and helpers that end-to-end tests boot (programs, as below)
+# --- tests/guests/: freestanding guests that end-to-end tests boot, each NAME.c and the runtime
+guests := end isolation
+guest-runtime := start.S exceptions.S runtime.c
 
 # ---------------------------------------------------------------------------------------------
 # Programs: build/rel/NAME from NAME-link.  A program whose own list is empty is not built.
@@ -246,6 +248,19 @@ $(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs))
 endef
 $(foreach t,$(fuzz-targets),$(eval $(call fuzz-rule,$(t))))
 
+guest-cflags := -std=gnu11 -g -O2 $(filter-out -Wpointer-arith,$(warnings)) -I. -ffile-prefix-map=$(CURDIR)=. -ffreestanding \
+	-fno-builtin -nostdlib -static -fno-pic -no-pie -fcf-protection=none -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fno-strict-aliasing -mno-red-zone -mgeneral-regs-only \
+	-Wl,-T,tests/guests/guest.ld -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	-Wl,--no-warn-rwx-segments
+
+guest-bins := $(addprefix $(B)/rel/tests/guests/,$(guests))
+$(guest-bins): $(B)/rel/tests/guests/%: tests/guests/%.c $(addprefix tests/guests/,$(guest-runtime)) \
+		$(wildcard tests/guests/*.h proto/*.h) tests/guests/guest.ld
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(SAN_CC) $(guest-cflags) -o $@ $(addprefix tests/guests/,$(guest-runtime)) $<
+
 # What VTL2 boots: programs without symbols in a reproducible initramfs. (The same binary with
 # symbols is in build/rel/.)
 $(B)/rel/vtl2/init: $(call program-file,init)
@@ -261,7 +276,7 @@ $(B)/rel/vtl2/initrd.cpio: initrd/initrd.manifest $(B)/rel/mkcpio $(B)/rel/vtl2/
 vtl2-files := $(B)/rel/vtl2/vmlinux $(if $(paravisor-objs),$(B)/rel/vtl2/initrd.cpio)
 
 ## build: build everything, run nothing
-build: $(rel-bins) $(vtl2-files) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
+build: $(rel-bins) $(vtl2-files) $(guest-bins) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
 .PHONY: build
 
 # ---------------------------------------------------------------------------------------------
