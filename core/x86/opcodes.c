@@ -412,12 +412,19 @@ static const struct x86_opcode group_15_register[8] = {
 static const struct x86_opcode group_15[2] = { SELECT(REG, group_15_memory),
 					       SELECT(REG, group_15_register) };
 
+/* Their operands have the mode's size, whatever the prefixes say. */
+static const struct x86_opcode vmread[2] = { OTHER(WR, Ed, SPEC(G, D)),
+					     OTHER(WR, SPEC(E, Q), SPEC(G, Q)) };
+static const struct x86_opcode vmwrite[2] = { OTHER(RD, SPEC(G, D), Ed),
+					      OTHER(RD, SPEC(G, Q), SPEC(E, Q)) };
 static const struct x86_opcode vmread_sse4a[4] = {
-	OP(OTHER, WR, FORCE64, Ev, Gv), OTHER(0, SPEC(R, NONE), Ib, Ib), /* EXTRQ */
-	INVALID, OTHER(0, SPEC(R, NONE), Ib, Ib),                        /* INSERTQ */
+	SELECT(MODE, vmread),
+	OTHER(0, SPEC(R, NONE), Ib, Ib), /* EXTRQ */
+	INVALID,
+	OTHER(0, SPEC(R, NONE), Ib, Ib), /* INSERTQ */
 };
 static const struct x86_opcode vmwrite_sse4a[4] = {
-	OP(OTHER, RD, FORCE64, Gv, Ev),
+	SELECT(MODE, vmwrite),
 	OTHER(0, SPEC(R, NONE)),
 	INVALID,
 	OTHER(0, SPEC(R, NONE)),
