@@ -23,6 +23,9 @@ x86-objs := $(addprefix core/x86/,x86.o decode.o opcodes.o vector.o operands.o a
 	execution.o)
 core-objs += $(x86-objs)
 tests/unit/core/x86/x86_native_test-objs := tests/unit/core/x86/native.o $(x86-objs)
+tests/unit/core/x86/x86_decode_test-objs := $(x86-objs)
+tests/unit/core/x86/x86_emulate_test-objs := $(x86-objs)
+tests/unit/core/x86/x86_objdump_test-objs := $(x86-objs)
 tests/fuzz/x86_decode_fuzz-objs := $(x86-objs)
 tests/fuzz/x86_emulate_fuzz-objs := $(x86-objs)
 tests/unit/core/event_loop_test-objs := core/event_loop.o

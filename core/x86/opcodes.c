@@ -418,10 +418,8 @@ static const struct x86_opcode vmread[2] = { OTHER(WR, Ed, SPEC(G, D)),
 static const struct x86_opcode vmwrite[2] = { OTHER(RD, SPEC(G, D), Ed),
 					      OTHER(RD, SPEC(G, Q), SPEC(E, Q)) };
 static const struct x86_opcode vmread_sse4a[4] = {
-	SELECT(MODE, vmread),
-	OTHER(0, SPEC(R, NONE), Ib, Ib), /* EXTRQ */
-	INVALID,
-	OTHER(0, SPEC(R, NONE), Ib, Ib), /* INSERTQ */
+	SELECT(MODE, vmread), OTHER(0, SPEC(R, NONE), Ib, Ib), /* EXTRQ */
+	INVALID, OTHER(0, SPEC(R, NONE), Ib, Ib),              /* INSERTQ */
 };
 static const struct x86_opcode vmwrite_sse4a[4] = {
 	SELECT(MODE, vmwrite),

@@ -72,10 +72,10 @@ static void check(const struct expectation *e)
 			 insn.address.scale, insn.address.displacement);
 }
 
-#define CHECK_ALL(table)                                                                           \
-	do {                                                                                       \
-		for (size_t i = 0; i < sizeof(table) / sizeof((table)[0]); i++)                    \
-			check(&(table)[i]);                                                        \
+#define CHECK_ALL(table)                                                        \
+	do {                                                                    \
+		for (size_t i = 0; i < sizeof(table) / sizeof((table)[0]); i++) \
+			check(&(table)[i]);                                     \
 	} while (0)
 
 static void test_addresses(void **state)
@@ -98,12 +98,20 @@ static void test_addresses(void **state)
 		{ 32, "8b 05 78 56 34 12", 0, 4, R, { 0x12345678, X86_DS, NO, NO, 1, false } },
 		{ 32, "8b 45 08", 0, 4, R, { 8, X86_SS, X86_RBP, NO, 1, false } },
 		{ 32, "8b 04 24", 0, 4, R, { 0, X86_SS, X86_RSP, NO, 1, false } },
-		{ 32, "8b 04 8d 00 00 00 e0", 0, 4, R,
+		{ 32,
+		  "8b 04 8d 00 00 00 e0",
+		  0,
+		  4,
+		  R,
 		  { -0x20000000, X86_DS, NO, X86_RCX, 4, false } },
 		{ 16, "66 67 8b 04 48", 0, 4, R, { 0, X86_DS, X86_RAX, X86_RCX, 2, false } },
 		{ 32, "65 a1 10 00 00 00", 0, 4, R, { 0x10, X86_GS, NO, NO, 1, false } },
 		/* 64-bit forms. */
-		{ 64, "8b 05 10 00 00 00", 0, 4, R,
+		{ 64,
+		  "8b 05 10 00 00 00",
+		  0,
+		  4,
+		  R,
 		  { 0x10, X86_DS, X86_ADDRESS_RIP, NO, 1, false } },
 		{ 64, "8b 04 25 00 00 e0 fe", 0, 4, R, { -0x1200000, X86_DS, NO, NO, 1, false } },
 		{ 64, "43 8b 04 a5 00 00 00 00", 0, 4, R, { 0, X86_DS, NO, X86_R12, 4, false } },
@@ -111,7 +119,11 @@ static void test_addresses(void **state)
 		{ 64, "41 8b 04 24", 0, 4, R, { 0, X86_DS, X86_R12, NO, 1, false } },
 		{ 64, "41 8b 45 00", 0, 4, R, { 0, X86_DS, X86_R13, NO, 1, false } },
 		{ 64, "65 48 8b 04 25 28 00 00 00", 0, 8, R, { 0x28, X86_GS, NO, NO, 1, false } },
-		{ 64, "48 a1 00 00 e0 fe ff ff ff ff", 0, 8, R,
+		{ 64,
+		  "48 a1 00 00 e0 fe ff ff ff ff",
+		  0,
+		  8,
+		  R,
 		  { -0x1200000, X86_DS, NO, NO, 1, false } },
 		{ 64, "67 a0 00 00 e0 fe", 0, 1, R, { -0x1200000, X86_DS, NO, NO, 1, false } },
 		{ 64, "64 3e 8b 00", 0, 4, R, { 0, X86_FS, X86_RAX, NO, 1, false } },
@@ -196,23 +208,23 @@ static void test_no_instructions(void **state)
 {
 	static const struct expectation table[] = {
 		{ 64, "0f 0b", -EINVAL, 0, 0, {} },
-		{ 64, "06", -EINVAL, 0, 0, {} },	   /* PUSH ES */
+		{ 64, "06", -EINVAL, 0, 0, {} }, /* PUSH ES */
 		{ 64, "9a 01 02 03 04 05 06", -EINVAL, 0, 0, {} },
 		{ 64, "82 00 00", -EINVAL, 0, 0, {} },
-		{ 64, "8d c0", -EINVAL, 0, 0, {} },	   /* LEA of a register */
-		{ 64, "8e c8", -EINVAL, 0, 0, {} },	   /* MOV CS */
-		{ 64, "8e f0", -EINVAL, 0, 0, {} },	   /* no such segment register */
-		{ 64, "f0 89 07", -EINVAL, 0, 0, {} },	   /* LOCK MOV */
-		{ 64, "f0 01 c0", -EINVAL, 0, 0, {} },	   /* LOCK with a register */
-		{ 64, "f0 39 07", -EINVAL, 0, 0, {} },	   /* LOCK CMP */
-		{ 64, "f0 03 07", -EINVAL, 0, 0, {} },	   /* LOCK, memory is the source */
+		{ 64, "8d c0", -EINVAL, 0, 0, {} },    /* LEA of a register */
+		{ 64, "8e c8", -EINVAL, 0, 0, {} },    /* MOV CS */
+		{ 64, "8e f0", -EINVAL, 0, 0, {} },    /* no such segment register */
+		{ 64, "f0 89 07", -EINVAL, 0, 0, {} }, /* LOCK MOV */
+		{ 64, "f0 01 c0", -EINVAL, 0, 0, {} }, /* LOCK with a register */
+		{ 64, "f0 39 07", -EINVAL, 0, 0, {} }, /* LOCK CMP */
+		{ 64, "f0 03 07", -EINVAL, 0, 0, {} }, /* LOCK, memory is the source */
 		{ 64, "ff 3f", -EINVAL, 0, 0, {} },
 		{ 64, "fe 17", -EINVAL, 0, 0, {} },
-		{ 64, "0f c7 c8", -EINVAL, 0, 0, {} },	   /* CMPXCHG8B of a register */
-		{ 64, "66 c5 f8 10 07", -EINVAL, 0, 0, {} }, /* 66 before VEX */
-		{ 64, "c4 e4 78 10 07", -EINVAL, 0, 0, {} }, /* VEX map 4 */
-		{ 64, "c5 f8 6f 07", -EINVAL, 0, 0, {} },  /* MMX has no VEX form */
-		{ 64, "62 f9 7c 48 10 07", -EINVAL, 0, 0, {} }, /* reserved EVEX bit */
+		{ 64, "0f c7 c8", -EINVAL, 0, 0, {} },              /* CMPXCHG8B of a register */
+		{ 64, "66 c5 f8 10 07", -EINVAL, 0, 0, {} },        /* 66 before VEX */
+		{ 64, "c4 e4 78 10 07", -EINVAL, 0, 0, {} },        /* VEX map 4 */
+		{ 64, "c5 f8 6f 07", -EINVAL, 0, 0, {} },           /* MMX has no VEX form */
+		{ 64, "62 f9 7c 48 10 07", -EINVAL, 0, 0, {} },     /* reserved EVEX bit */
 		{ 64, "62 f2 7d 48 8a 07", -EOPNOTSUPP, 0, 0, {} }, /* VCOMPRESSPD */
 	};
 
@@ -245,9 +257,12 @@ static void test_lengths(void **state)
 static void test_incomplete(void **state)
 {
 	static const char *const whole[] = {
-		"66 0f 3a 0f 84 c8 01 02 03 04 05", "48 b8 01 02 03 04 05 06 07 08",
-		"c4 e3 f9 22 44 88 10 01",	    "62 f1 7c 48 10 84 88 01 02 03 04",
-		"f0 48 81 84 c8 01 02 03 04 05 06 07 08", "c8 01 02 03",
+		"66 0f 3a 0f 84 c8 01 02 03 04 05",
+		"48 b8 01 02 03 04 05 06 07 08",
+		"c4 e3 f9 22 44 88 10 01",
+		"62 f1 7c 48 10 84 88 01 02 03 04",
+		"f0 48 81 84 c8 01 02 03 04 05 06 07 08",
+		"c8 01 02 03",
 	};
 	struct x86_cpu_mode mode = mode_of(64);
 
@@ -320,7 +335,7 @@ static void check_accesses(const struct x86_cpu *cpu, const char *hex, int count
 	}
 }
 
-#define ACCESSES(cpu, hex, count, ...)                                                             \
+#define ACCESSES(cpu, hex, count, ...) \
 	check_accesses(cpu, hex, count, (const struct access[]){ __VA_ARGS__ })
 
 static void test_accesses_64(void **state)

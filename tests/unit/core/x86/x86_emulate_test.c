@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define MEMORY_SIZE 0x10000
-#define PAGE	    0x1000
+#define PAGE        0x1000
 
 struct machine {
 	struct x86_emulator emulator;
@@ -297,7 +297,7 @@ static void test_no_instruction(void **state)
 	expect_exception("66 66 66 66 66 66 66 66 66 66 66 66 66 66 89 07", X86_VECTOR_GP);
 	assert_true(m.emulator.exception.has_error_code);
 	assert_int_equal(m.emulator.exception.error_code, 0);
-	assert_int_equal(emulate("0f a2"), -EOPNOTSUPP); /* CPUID */
+	assert_int_equal(emulate("0f a2"), -EOPNOTSUPP);       /* CPUID */
 	assert_int_equal(emulate("c5 fc 58 07"), -EOPNOTSUPP); /* VADDPS */
 	assert_int_equal(m.emulator.insn.length, 4);
 	m.emulator.byte_count = X86_INSN_MAX_LENGTH + 1;
@@ -368,8 +368,7 @@ static void test_locked(void **state)
 	assert_int_equal(m.exchanges, 5);
 	assert_int_equal(*gpr(X86_RAX), 0x13);
 	assert_int_equal(memory_at(0x700, 4), 0x10);
-	assert_int_equal(m.last_access,
-			 X86_ACCESS_READ | X86_ACCESS_WRITE | X86_ACCESS_LOCKED);
+	assert_int_equal(m.last_access, X86_ACCESS_READ | X86_ACCESS_WRITE | X86_ACCESS_LOCKED);
 	/* Without LOCK, a plain write. */
 	expect_done("01 07");
 	assert_int_equal(m.exchanges, 5);

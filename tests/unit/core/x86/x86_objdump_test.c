@@ -145,9 +145,10 @@ static unsigned int operand_size(const char *text)
 		const char *name;
 		unsigned int size;
 	} sizes[] = {
-		{ "FWORD PTR", 6 },    { "ZMMWORD PTR", 64 }, { "YMMWORD PTR", 32 }, { "XMMWORD PTR", 16 },
-		{ "OWORD PTR", 16 },   { "TBYTE PTR", 10 },   { "QWORD", 8 },
-		{ "DWORD", 4 },	       { "WORD PTR", 2 },     { "BYTE PTR", 1 },
+		{ "FWORD PTR", 6 },    { "ZMMWORD PTR", 64 }, { "YMMWORD PTR", 32 },
+		{ "XMMWORD PTR", 16 }, { "OWORD PTR", 16 },   { "TBYTE PTR", 10 },
+		{ "QWORD", 8 },        { "DWORD", 4 },        { "WORD PTR", 2 },
+		{ "BYTE PTR", 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -170,7 +171,7 @@ static bool contains_any(const char *text, const char *const words[])
 static bool incomparable(const struct slot *slot, const struct line *line)
 {
 	static const char *const words[] = {
-		"(bad)", "{bad}", "-bad}", "lock", "rex", "bnd", /* objdump marks what it doubts */
+		"(bad)",  "{bad}", "-bad}", "lock", "rex", "bnd", /* objdump marks what it doubts */
 		"movsxd", /* with 66 and REX.W it forgets the latter */
 		NULL,
 	};
@@ -255,8 +256,8 @@ static void test_mode(unsigned int bits)
 	compare(disassembly, &checked, &rejected, &wrong);
 	pclose(disassembly);
 	unlink(path);
-	print_message("%u-bit: %u compared, %u that objdump knows are no instructions to us\n", bits,
-		      checked, rejected);
+	print_message("%u-bit: %u compared, %u that objdump knows are no instructions to us\n",
+		      bits, checked, rejected);
 	assert_int_equal(wrong, 0);
 	assert_true(checked > SLOTS / 6);
 	/* Key Locker, PadLock, XOP's rest, VEX after a legacy prefix. */
