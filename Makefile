@@ -62,6 +62,7 @@ vmbus-client-objs := tests/unit/devices/vmbus/vmbus_client.o core/log.o
 vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
 tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
+tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o machine.o vp.o exit.o exit_pio.o \
@@ -154,6 +155,13 @@ san-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 san-cflags := -O1 $(san-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include -DENTRESOL_SAN
 san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
 
+# Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
+tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test
+tsan-flags := -fsanitize=thread -fno-omit-frame-pointer
+tsan-cflags := -O1 $(tsan-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include
+tsan-bins := $(addprefix $(B)/tsan/,$(tsan-tests))
+tsan-objs = $(sort $(foreach t,$(tsan-tests),$(t).o $($(t)-objs)))
+
 fuzz-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz-cflags := -O1 $(fuzz-flags) -fsanitize=fuzzer-no-link -isystem $(TP)/glibc/include \
 	-isystem $(TP)/uapi/include -DENTRESOL_FUZZ
@@ -225,10 +233,12 @@ FORCE:
 $(eval $(call flavour-rules,rel,$(MUSL_CC)))
 $(eval $(call flavour-rules,san,$(SAN_CC)))
 $(eval $(call flavour-rules,fuzz,$(FUZZ_CC)))
+$(eval $(call flavour-rules,tsan,$(SAN_CC)))
 
 -include $(patsubst %.o,$(B)/rel/%.d,$(rel-objs))
 -include $(patsubst %.o,$(B)/san/%.d,$(san-objs))
 -include $(patsubst %.o,$(B)/fuzz/%.d,$(fuzz-objs))
+-include $(patsubst %.o,$(B)/tsan/%.d,$(tsan-objs))
 
 define program-rule
 $(call program-file,$1): $(addprefix $(B)/rel/,$($1-link))
@@ -243,6 +253,13 @@ $(B)/san/$1: $(addprefix $(B)/san/,$1.o $($1-objs))
 	$$(Q)$(SAN_CC) $$(common) $$(san-flags) -o $$@ $$(filter %.o,$$^) $$(ldflags-$1) $$(san-libs)
 endef
 $(foreach t,$(unit-tests),$(eval $(call unit-rule,$(t))))
+
+define tsan-rule
+$(B)/tsan/$1: $(addprefix $(B)/tsan/,$1.o $($1-objs))
+	$$(call say,LD-tsan,$$@)
+	$$(Q)$(SAN_CC) $$(common) $$(tsan-flags) -o $$@ $$(filter %.o,$$^) $$(san-libs)
+endef
+$(foreach t,$(tsan-tests),$(eval $(call tsan-rule,$(t))))
 
 define fuzz-rule
 $(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs))
@@ -305,14 +322,19 @@ run-option = [ -z "$${$o+set}" ] || set -- "$$@" --$(shell echo $o | tr A-Z a-z)
 # What a target with ONLY=PATTERN works on.
 pick = $(if $(ONLY),$(foreach n,$1,$(if $(findstring $(ONLY),$n),$n)),$1)
 
-## test: what must pass at every landing (unit, fuzz-smoke, e2e)
-test: unit fuzz-smoke e2e
+## test: what must pass at every landing (unit, tsan, fuzz-smoke, e2e)
+test: unit tsan fuzz-smoke e2e
 .PHONY: test
 
 ## unit: every unit test under ASan + UBSan (ONLY=PATTERN picks some)
 unit: $(call pick,$(unit-bins))
 	@tests/run-unit $(call pick,$(unit-bins))
 .PHONY: unit
+
+## tsan: unit tests with threads under ThreadSanitizer (whose memory layout ASLR can upset)
+tsan: $(call pick,$(tsan-bins))
+	@setarch -R tests/run-unit $(call pick,$(tsan-bins))
+.PHONY: tsan
 
 FUZZ_SMOKE_SECONDS ?= 5
 FUZZ_SECONDS ?= 600

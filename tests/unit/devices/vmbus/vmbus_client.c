@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "core/event_loop.h"
 #include "core/guest_memory.h"
@@ -28,6 +29,7 @@ static int post_message(void *ctx, uint32_t vp, uint8_t sint, uint32_t type, con
 		message->len = len;
 		memset(message->bytes, 0, sizeof(message->bytes));
 		memcpy(message->bytes, payload, len);
+		pthread_cond_broadcast(&client->arrived);
 		err = 0;
 	}
 	pthread_mutex_unlock(&client->lock);
@@ -42,8 +44,30 @@ static int signal_event(void *ctx, uint32_t vp, uint8_t sint, uint16_t flag)
 	if (vp >= CLIENT_VPS || flag >= CLIENT_FLAGS)
 		return -EINVAL;
 	__atomic_store_n(&client->event_vp[flag], vp, __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&client->lock);
 	__atomic_fetch_add(&client->events[flag], 1, __ATOMIC_SEQ_CST);
+	pthread_cond_broadcast(&client->arrived);
+	pthread_mutex_unlock(&client->lock);
 	return 0;
+}
+
+uint32_t client_events(struct client *client, uint32_t relid)
+{
+	return __atomic_load_n(&client->events[relid], __ATOMIC_SEQ_CST);
+}
+
+bool client_wait_event(struct client *client, uint32_t relid, uint32_t seen, unsigned int seconds)
+{
+	struct timespec deadline;
+	int err = 0;
+
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += seconds;
+	pthread_mutex_lock(&client->lock);
+	while (client_events(client, relid) == seen && !err)
+		err = pthread_cond_timedwait(&client->arrived, &client->lock, &deadline);
+	pthread_mutex_unlock(&client->lock);
+	return !err;
 }
 
 static struct event_loop *vp_loop(void *ctx, uint32_t vp)
@@ -69,6 +93,7 @@ int client_init(struct client *client, uint8_t vtl, uint32_t max_version)
 
 	memset(client, 0, sizeof(*client));
 	pthread_mutex_init(&client->lock, NULL);
+	pthread_cond_init(&client->arrived, NULL);
 	client->next_gpadl = 0xE1E10;
 	client->ram =
 		mmap(NULL, CLIENT_RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -96,6 +121,7 @@ void client_fini(struct client *client)
 	for (int vp = 0; vp < CLIENT_VPS; vp++)
 		event_loop_destroy(client->loops[vp]);
 	munmap(client->ram, CLIENT_RAM);
+	pthread_cond_destroy(&client->arrived);
 	pthread_mutex_destroy(&client->lock);
 }
 

@@ -35,7 +35,8 @@ struct client {
 	struct guest_memory *memory;
 	uint8_t *ram; /* at guest address 0 */
 	struct event_loop *loops[CLIENT_VPS];
-	pthread_mutex_t lock; /* messages; the transport is called from loops */
+	pthread_mutex_t lock;   /* messages; the transport is called from loops */
+	pthread_cond_t arrived; /* a message or an event */
 	struct client_message messages[CLIENT_MESSAGES];
 	unsigned int message_head, message_count;
 	uint32_t events[CLIENT_FLAGS]; /* how often; atomic */
@@ -88,6 +89,13 @@ uint32_t client_open(struct client *client, struct client_channel *channel, uint
 void client_open_start(struct client *client, struct client_channel *channel, uint32_t relid,
 		       uint32_t connection_id, uint32_t vp, uint64_t gpa, uint32_t pages);
 void client_close(struct client_channel *channel);
+
+/*
+ * Waits until the channel's event count differs from `seen`, for at most `seconds`: false when
+ * nothing came. For tests whose loops run on other threads.
+ */
+bool client_wait_event(struct client *client, uint32_t relid, uint32_t seen, unsigned int seconds);
+uint32_t client_events(struct client *client, uint32_t relid);
 
 /* Rings. 0, -EAGAIN: full or empty; -EPROTO: the server broke the protocol. */
 int client_send(struct client_channel *channel, uint16_t type, uint16_t flags, uint64_t trans_id,
