@@ -63,6 +63,7 @@ vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/gues
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
 tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
+tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o machine.o vp.o exit.o exit_pio.o \

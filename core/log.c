@@ -49,6 +49,9 @@ static bool enabled(enum log_level level)
 }
 
 static size_t format_line(char line[LOG_LINE_MAX + 1], const char *fmt, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static size_t format_line(char line[LOG_LINE_MAX + 1], const char *fmt, va_list args)
 {
 	int n = vsnprintf(line, LOG_LINE_MAX + 1, fmt, args);
 	size_t len;
@@ -67,6 +70,9 @@ static void emit(enum log_level level, const char *line, size_t len)
 {
 	log_sink.write(log_sink.ctx, level, line, len);
 }
+
+static void log_line(enum log_level level, const char *fmt, va_list args)
+	__attribute__((format(printf, 2, 0)));
 
 static void log_line(enum log_level level, const char *fmt, va_list args)
 {

@@ -395,6 +395,8 @@ int client_send(struct client_channel *channel, uint16_t type, uint16_t flags, u
 	size_t needed = sizeof(desc) + extension_len + padded + 8;
 	uint64_t trailer = (uint64_t)start << 32;
 
+	if (start >= ring->size)
+		return -EPROTO;
 	if (ring->size - used(ring, load(&ring->control->read_index), start) <= needed) {
 		store(&ring->control->pending_send_sz, (uint32_t)needed);
 		if (ring->size - used(ring, load(&ring->control->read_index), start) <= needed)
@@ -423,6 +425,8 @@ int client_receive(struct client_channel *channel, void *buf, size_t size)
 	struct vmpacket_trailer trailer;
 	size_t len;
 
+	if (start >= ring->size || write >= ring->size)
+		return -EPROTO;
 	if (start == write)
 		return -EAGAIN;
 	get(ring, start, &desc, sizeof(desc));
