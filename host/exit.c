@@ -28,9 +28,10 @@ static void end_stuck(struct vcpu *vcpu, const char *what, uint64_t detail)
 		      (unsigned long long)vcpu_regs(vcpu)->rip);
 }
 
-/* --- MSRs: the same for both VTLs, but that VTL0's unknown ones go up --- */
+/* --- MSRs --- */
 
-static void exit_msr(struct vcpu *vcpu, bool write)
+/* 0, or -ENOENT for an MSR that is VTL2's to answer, where it asked for those. */
+static int answer_msr(struct vcpu *vcpu, bool write)
 {
 	struct kvm_run *run = vcpu->run;
 	uint32_t msr = run->msr.index;
@@ -38,20 +39,25 @@ static void exit_msr(struct vcpu *vcpu, bool write)
 	int ret = write ? msr_write_synthetic(vcpu, msr, value)
 			: msr_read_synthetic(vcpu, msr, &value);
 
+	if (ret == -ENOENT && vcpu->vtl == HOST_VTL0 &&
+	    atomic_load(&vcpu->vp->partition->intercepts.msrs))
+		return ret;
 	run->msr.error = ret != 0;
 	run->msr.data = value;
 	if (ret)
 		log_limited(LOG_DEBUG, "%s VP %u: %s of MSR %#x refused", vtl_name(vcpu),
 			    vcpu->vp->index, write ? "write" : "read", msr);
+	return 0;
 }
 
 /* --- VTL0 --- */
 
 /*
- * A port access leaves RIP on the instruction and its completion pending in KVM. Completing it with
- * nothing to run yields the instruction's length; putting the registers back gives Hyper-V's
- * semantics: the intercept comes before the instruction. An IN's data and an INS's memory are then
- * VTL2's to write; INS is completed here with what memory holds, which changes nothing.
+ * An exit for a port or an MSR leaves RIP on the instruction and its completion pending in KVM.
+ * Completing it with nothing to run yields the instruction's length; putting the registers back
+ * gives Hyper-V's semantics: the intercept comes before the instruction. An IN's data and an INS's
+ * memory are then VTL2's to write; INS is completed here with what memory holds, which changes
+ * nothing.
  */
 static uint8_t undo_instruction(struct vcpu *vcpu)
 {
@@ -60,7 +66,7 @@ static uint8_t undo_instruction(struct vcpu *vcpu)
 
 	vcpu->run->immediate_exit = 1;
 	if (!ioctl(vcpu->fd, KVM_RUN, 0) || errno != EINTR)
-		log_limited(LOG_WARN, "VP %u: KVM did not complete a port access at once",
+		log_limited(LOG_WARN, "VP %u: KVM did not complete an instruction at once",
 			    vcpu->vp->index);
 	vcpu->run->immediate_exit = 0;
 	/* A kick in the meantime is not lost: the loop looks at its flags before it runs again. */
@@ -110,6 +116,16 @@ static bool is_string(const struct vcpu *vcpu)
 	return false;
 }
 
+static bool port_intercepted(const struct vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+	bool write = run->io.direction == KVM_EXIT_IO_OUT;
+	uint8_t bits = __atomic_load_n(
+		&vcpu->vp->partition->intercepts.ports[run->io.port / 8][write], __ATOMIC_RELAXED);
+
+	return bits >> run->io.port % 8 & 1;
+}
+
 static void vtl0_port(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -124,6 +140,12 @@ static void vtl0_port(struct vcpu *vcpu)
 			intercept_hypercall(vcpu, undo_instruction(vcpu));
 		return;
 	}
+	if (!port_intercepted(vcpu)) {
+		if (!access.write)
+			memset((uint8_t *)run + run->io.data_offset, 0xff,
+			       (size_t)run->io.count * run->io.size);
+		return;
+	}
 	memcpy(&access.data, (uint8_t *)run + run->io.data_offset, access.size);
 	if (!is_string(vcpu)) {
 		access.length = undo_instruction(vcpu);
@@ -132,6 +154,17 @@ static void vtl0_port(struct vcpu *vcpu)
 		access.length = undo_instruction(vcpu);
 	}
 	intercept_port(vcpu, &access);
+}
+
+static void vtl0_msr(struct vcpu *vcpu, bool write)
+{
+	uint32_t msr = vcpu->run->msr.index;
+	uint64_t value = vcpu->run->msr.data;
+
+	if (!answer_msr(vcpu, write))
+		return;
+	vcpu->run->msr.error = 0;
+	intercept_msr(vcpu, msr, write, value, undo_instruction(vcpu));
 }
 
 static void vtl0_fault(struct vcpu *vcpu)
@@ -179,13 +212,14 @@ void exit_vtl0(struct vcpu *vcpu, int err)
 		nobody_there(vcpu);
 		break;
 	case KVM_EXIT_X86_RDMSR:
-		exit_msr(vcpu, false);
+		vtl0_msr(vcpu, false);
 		break;
 	case KVM_EXIT_X86_WRMSR:
-		exit_msr(vcpu, true);
+		vtl0_msr(vcpu, true);
 		break;
 	case KVM_EXIT_IOAPIC_EOI:
-		intercept_eoi(vcpu, run->eoi.vector);
+		if (atomic_load(&vcpu->vp->partition->intercepts.eoi))
+			intercept_eoi(vcpu, run->eoi.vector);
 		break;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		run->request_interrupt_window = 0;
@@ -244,10 +278,10 @@ void exit_vtl2(struct vcpu *vcpu, int err)
 		nobody_there(vcpu);
 		break;
 	case KVM_EXIT_X86_RDMSR:
-		exit_msr(vcpu, false);
+		answer_msr(vcpu, false);
 		break;
 	case KVM_EXIT_X86_WRMSR:
-		exit_msr(vcpu, true);
+		answer_msr(vcpu, true);
 		break;
 	case KVM_EXIT_IOAPIC_EOI:
 		break;

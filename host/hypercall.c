@@ -48,7 +48,7 @@ struct hypercall {
 		struct hv_input_post_message_direct post_direct;
 		struct hv_input_signal_event_direct signal_direct;
 		struct hv_input_assert_virtual_interrupt interrupt;
-		struct hv_input_retarget_device_interrupt retarget;
+		struct hv_input_install_intercept intercept;
 	} in;
 	union {
 		uint8_t bytes[HV_PAGE_SIZE];
@@ -309,6 +309,56 @@ static uint16_t translate_virtual_address(struct hypercall *call)
 	return vp_call(vp, translate, call) ? HV_STATUS_OPERATION_FAILED : HV_STATUS_SUCCESS;
 }
 
+/* --- intercepts --- */
+
+static void install_ports(struct installed_intercepts *intercepts, uint32_t mask, uint32_t first,
+			  uint32_t last)
+{
+	uint32_t port;
+
+	for (port = first; port <= last; port++) {
+		if (mask & HV_INTERCEPT_ACCESS_MASK_READ)
+			__atomic_fetch_or(&intercepts->ports[port / 8][0], 1u << port % 8,
+					  __ATOMIC_RELAXED);
+		if (mask & HV_INTERCEPT_ACCESS_MASK_WRITE)
+			__atomic_fetch_or(&intercepts->ports[port / 8][1], 1u << port % 8,
+					  __ATOMIC_RELAXED);
+	}
+}
+
+/* Intercepts stay: VTL2 has no use for taking one back, and the TLFS's way (mask 0) does nothing. */
+static uint16_t install_intercept(struct hypercall *call)
+{
+	const struct hv_input_install_intercept *in = &call->in.intercept;
+	struct installed_intercepts *intercepts = &call->vcpu->vp->partition->intercepts;
+	uint16_t first = (uint16_t)in->intercept_parameter;
+	uint16_t last = (uint16_t)(in->intercept_parameter >> 16);
+
+	if (!self(in->partition_id))
+		return HV_STATUS_INVALID_PARTITION_ID;
+	if (!in->access_type_mask)
+		return HV_STATUS_SUCCESS;
+	switch (in->intercept_type) {
+	case HV_INTERCEPT_TYPE_X64_IO_PORT:
+		install_ports(intercepts, in->access_type_mask, first, first);
+		return HV_STATUS_SUCCESS;
+	case HV_INTERCEPT_TYPE_X64_IO_PORT_RANGE:
+		install_ports(intercepts, in->access_type_mask, first, last);
+		return HV_STATUS_SUCCESS;
+	case HV_INTERCEPT_TYPE_X64_MSR:
+		atomic_store(&intercepts->msrs, true);
+		return HV_STATUS_SUCCESS;
+	case HV_INTERCEPT_TYPE_UNKNOWN_SYNIC_CONNECTION:
+		atomic_store(&intercepts->connections, true);
+		return HV_STATUS_SUCCESS;
+	case HV_INTERCEPT_TYPE_X64_APIC_EOI:
+		atomic_store(&intercepts->eoi, true);
+		return HV_STATUS_SUCCESS;
+	default:
+		return HV_STATUS_INVALID_PARAMETER;
+	}
+}
+
 /* --- messages, events, interrupts --- */
 
 static uint16_t status_of(int ret)
@@ -325,11 +375,19 @@ static uint16_t status_of(int ret)
 	}
 }
 
+/* VTL0 has no connections of its own, and VTL2 did not ask to see it try: for_vtl2(). */
+static bool connected(const struct hypercall *call)
+{
+	return call->vcpu->vtl == HOST_VTL2;
+}
+
 static uint16_t post_message(struct hypercall *call)
 {
 	const struct hv_input_post_message *in = &call->in.post;
 	struct partition *partition = call->vcpu->vp->partition;
 
+	if (!connected(call))
+		return HV_STATUS_INVALID_CONNECTION_ID;
 	if (in->payload_size > HV_MESSAGE_PAYLOAD_BYTE_COUNT || in->message_type >> 31 ||
 	    !in->message_type)
 		return HV_STATUS_INVALID_PARAMETER;
@@ -342,6 +400,8 @@ static uint16_t post_message(struct hypercall *call)
 
 static uint16_t signal_event(struct hypercall *call)
 {
+	if (!connected(call))
+		return HV_STATUS_INVALID_CONNECTION_ID;
 	return status_of(host_vmbus_signal(call->vcpu->vp->partition->vmbus,
 					   call->in.signal.connection_id,
 					   call->in.signal.flag_number));
@@ -472,14 +532,15 @@ static const struct hypercall_entry entries[] = {
 	  .handle = nothing_to_do },
 	{ HV_CALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX, VTL0_VTL2, .input_size = 32, .element_in = 8,
 	  .handle = nothing_to_do },
+	{ HV_CALL_INSTALL_INTERCEPT, VTL2_ONLY, .input_size = 24, .handle = install_intercept },
 	{ HV_CALL_GET_VP_REGISTERS, VTL2_ONLY, .input_size = 16, .element_in = 4, .element_out = 16,
 	  .handle = get_vp_registers },
 	{ HV_CALL_SET_VP_REGISTERS, VTL2_ONLY, .input_size = 16, .element_in = 32,
 	  .handle = set_vp_registers },
 	{ HV_CALL_TRANSLATE_VIRTUAL_ADDRESS, VTL2_ONLY, .input_size = 32, .output_size = 16,
 	  .handle = translate_virtual_address },
-	{ HV_CALL_POST_MESSAGE, VTL2_ONLY, .input_size = 256, .handle = post_message },
-	{ HV_CALL_SIGNAL_EVENT, VTL2_ONLY, .fast = true, .input_size = 8, .handle = signal_event },
+	{ HV_CALL_POST_MESSAGE, VTL0_VTL2, .input_size = 256, .handle = post_message },
+	{ HV_CALL_SIGNAL_EVENT, VTL0_VTL2, .fast = true, .input_size = 8, .handle = signal_event },
 	{ HV_CALL_POST_MESSAGE_DIRECT, VTL2_ONLY, .input_size = 276,
 	  .handle = post_message_direct },
 	{ HV_CALL_SIGNAL_EVENT_DIRECT, VTL2_ONLY, .fast = true, .input_size = 16, .output_size = 8,
@@ -613,14 +674,22 @@ static void store_result(struct hypercall *call, uint16_t status)
 	}
 }
 
+/* VTL0 has no connections but those that VTL2 may know. */
+static bool for_vtl2(const struct hypercall *call)
+{
+	return call->vcpu->vtl == HOST_VTL0 &&
+	       atomic_load(&call->vcpu->vp->partition->intercepts.connections) &&
+	       (call->control.call_code == HV_CALL_POST_MESSAGE ||
+		call->control.call_code == HV_CALL_SIGNAL_EVENT);
+}
+
 bool hypercall_dispatch(struct vcpu *vcpu)
 {
 	struct hypercall call = { .vcpu = vcpu };
 	uint16_t status;
 
 	load_registers(&call);
-	if (vcpu->vtl == HOST_VTL0 && (call.control.call_code == HV_CALL_POST_MESSAGE ||
-				       call.control.call_code == HV_CALL_SIGNAL_EVENT))
+	if (for_vtl2(&call))
 		return false;
 	status = execute(&call);
 	if (status)

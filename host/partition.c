@@ -147,6 +147,17 @@ int partition_start(struct partition *partition)
 	return 0;
 }
 
+static void log_counters(const struct vp *vp)
+{
+	log_info(
+		"VP %u: %llu KVM exits, %llu VTL returns, VTL2 entered by %llu intercepts and %llu "
+		"interrupts",
+		vp->index, (unsigned long long)vp->counters.kvm_exits,
+		(unsigned long long)vp->counters.vtl_switches,
+		(unsigned long long)vp->counters.intercepts,
+		(unsigned long long)vp->counters.interrupts);
+}
+
 static void free_vtl(struct partition_vtl *vtl)
 {
 	free(vtl->under_hypercall_page);
@@ -162,6 +173,8 @@ void partition_destroy(struct partition *partition)
 	for (i = 0; i < partition->vp_count; i++)
 		if (partition->vps[i].thread_started)
 			pthread_join(partition->vps[i].thread, NULL);
+	for (i = 0; i < partition->vp_count; i++)
+		log_counters(&partition->vps[i]);
 	for (i = 0; i < partition->vp_count; i++)
 		vp_destroy(&partition->vps[i]);
 	free(partition->vps);

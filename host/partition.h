@@ -82,6 +82,17 @@ struct partition_vtl {
 	uint64_t crash[5];
 };
 
+/*
+ * What VTL2 asked to see of VTL0 by HvCallInstallIntercept. Set by any VTL2 VP, read by all: bytes
+ * and flags of their own, so that a race means "a moment earlier or later" and nothing else.
+ */
+struct installed_intercepts {
+	uint8_t ports[65536 / 8][2]; /* a bit a port; [0]: reads, [1]: writes */
+	atomic_bool msrs;            /* those that nobody else knows */
+	atomic_bool connections;     /* messages and events to unknown connections */
+	atomic_bool eoi;
+};
+
 /* How a run ended. */
 enum run_outcome {
 	RUN_GOING,
@@ -105,6 +116,7 @@ struct partition {
 	struct host_memory memory;
 	struct reference_time time;
 	struct partition_vtl vtl[HOST_VTL_COUNT];
+	struct installed_intercepts intercepts;
 	uint64_t vsm_config; /* HV_REGISTER_VSM_PARTITION_CONFIG */
 	struct vp *vps;
 	unsigned int vp_count;

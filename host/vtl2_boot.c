@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -230,13 +231,20 @@ static int write_command_line(struct partition *partition, uint64_t at,
 	int len, i;
 
 	len = snprintf(line, sizeof(line),
-		       "noxsave swiotlb=noforce quiet loglevel=4 panic=-1 console=ttyS1 %s --",
-		       append ? append : "");
+		       "noxsave swiotlb=noforce quiet loglevel=4 panic=-1 console=ttyS1 ");
+	/* Each tick of VTL2 takes a VP out of VTL0: only VP 0, which keeps the time, has one. */
+	if (partition->vp_count > 1)
+		len += snprintf(line + len, sizeof(line) - (size_t)len, "nohz_full=1-%u ",
+				partition->vp_count - 1);
+	len += snprintf(line + len, sizeof(line) - (size_t)len, "%.1500s --", append ? append : "");
 	for (i = 0; i < 3 && len < (int)sizeof(line); i++)
 		if (payloads[i].len)
 			len += snprintf(line + len, sizeof(line) - (size_t)len, " --%s=%llx:%llx",
 					names[i], (unsigned long long)payloads[i].at,
 					(unsigned long long)payloads[i].len);
+	if (len < (int)sizeof(line))
+		len += snprintf(line + len, sizeof(line) - (size_t)len, " --wall-clock=%lld",
+				(long long)time(NULL));
 	if (len >= (int)sizeof(line)) {
 		log_error("--vtl2-append is too long");
 		return -E2BIG;
