@@ -106,7 +106,9 @@ int x86_emulate_cmpxchg(struct x86_execution *x)
 
 	if (!ret)
 		ret = x86_operand_read(x, 0, X86_ACCESS_READ | X86_ACCESS_WRITE, &old);
-	if (!ret && old == accumulator)
+	if (ret)
+		return ret;
+	if (old == accumulator)
 		ret = x86_operand_replace(x, 0, &old, source);
 	/* -EAGAIN: old is what it has changed to; if to the same again, let the guest try again. */
 	if (ret && (ret != -EAGAIN || old == accumulator))

@@ -27,12 +27,12 @@
 #define REGISTER   FORM(NONE, X86_ACCESS_READ, X86_VECTOR_REGISTER)
 #define REGISTER_L FORM(NONE, X86_ACCESS_READ, X86_VECTOR_REGISTER | X86_VECTOR_LEGACY)
 #define REGISTER_V FORM(NONE, X86_ACCESS_READ, X86_VECTOR_REGISTER | X86_VECTOR_VEX)
-#define NONE       FORM(NONE, 0, 0)
+#define NA      FORM(NONE, 0, 0)
 
 #define PACKED                                 \
 	{                                      \
 		{                              \
-			R(X), R(X), NONE, NONE \
+			R(X), R(X), NA, NA \
 		}                              \
 	}
 #define PACKED_ALL                             \
@@ -44,31 +44,31 @@
 #define INTEGER                                 \
 	{                                       \
 		{                               \
-			RL(Q), R(X), NONE, NONE \
+			RL(Q), R(X), NA, NA \
 		}                               \
 	}
 #define INTEGER_LOW                             \
 	{                                       \
 		{                               \
-			RL(D), R(X), NONE, NONE \
+			RL(D), R(X), NA, NA \
 		}                               \
 	}
 #define SHIFT                                    \
 	{                                        \
 		{                                \
-			RL(Q), R(DQ), NONE, NONE \
+			RL(Q), R(DQ), NA, NA \
 		}                                \
 	}
 #define ONLY_66(...)                                  \
 	{                                             \
 		{                                     \
-			NONE, __VA_ARGS__, NONE, NONE \
+			NA, __VA_ARGS__, NA, NA \
 		}                                     \
 	}
 #define ONLY_NP(...)                                  \
 	{                                             \
 		{                                     \
-			__VA_ARGS__, NONE, NONE, NONE \
+			__VA_ARGS__, NA, NA, NA \
 		}                                     \
 	}
 
@@ -80,23 +80,23 @@ static const struct vector_row vector_0f[256] = {
 	[0x10] = { { R(X), R(X), R(D), R(Q) } },
 	[0x11] = { { W(X), W(X), W(D), W(Q) } },
 	[0x12] = { { R(Q), RM(Q), R(X), R(DUP) } },
-	[0x13] = { { WM(Q), WM(Q), NONE, NONE } },
+	[0x13] = { { WM(Q), WM(Q), NA, NA } },
 	[0x14] = PACKED,
 	[0x15] = PACKED,
-	[0x16] = { { R(Q), RM(Q), R(X), NONE } },
-	[0x17] = { { WM(Q), WM(Q), NONE, NONE } },
+	[0x16] = { { R(Q), RM(Q), R(X), NA } },
+	[0x17] = { { WM(Q), WM(Q), NA, NA } },
 	[0x28] = PACKED,
-	[0x29] = { { W(X), W(X), NONE, NONE } },
+	[0x29] = { { W(X), W(X), NA, NA } },
 	[0x2a] = { { RL(Q), RL(Q), R(Y), R(Y) } },
 	[0x2b] = { { WM(X), WM(X), WL(D), WL(Q) } },
 	[0x2c] = { { RL(Q), RL(DQ), R(D), R(Q) } },
 	[0x2d] = { { RL(Q), RL(DQ), R(D), R(Q) } },
-	[0x2e] = { { R(D), R(Q), NONE, NONE } },
-	[0x2f] = { { R(D), R(Q), NONE, NONE } },
-	[0x50] = { { REGISTER, REGISTER, NONE, NONE } },
+	[0x2e] = { { R(D), R(Q), NA, NA } },
+	[0x2f] = { { R(D), R(Q), NA, NA } },
+	[0x50] = { { REGISTER, REGISTER, NA, NA } },
 	[0x51] = PACKED_ALL,
-	[0x52] = { { R(X), NONE, R(D), NONE } },
-	[0x53] = { { R(X), NONE, R(D), NONE } },
+	[0x52] = { { R(X), NA, R(D), NA } },
+	[0x53] = { { R(X), NA, R(D), NA } },
 	[0x54] = PACKED,
 	[0x55] = PACKED,
 	[0x56] = PACKED,
@@ -104,7 +104,7 @@ static const struct vector_row vector_0f[256] = {
 	[0x58] = PACKED_ALL,
 	[0x59] = PACKED_ALL,
 	[0x5a] = { { R(XH), R(X), R(D), R(Q) } },
-	[0x5b] = { { R(X), R(X), R(X), NONE } },
+	[0x5b] = { { R(X), R(X), R(X), NA } },
 	[0x5c] = PACKED_ALL,
 	[0x5d] = PACKED_ALL,
 	[0x5e] = PACKED_ALL,
@@ -123,31 +123,31 @@ static const struct vector_row vector_0f[256] = {
 	[0x6b] = INTEGER,
 	[0x6c] = ONLY_66(R(X)),
 	[0x6d] = ONLY_66(R(X)),
-	[0x6e] = { { RL(Y), R(Y), NONE, NONE } },
-	[0x6f] = { { RL(Q), R(X), R(X), NONE } },
+	[0x6e] = { { RL(Y), R(Y), NA, NA } },
+	[0x6f] = { { RL(Q), R(X), R(X), NA } },
 	[0x70] = { { RL(Q), R(X), R(X), R(X) } },
-	[0x71] = { { REGISTER_L, REGISTER, NONE, NONE } },
-	[0x72] = { { REGISTER_L, REGISTER, NONE, NONE } },
-	[0x73] = { { REGISTER_L, REGISTER, NONE, NONE } },
+	[0x71] = { { REGISTER_L, REGISTER, NA, NA } },
+	[0x72] = { { REGISTER_L, REGISTER, NA, NA } },
+	[0x73] = { { REGISTER_L, REGISTER, NA, NA } },
 	[0x74] = INTEGER,
 	[0x75] = INTEGER,
 	[0x76] = INTEGER,
-	[0x7c] = { { NONE, R(X), NONE, R(X) } },
-	[0x7d] = { { NONE, R(X), NONE, R(X) } },
-	[0x7e] = { { WL(Y), W(Y), R(Q), NONE } },
-	[0x7f] = { { WL(Q), W(X), W(X), NONE } },
+	[0x7c] = { { NA, R(X), NA, R(X) } },
+	[0x7d] = { { NA, R(X), NA, R(X) } },
+	[0x7e] = { { WL(Y), W(Y), R(Q), NA } },
+	[0x7f] = { { WL(Q), W(X), W(X), NA } },
 	[0xc2] = PACKED_ALL,
-	[0xc4] = { { RL(W), R(W), NONE, NONE } },
-	[0xc5] = { { REGISTER_L, REGISTER, NONE, NONE } },
+	[0xc4] = { { RL(W), R(W), NA, NA } },
+	[0xc5] = { { REGISTER_L, REGISTER, NA, NA } },
 	[0xc6] = PACKED,
-	[0xd0] = { { NONE, R(X), NONE, R(X) } },
+	[0xd0] = { { NA, R(X), NA, R(X) } },
 	[0xd1] = SHIFT,
 	[0xd2] = SHIFT,
 	[0xd3] = SHIFT,
 	[0xd4] = INTEGER,
 	[0xd5] = INTEGER,
-	[0xd6] = { { NONE, W(Q), REGISTER_L, REGISTER_L } },
-	[0xd7] = { { REGISTER_L, REGISTER, NONE, NONE } },
+	[0xd6] = { { NA, W(Q), REGISTER_L, REGISTER_L } },
+	[0xd7] = { { REGISTER_L, REGISTER, NA, NA } },
 	[0xd8] = INTEGER,
 	[0xd9] = INTEGER,
 	[0xda] = INTEGER,
@@ -162,9 +162,9 @@ static const struct vector_row vector_0f[256] = {
 	[0xe3] = INTEGER,
 	[0xe4] = INTEGER,
 	[0xe5] = INTEGER,
-	[0xe6] = { { NONE, R(X), R(XH), R(X) } },
-	[0xe7] = { { FORM(Q, X86_ACCESS_WRITE, X86_VECTOR_MEMORY | X86_VECTOR_LEGACY), WM(X), NONE,
-		     NONE } },
+	[0xe6] = { { NA, R(X), R(XH), R(X) } },
+	[0xe7] = { { FORM(Q, X86_ACCESS_WRITE, X86_VECTOR_MEMORY | X86_VECTOR_LEGACY), WM(X), NA,
+		     NA } },
 	[0xe8] = INTEGER,
 	[0xe9] = INTEGER,
 	[0xea] = INTEGER,
@@ -173,14 +173,14 @@ static const struct vector_row vector_0f[256] = {
 	[0xed] = INTEGER,
 	[0xee] = INTEGER,
 	[0xef] = INTEGER,
-	[0xf0] = { { NONE, NONE, NONE, RM(X) } },
+	[0xf0] = { { NA, NA, NA, RM(X) } },
 	[0xf1] = SHIFT,
 	[0xf2] = SHIFT,
 	[0xf3] = SHIFT,
 	[0xf4] = INTEGER,
 	[0xf5] = INTEGER,
 	[0xf6] = INTEGER,
-	[0xf7] = { { REGISTER_L, REGISTER, NONE, NONE } },
+	[0xf7] = { { REGISTER_L, REGISTER, NA, NA } },
 	[0xf8] = INTEGER,
 	[0xf9] = INTEGER,
 	[0xfa] = INTEGER,
@@ -192,22 +192,22 @@ static const struct vector_row vector_0f[256] = {
 
 /* What VEX makes of 0F opcodes that are something else without it. */
 static const struct vector_row vex_0f[256] = {
-	[0x41] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x42] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x44] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x45] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x46] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x47] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x4a] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x4b] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
+	[0x41] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x42] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x44] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x45] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x46] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x47] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x4a] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x4b] = { { REGISTER_V, REGISTER_V, NA, NA } },
 	[0x77] = ONLY_NP(FORM(NONE, X86_ACCESS_READ, X86_VECTOR_VEX | X86_VECTOR_NO_MODRM)),
-	[0x90] = { { RV(K), RV(K), NONE, NONE } },
+	[0x90] = { { RV(K), RV(K), NA, NA } },
 	[0x91] = { { FORM(K, X86_ACCESS_WRITE, X86_VECTOR_VEX | X86_VECTOR_MEMORY),
-		     FORM(K, X86_ACCESS_WRITE, X86_VECTOR_VEX | X86_VECTOR_MEMORY), NONE, NONE } },
-	[0x92] = { { REGISTER_V, REGISTER_V, NONE, REGISTER_V } },
-	[0x93] = { { REGISTER_V, REGISTER_V, NONE, REGISTER_V } },
-	[0x98] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
-	[0x99] = { { REGISTER_V, REGISTER_V, NONE, NONE } },
+		     FORM(K, X86_ACCESS_WRITE, X86_VECTOR_VEX | X86_VECTOR_MEMORY), NA, NA } },
+	[0x92] = { { REGISTER_V, REGISTER_V, NA, REGISTER_V } },
+	[0x93] = { { REGISTER_V, REGISTER_V, NA, REGISTER_V } },
+	[0x98] = { { REGISTER_V, REGISTER_V, NA, NA } },
+	[0x99] = { { REGISTER_V, REGISTER_V, NA, NA } },
 	[0xae] = ONLY_NP(FORM(D, X86_ACCESS_READ, X86_VECTOR_VEX | X86_VECTOR_MEMORY)),
 };
 
@@ -338,8 +338,8 @@ static const struct vector_row vector_0f38[256] = {
 	[0xef] = CMPCCXADD,
 	[0xf2] = ONLY_NP(RV(Y)),                     /* ANDN */
 	[0xf3] = ONLY_NP(RV(Y)),                     /* BLSR, BLSMSK, BLSI */
-	[0xf5] = { { RV(Y), NONE, RV(Y), RV(Y) } },  /* BZHI, PEXT, PDEP */
-	[0xf6] = { { NONE, NONE, NONE, RV(Y) } },    /* MULX */
+	[0xf5] = { { RV(Y), NA, RV(Y), RV(Y) } },  /* BZHI, PEXT, PDEP */
+	[0xf6] = { { NA, NA, NA, RV(Y) } },    /* MULX */
 	[0xf7] = { { RV(Y), RV(Y), RV(Y), RV(Y) } }, /* BEXTR, SHLX, SARX, SHRX */
 };
 
@@ -363,7 +363,7 @@ static const struct vector_row vector_0f3a[256] = {
 	[0x0c] = ONLY_66(R(X)),
 	[0x0d] = ONLY_66(R(X)),
 	[0x0e] = ONLY_66(R(X)),
-	[0x0f] = { { RL(Q), RE(X), NONE, NONE } },
+	[0x0f] = { { RL(Q), RE(X), NA, NA } },
 	[0x14] = ONLY_66(FORM(B, X86_ACCESS_WRITE, X86_VECTOR_EVEX)),
 	[0x15] = ONLY_66(FORM(W, X86_ACCESS_WRITE, X86_VECTOR_EVEX)),
 	[0x16] = ONLY_66(FORM(Y, X86_ACCESS_WRITE, X86_VECTOR_EVEX)),
@@ -404,7 +404,7 @@ static const struct vector_row vector_0f3a[256] = {
 	[0xce] = ONLY_66(RE(X)),
 	[0xcf] = ONLY_66(RE(X)),
 	[0xdf] = ONLY_66(R(DQ)),
-	[0xf0] = { { NONE, NONE, NONE, RV(Y) } }, /* RORX */
+	[0xf0] = { { NA, NA, NA, RV(Y) } }, /* RORX */
 };
 
 static const struct vector_row *lookup_row(enum x86_opcode_map map, uint8_t opcode)

@@ -20,6 +20,7 @@ struct machine {
 	uint8_t memory[MEMORY_SIZE];
 	uint64_t fault_at; /* the page that starts here is not present; 0: none */
 	unsigned int reads, writes, fetches, exchanges;
+	int read_error;
 	unsigned int contention; /* as many exchanges find the memory changed */
 	uint32_t last_access;
 	uint16_t port;
@@ -59,6 +60,8 @@ static int read_memory(void *ctx, uint64_t linear, void *data, size_t len, uint3
 
 	assert_ptr_equal(ctx, &m);
 	m.reads++;
+	if (m.read_error)
+		return m.read_error;
 	if (!ret)
 		memcpy(data, at, len);
 	return ret;
@@ -323,6 +326,13 @@ static void test_faults(void **state)
 	/* Errors that are no exceptions come back as they are. */
 	*gpr(X86_RDI) = MEMORY_SIZE;
 	assert_int_equal(emulate("8b 07"), -EIO);
+	*gpr(X86_RDI) = 0x700;
+	m.read_error = -EAGAIN; /* which is no answer of an exchange here */
+	assert_int_equal(emulate("8b 07"), -EAGAIN);
+	assert_int_equal(emulate("f0 0f b1 1f"), -EAGAIN);
+	assert_int_equal(emulate("f0 0f c7 0f"), -EAGAIN);
+	assert_int_equal(emulate("f0 01 07"), -EAGAIN);
+	m.read_error = 0;
 	*gpr(X86_RDI) = 0x8000000000000000;
 	expect_exception("8b 07", X86_VECTOR_GP);
 	*gpr(X86_RSP) = 0x8000000000000000;
