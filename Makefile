@@ -18,6 +18,7 @@ proto-objs :=
 core-objs := core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
 	core/io_bus.o core/log.o
 core-objs += core/x86/paging.o
+tests/unit/core/x86/paging_test-objs := core/x86/paging.o
 x86-objs := $(addprefix core/x86/,x86.o decode.o opcodes.o vector.o operands.o alu.o emulate.o \
 	emulate_arithmetic.o emulate_branch.o emulate_data.o emulate_string.o emulate_vector.o \
 	execution.o)
