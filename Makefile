@@ -37,6 +37,8 @@ tests/unit/core/log_test-objs := core/log.o
 # --- vtl/: how VTL0 is run and isolated
 vtl-objs := $(addprefix vtl/,vtl.o translate.o mshv.o mshv_decode.o mshv_hypercall.o mshv_registers.o \
 	mshv_vp.o host_message.o)
+tests/unit/vtl/vtl_test-objs := vtl/vtl.o tests/unit/fake/fake_vtl.o
+tests/unit/vtl/mshv_decode_test-objs := vtl/mshv_decode.o
 
 # --- devices/: guest-facing devices
 chipset-objs := devices/acpi_pm.o devices/chipset.o devices/cmos_rtc.o devices/ioapic.o \
