@@ -72,6 +72,16 @@ tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o start_state.o)
+exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
+	exit_hypercall.o hypercall.o machine.o) vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
+	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
+tests/unit/paravisor/exit_test-objs := $(exit-objs)
+tests/unit/paravisor/hypercall_test-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o
+tests/unit/paravisor/options_test-objs := paravisor/options.o
+tests/unit/paravisor/topology_test-objs := paravisor/topology.o
+tests/fuzz/intercept_message_fuzz-objs := $(exit-objs) vtl/mshv_decode.o
+tests/fuzz/hypercall_fuzz-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o
+tests/fuzz/topology_fuzz-objs := paravisor/topology.o
 
 # --- paravisor/boot/: memory map, firmware tables and kernel loader for VTL0
 boot-objs := $(addprefix paravisor/boot/,memory_map.o byte_writer.o aml.o acpi.o acpi_namespace.o \
