@@ -55,6 +55,7 @@ tests/unit/devices/pci_config_test-objs := devices/pci_config.o $(device-test-ob
 tests/unit/devices/pic8259_test-objs := devices/pic8259.o $(device-test-objs)
 tests/unit/devices/pit8254_test-objs := devices/pit8254.o $(device-test-objs)
 tests/unit/devices/serial16550_test-objs := devices/serial16550.o $(device-test-objs)
+tests/fuzz/chipset_fuzz-objs := $(chipset-objs) $(device-test-objs)
 tests/unit/devices/chipset_test-objs := $(chipset-objs) $(device-test-objs)
 
 # --- devices/vmbus/: VMBus server, shared with vtlhost
