@@ -1,15 +1,18 @@
 #include "core/event_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -290,6 +293,34 @@ static void test_arm_from_thread(void **state)
 	assert_string_equal(trace, "a");
 }
 
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* A signal ends the wait; that is no error. */
+static void test_signal(void **state)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 1000 };
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	assert_int_equal(event_loop_run_once(*state, -1), 0);
+}
+
+/* The loop takes the lowest free descriptors; afterwards they are free again. */
+static void test_descriptors_are_closed(void **state)
+{
+	int lowest = dup(STDIN_FILENO);
+
+	(void)state;
+	close(lowest);
+	event_loop_destroy(event_loop_create());
+	for (int fd = lowest; fd < lowest + 3; fd++)
+		assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
 struct lettered_watch {
 	struct event_watch watch;
 	struct event_loop *loop;
@@ -381,6 +412,8 @@ int main(void)
 		TEST(test_destroy_drops_posts),
 		TEST(test_posts_from_threads),
 		TEST(test_arm_from_thread),
+		TEST(test_signal),
+		TEST(test_descriptors_are_closed),
 		TEST(test_watch),
 		TEST(test_watch_removed_while_pending),
 		TEST(test_timers_then_posts_then_watches),

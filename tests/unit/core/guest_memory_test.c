@@ -74,6 +74,13 @@ static void test_add_rejects(void **state)
 	assert_int_equal(guest_memory_add(f->gm, 0x10000, f->high, 0), -EINVAL);
 	assert_int_equal(guest_memory_add(f->gm, -PAGE, f->high, 2 * PAGE), -EINVAL);
 	assert_int_equal(guest_memory_add(f->gm, 0x10000, NULL, PAGE), -EINVAL);
+
+	guest_memory_destroy(f->gm);
+	f->gm = guest_memory_create();
+	assert_int_equal(guest_memory_add(f->gm, PAGE, f->high, PAGE), 0);
+	assert_int_equal(guest_memory_add(f->gm, PAGE, f->low, PAGE), -EEXIST);
+	assert_int_equal(guest_memory_add(f->gm, 0, f->low, 2 * PAGE), -EEXIST);
+	assert_int_equal(guest_memory_add(f->gm, 0, f->low, PAGE), 0);
 }
 
 static void test_read_write(void **state)
@@ -178,6 +185,18 @@ static void test_cmpxchg_rejects(void **state)
 	assert_int_equal(guest_memory_cmpxchg(f->gm, 0x8000, &expected, 1, 4), -EFAULT);
 }
 
+static void test_access_cmpxchg_rejects(void **state)
+{
+	uint64_t buf[2] = { 0 }, expected = 0;
+
+	(void)state;
+	for (unsigned int size = 2; size <= 8; size *= 2)
+		assert_int_equal(guest_access_cmpxchg((char *)buf + 1, &expected, 1, size),
+				 -EINVAL);
+	assert_int_equal(guest_access_cmpxchg(buf, &expected, 1, 16), -EINVAL);
+	assert_int_equal(buf[0] | buf[1], 0);
+}
+
 static void test_protected_page(void **state)
 {
 	struct fixture *f = *state;
@@ -267,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_contains_and_bulk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cmpxchg, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cmpxchg_rejects, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_access_cmpxchg_rejects, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_protected_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_faults_still_kill, setup, teardown),

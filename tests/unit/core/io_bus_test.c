@@ -69,6 +69,26 @@ static void test_add_rejects_overlap(void **state)
 	io_bus_destroy(bus);
 }
 
+/* Regions added in any order are found, each with its own device. */
+static void test_order_of_adding(void **state)
+{
+	static const uint64_t bases[] = { 0x500, 0x100, 0x900, 0x300, 0x700, 0x00 };
+	struct recorder devs[6] = { { 0 } };
+	struct io_bus *bus = io_bus_create();
+	uint64_t value;
+
+	(void)state;
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(add(bus, IO_PORT, bases[i], 0x10, &devs[i], 0), 0);
+	for (unsigned int i = 0; i < 6; i++) {
+		assert_int_equal(io_bus_read(bus, IO_PORT, bases[i] + i, 1, &value), IO_DONE);
+		assert_int_equal(devs[i].reads, 1);
+		assert_int_equal(devs[i].offset, i);
+		assert_int_equal(io_bus_read(bus, IO_PORT, bases[i] + 0x10, 1, &value), IO_FAULT);
+	}
+	io_bus_destroy(bus);
+}
+
 static void test_add_rejects_nonsense(void **state)
 {
 	struct io_bus *bus = io_bus_create();
@@ -120,7 +140,9 @@ static void test_nobody_answers(void **state)
 	assert_int_equal(value, 0xffffffff);
 	assert_int_equal(io_bus_read(bus, IO_MEMORY, UINT64_MAX, 8, &value), IO_FAULT);
 	assert_true(value == UINT64_MAX);
+	value = 0;
 	assert_int_equal(io_bus_read(bus, IO_PORT, 0x80, 3, &value), IO_FAULT);
+	assert_true(value == UINT64_MAX);
 	io_bus_destroy(bus);
 }
 
@@ -238,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_add_rejects_overlap),
 		cmocka_unit_test(test_add_rejects_nonsense),
+		cmocka_unit_test(test_order_of_adding),
 		cmocka_unit_test(test_dispatch),
 		cmocka_unit_test(test_nobody_answers),
 		cmocka_unit_test(test_straddle),

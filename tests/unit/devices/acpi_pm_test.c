@@ -96,6 +96,26 @@ static void test_power_button(void **state)
 	assert_false(rig.level);
 }
 
+/* Events come together and are cleared apart. */
+static void test_two_events(void **state)
+{
+	(void)state;
+	acpi_pm_press_power_button(pm);
+	fake_clock_jump(601 * NS_PER_SECOND);
+	assert_int_equal(in(&rig, STATUS, 2), 0x101);
+	acpi_pm_press_power_button(pm);
+	assert_int_equal(in(&rig, STATUS, 2), 0x101);
+	out(&rig, ENABLE, 2, 0x101);
+	out(&rig, STATUS, 2, 0x001);
+	assert_int_equal(in(&rig, STATUS, 2), 0x100);
+	assert_true(rig.level);
+	/* An event that has come unnoticed counts before what a write clears. */
+	fake_clock_jump(600 * NS_PER_SECOND);
+	out(&rig, STATUS, 2, 0x101);
+	assert_int_equal(in(&rig, STATUS, 2), 0);
+	assert_false(rig.level);
+}
+
 static void test_gpe(void **state)
 {
 	(void)state;
@@ -105,7 +125,9 @@ static void test_gpe(void **state)
 	acpi_pm_raise_gpe(pm, 15);
 	assert_true(rig.level);
 	acpi_pm_raise_gpe(pm, 16);
-	assert_int_equal(in(&rig, GPE_STATUS, 4), 0x80018008);
+	acpi_pm_raise_gpe(pm, 0);
+	acpi_pm_raise_gpe(pm, 15);
+	assert_int_equal(in(&rig, GPE_STATUS, 4), 0x80018009);
 	outb(&rig, GPE_STATUS, 0xff);
 	assert_int_equal(inb(&rig, GPE_STATUS), 0);
 	assert_true(rig.level);
@@ -137,7 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_timer_counts), TEST(test_timer_status), TEST(test_power_button),
-		TEST(test_gpe),          TEST(test_sleep),
+		TEST(test_two_events),   TEST(test_gpe),          TEST(test_sleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ static inline void rig_init(struct rig *rig)
 static inline void rig_finish(struct rig *rig)
 {
 	assert_true(fake_clock_next() == UINT64_MAX);
+	/* Released as often as taken: a recursive mutex refuses one more. */
+	assert_int_not_equal(pthread_mutex_unlock(&rig->lock.mutex), 0);
 	io_bus_destroy(rig->bus);
 	device_lock_destroy(&rig->lock);
 }

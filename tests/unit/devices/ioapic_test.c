@@ -94,8 +94,12 @@ static void test_registers(void **state)
 		assert_int_equal(reg_read((uint8_t)(0x11 + 2 * pin)), 0);
 	}
 	/* Beyond the last pin. */
-	reg_write(0x40, 0);
-	assert_int_equal(reg_read(0x40), 0);
+	for (unsigned int reg = 0x40; reg <= 0xff; reg++) {
+		reg_write((uint8_t)reg, 0);
+		assert_int_equal(reg_read((uint8_t)reg), 0);
+	}
+	reg_write(0x03, 0);
+	assert_int_equal(reg_read(0x03), 0);
 	assert_int_equal(reg_read(0xff), 0);
 	assert_int_equal(mmio_read(0x20), 0);
 	/* Status bits do not take writes. */
@@ -231,6 +235,22 @@ static void test_polarity_does_not_matter(void **state)
 	assert_int_equal(reg_read(0x22) & 0x2000, 0x2000);
 }
 
+/* What one input does leaves the others' levels alone. */
+static void test_inputs_are_separate(void **state)
+{
+	(void)state;
+	route(9, 0x39 | LEVEL);
+	ioapic_set_pin(ioapic, 9, true);
+	pulse(3);
+	assert_int_equal(sent.count, 1);
+	ioapic_eoi(ioapic, 0x39);
+	assert_int_equal(sent.count, 2);
+	ioapic_set_pin(ioapic, 9, false);
+	ioapic_eoi(ioapic, 0x39);
+	route(10, 0x3a | LEVEL); /* never asserted */
+	assert_int_equal(sent.count, 2);
+}
+
 static void test_pin_that_is_not_there(void **state)
 {
 	(void)state;
@@ -254,6 +274,7 @@ int main(void)
 		TEST(test_eoi_register),
 		TEST(test_switch_to_edge_clears_remote_irr),
 		TEST(test_polarity_does_not_matter),
+		TEST(test_inputs_are_separate),
 		TEST(test_pin_that_is_not_there),
 	};
 

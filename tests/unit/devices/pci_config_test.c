@@ -89,6 +89,11 @@ static void test_reset_control(void **state)
 	outb(&rig, 0xcf9, 0x0e);
 	assert_int_equal(resets, 1);
 	assert_int_equal(inb(&rig, 0xcf9), 0x0a);
+	for (uint16_t port = 0xcf8; port <= 0xcff; port++) {
+		if (port != 0xcf9)
+			outb(&rig, port, 0x06);
+	}
+	out(&rig, 0xcf9, 2, 0x0606);
 	out(&rig, 0xcf8, 4, 0x80000600); /* a dword is an address, not a reset */
 	assert_int_equal(resets, 1);
 }

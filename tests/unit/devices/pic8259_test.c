@@ -96,6 +96,7 @@ static void test_edge(void **state)
 	assert_int_equal(isr(MASTER), 0x10);
 	outb(&rig, MASTER, 0x20);
 	assert_int_equal(isr(MASTER), 0);
+	raise_pin(4);
 	assert_false(rig.level); /* still high, but no new edge */
 	pulse(4);
 	assert_true(rig.level);
@@ -137,7 +138,10 @@ static void test_priorities(void **state)
 	outb(&rig, MASTER, 0x20); /* ends 1 */
 	assert_int_equal(isr(MASTER), 0x08);
 	assert_false(rig.level);
-	outb(&rig, MASTER, 0x63); /* ends 3 by name */
+	outb(&rig, MASTER, 0x63); /* ends 3 by name, and leaves its priority */
+	pulse(3);
+	assert_int_equal(pic8259_acknowledge(pic), 0x23);
+	outb(&rig, MASTER, 0x20);
 	assert_int_equal(pic8259_acknowledge(pic), 0x25);
 }
 
@@ -304,6 +308,7 @@ static void test_initialisation(void **state)
 	assert_false(rig.level); /* earlier edges are forgotten */
 	raise_pin(1);
 	assert_int_equal(pic8259_acknowledge(pic), 0x49);
+	assert_int_equal(isr(MASTER), 0x02); /* without ICW4 no automatic EOI */
 	/* No output in the middle of it. */
 	outb(&rig, MASTER, 0x11);
 	pulse(1);

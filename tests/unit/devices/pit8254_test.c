@@ -105,6 +105,13 @@ static void test_mode_0(void **state)
 	outb(&rig, 0x40, 0);
 	tick(50);
 	assert_int_equal(rig.rises, 2);
+	/* So does a control word, of this channel. */
+	outb(&rig, CONTROL, 0x70);
+	assert_true(rig.level);
+	program(0, 2, 1000);
+	outb(&rig, CONTROL, 0x30);
+	assert_false(rig.level);
+	assert_true(fake_clock_next() == UINT64_MAX);
 }
 
 static void test_mode_2(void **state)
@@ -147,6 +154,7 @@ static void test_mode_3(void **state)
 	program(2, 3, 11); /* odd: one tick longer high */
 	for (unsigned int i = 0; i < 33; i++) {
 		assert_int_equal(out2(), i % 11 < 6);
+		assert_int_equal(latched(2), 10 - 2 * (i % 11 < 6 ? i % 11 : i % 11 - 6));
 		tick(1);
 	}
 }

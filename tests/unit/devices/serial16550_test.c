@@ -205,6 +205,19 @@ static void test_back_pressure(void **state)
 	assert_int_equal(rooms, strlen(text) - 16);
 }
 
+/* A sender that does not answer at once is not called again until it has tried. */
+static void test_room_is_told_once(void **state)
+{
+	(void)state;
+	assert_int_equal(receive("ab"), 1);
+	inb(&rig, DATA);
+	inb(&rig, DATA);
+	assert_int_equal(rooms, 1);
+	assert_int_equal(receive("bc"), 1);
+	inb(&rig, DATA);
+	assert_int_equal(rooms, 2);
+}
+
 static void test_receive_without_fifo(void **state)
 {
 	(void)state;
@@ -400,11 +413,15 @@ static void test_loopback_modem(void **state)
 static void test_fifo_reset(void **state)
 {
 	(void)state;
+	outb(&rig, MCR, 0x08);
+	outb(&rig, IER, 0x01);
 	outb(&rig, FCR, 0x01);
 	receive("abc");
 	outb(&rig, FCR, 0x01);
 	assert_int_equal(inb(&rig, LSR), 0x61);
+	assert_true(rig.level);
 	outb(&rig, FCR, 0x03);
+	assert_false(rig.level);
 	assert_int_equal(inb(&rig, LSR), 0x60);
 	receive("d");
 	outb(&rig, FCR, 0x00); /* changing the mode clears it too */
@@ -434,6 +451,7 @@ int main(void)
 		TEST(test_transmit_full_batch),
 		TEST(test_receive),
 		TEST(test_back_pressure),
+		TEST(test_room_is_told_once),
 		TEST(test_receive_without_fifo),
 		TEST(test_trigger_levels),
 		TEST(test_thre_interrupt),
