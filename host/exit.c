@@ -192,6 +192,24 @@ static void nobody_there(struct vcpu *vcpu)
 		memset(vcpu->run->mmio.data, 0xff, sizeof(vcpu->run->mmio.data));
 }
 
+/*
+ * KVM emulates what touches a GPA beyond all memory slots, but knows few instructions. It gives up
+ * before the instruction has done anything: VTL2 takes it from there.
+ */
+static void vtl0_not_emulated(struct vcpu *vcpu)
+{
+	struct fault fault;
+
+	log_limited(LOG_DEBUG, "VTL0 VP %u: KVM could not emulate the instruction at RIP %#llx",
+		    vcpu->vp->index, (unsigned long long)vcpu_regs(vcpu)->rip);
+	if (vcpu->run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION) {
+		intercept_unrecoverable(vcpu);
+		return;
+	}
+	fault_unknown(vcpu, &fault);
+	intercept_memory(vcpu, &fault);
+}
+
 void exit_vtl0(struct vcpu *vcpu, int err)
 {
 	struct kvm_run *run = vcpu->run;
@@ -229,9 +247,7 @@ void exit_vtl0(struct vcpu *vcpu, int err)
 		intercept_unrecoverable(vcpu);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		log_warn("VTL0 VP %u: KVM could not emulate the instruction at RIP %#llx",
-			 vcpu->vp->index, (unsigned long long)vcpu_regs(vcpu)->rip);
-		intercept_unrecoverable(vcpu);
+		vtl0_not_emulated(vcpu);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		end_stuck(vcpu, "entry failed, reason",

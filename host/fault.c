@@ -65,7 +65,7 @@ static int locate_operand(const struct vcpu *vcpu, const struct x86_cpu *cpu, st
 
 	x86_cpu_mode(&mode, cpu);
 	if (x86_decode(&insn, &mode, fault->bytes, fault->byte_count))
-		return -ENOENT;
+		return -ENOEXEC;
 	count = x86_memory_operands(&insn, cpu, operands);
 	for (i = 0; i < count; i++)
 		if (operand_denied(vcpu, &operands[i], fault))
@@ -98,11 +98,19 @@ static bool kvm_names_page(const struct vcpu *vcpu, struct fault *fault)
 	return true;
 }
 
+void fault_unknown(const struct vcpu *vcpu, struct fault *fault)
+{
+	memset(fault, 0, sizeof(*fault));
+	fault->gpa = UINT64_MAX & ~(uint64_t)(HOST_PAGE_SIZE - 1);
+	fault->byte_count = (uint8_t)translate_fetch(vcpu, fault->bytes);
+}
+
 int fault_locate(const struct vcpu *vcpu, struct fault *fault)
 {
 	struct x86_cpu cpu;
 	struct x86_cpu_mode mode;
 	uint64_t linear;
+	int ret;
 
 	memset(fault, 0, sizeof(*fault));
 	translate_cpu(vcpu, &cpu);
@@ -113,9 +121,16 @@ int fault_locate(const struct vcpu *vcpu, struct fault *fault)
 		return 0;
 	}
 	fault->byte_count = (uint8_t)translate_fetch(vcpu, fault->bytes);
-	if (!locate_operand(vcpu, &cpu, fault))
+	ret = locate_operand(vcpu, &cpu, fault);
+	if (!ret)
 		return 0;
 	if (delivery_denied(vcpu, fault))
 		return -EIO;
+	if (ret == -ENOEXEC) {
+		/* The instruction is VTL2's to refuse, wherever it points. */
+		fault_unknown(vcpu, fault);
+		kvm_names_page(vcpu, fault);
+		return 0;
+	}
 	return kvm_names_page(vcpu, fault) ? -EIO : -ENOENT;
 }

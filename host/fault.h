@@ -25,4 +25,10 @@ struct fault {
  */
 int fault_locate(const struct vcpu *vcpu, struct fault *fault);
 
+/*
+ * A fault at an address that nobody can say, in memory that nobody has: what VTL2 needs to emulate
+ * or refuse the current instruction by itself.
+ */
+void fault_unknown(const struct vcpu *vcpu, struct fault *fault);
+
 #endif

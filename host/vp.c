@@ -47,7 +47,8 @@ static void on_kick(int sig)
 
 void vp_kick(struct vp *vp)
 {
-	if (atomic_exchange(&vp->kicked, true) || !vp->thread_started || vp == current_vp)
+	/* A VP looks at everything before it runs again. Its flag stays for others, who signal. */
+	if (vp == current_vp || atomic_exchange(&vp->kicked, true) || !vp->thread_started)
 		return;
 	pthread_kill(vp->thread, KICK_SIGNAL);
 }
