@@ -121,7 +121,7 @@ init-objs := $(patsubst %.c,%.o,$(wildcard initrd/init.c))
 mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
 
 # --- tests/guests/: freestanding guests that end-to-end tests boot, each NAME.c and the runtime
-guests := end isolation
+guests := end fuzz isolation
 guest-runtime := start.S exceptions.S runtime.c
 
 # ---------------------------------------------------------------------------------------------
