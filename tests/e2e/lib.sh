@@ -1,0 +1,156 @@
+# shellcheck shell=sh
+# What the end-to-end tests share. A test is a function test_NAME; it boots guests and calls the expect_
+# functions; the first that fails ends it. Everything it leaves is in build/e2e/NAME/.
+
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+REL=$TOP/build/rel
+GUESTS=$REL/tests/guests
+RESULTS=$TOP/build/e2e
+
+# Times are for a slow machine that emulates KVM; E2E_SLOW=2 doubles them.
+scaled() {
+	echo $(($1 * ${E2E_SLOW:-1}))
+}
+
+fail() {
+	echo "$*" >>"$WORK/why"
+	exit 1
+}
+
+# boot SECONDS OPTION...: runs a guest to its end. Sets STATUS; output and log in $WORK/out and $WORK/log.
+# Standard input is /dev/null, or the file INPUT.
+boot() {
+	seconds=$(scaled "$1")
+	shift
+	STATUS=0
+	timeout -k 5 $((seconds + 150)) "$TOP/entresol" run --timeout "$seconds" --log "$WORK/log" "$@" \
+		<"${INPUT:-/dev/null}" >"$WORK/out" 2>&1 || STATUS=$?
+}
+
+# boot_until SECONDS PATTERN OPTION...: the same, stopped when its output matches.
+boot_until() {
+	seconds=$(scaled "$1")
+	pattern=$2
+	shift 2
+	: >"$WORK/out"
+	"$TOP/entresol" run --timeout "$seconds" --log "$WORK/log" "$@" <"${INPUT:-/dev/null}" >"$WORK/out" 2>&1 &
+	child=$!
+	found=no
+	while [ $found = no ] && kill -0 $child 2>/dev/null; do
+		if seen "$pattern"; then
+			found=yes
+		else
+			sleep 1
+		fi
+	done
+	kill $child 2>/dev/null || true
+	wait $child || true
+	[ $found = yes ] || seen "$pattern" || fail "'$pattern' never came; $(summary)"
+}
+
+# The output without carriage returns and terminal sequences.
+plain() {
+	tr -d '\r' <"$WORK/out" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g'
+}
+
+seen() {
+	plain | grep -aqE -e "$1"
+}
+
+summary() {
+	plain | grep -a '^entresol: ' | tail -n 1
+}
+
+expect() {
+	seen "$1" || fail "'$1' is not in the output; $(summary)"
+}
+
+expect_not() {
+	! seen "$1" || fail "in the output: $(plain | grep -aE -e "$1" | head -n 1)"
+}
+
+# expect_count PATTERN NUMBER: at least that many lines.
+expect_count() {
+	count=$(plain | grep -acE -e "$1")
+	[ "$count" -ge "$2" ] || fail "'$1' came $count times, not $2; $(summary)"
+}
+
+expect_status() {
+	[ "$STATUS" -eq "$1" ] || fail "exit status $STATUS, not $1; $(summary)"
+}
+
+# What a run that ended well leaves: status 0, the summary, no complaint of ours.
+expect_power_off() {
+	expect_status 0
+	seen '^entresol: guest powered off' || fail "no summary"
+	expect_not '^(vtlhost|paravisor): '
+}
+
+# refused OPTION...: such a run never starts: a line, status not 0, quickly.
+refused() {
+	STATUS=0
+	timeout 60 "$TOP/entresol" run "$@" </dev/null >"$WORK/out" 2>&1 || STATUS=$?
+	[ "$STATUS" -ne 0 ] || fail "accepted: $*"
+	[ "$STATUS" -ne 124 ] || fail "not refused within a minute: $*"
+	lines=$(grep -c . "$WORK/out") || true
+	[ "$lines" -eq 1 ] || fail "$lines lines, not one, for: $*"
+}
+
+# run_test NAME: in a process of its own; prints one line.
+run_test() {
+	name=$1
+	WORK=$RESULTS/$name
+	rm -rf "$WORK"
+	mkdir -p "$WORK"
+	start=$(date +%s)
+	if ("test_$(echo "$name" | tr - _)") >"$WORK/trace" 2>&1; then
+		printf '  ok      %-24s %4d s\n' "$name" $(($(date +%s) - start))
+		: >"$WORK/passed"
+	else
+		printf '  FAILED  %-24s %4d s  %s\n' "$name" $(($(date +%s) - start)) \
+			"$(head -n 1 "$WORK/why" 2>/dev/null || tail -n 1 "$WORK/trace")"
+		[ ! -f "$WORK/out" ] || plain | tail -n "${E2E_TAIL:-15}" | sed 's/^/          | /'
+	fi
+}
+
+# run_all NAME...: E2E_JOBS at a time; the last line says how many passed. Fails when one did.
+run_all() {
+	mkdir -p "$RESULTS"
+	printf '%s\n' "$@" | xargs -P "${E2E_JOBS:-1}" -n 1 "$0" --one
+	passed=0 failed=0
+	for name; do
+		if [ -f "$RESULTS/$name/passed" ]; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done
+	echo "$KIND: $passed passed, $failed failed (logs in build/e2e/)"
+	[ "$failed" -eq 0 ]
+}
+
+# main NAMES ARGUMENT...: all of NAMES, or those that an argument is part of; --one NAME runs one.
+main() {
+	names=$1
+	shift
+	if [ "${1:-}" = --one ]; then
+		run_test "$2"
+		exit 0
+	fi
+	[ $# -gt 0 ] || set -- ${ONLY:+"$ONLY"}
+	picked=
+	for name in $names; do
+		[ $# -gt 0 ] || picked="$picked $name"
+		for part; do
+			case $name in
+			*"$part"*) picked="$picked $name" && break ;;
+			esac
+		done
+	done
+	[ -n "$picked" ] || {
+		echo "$KIND: no test is called '$*'; there are:$(echo " $names" | tr -s '\n\t ' ' ')" >&2
+		exit 2
+	}
+	# shellcheck disable=SC2086 # a list
+	run_all $picked
+}
