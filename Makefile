@@ -70,7 +70,7 @@ tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-cl
 tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
-paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o machine.o vp.o exit.o exit_pio.o \
+paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o start_state.o)
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \

@@ -17,6 +17,7 @@
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
 #include "paravisor/start_state.h"
+#include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
 #include "vtl/mshv.h"
 #include "vtl/vtl.h"
@@ -158,6 +159,13 @@ static int load_guest(struct machine *m)
 	return ret ? fail(m, "cannot set VTL0's start state", ret) : 0;
 }
 
+static int start_vmbus(struct machine *m)
+{
+	int ret = vmbus_start(m);
+
+	return ret ? fail(m, "VMBus server", ret) : 0;
+}
+
 static int start_vps(struct machine *m)
 {
 	for (unsigned int i = 1; i < m->topology.vp_count; i++) {
@@ -188,6 +196,8 @@ static int assemble(struct machine *m, int argc, char *argv[])
 		ret = create_vps(m);
 	if (!ret)
 		ret = create_devices(m);
+	if (!ret)
+		ret = start_vmbus(m);
 	if (!ret)
 		ret = load_guest(m);
 	if (!ret)

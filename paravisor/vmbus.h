@@ -1,0 +1,15 @@
+#ifndef PARAVISOR_VMBUS_H
+#define PARAVISOR_VMBUS_H
+
+struct machine;
+
+/*
+ * The VMBus server toward VTL0 over VTL0's own SynIC: its answers go by HvCallPostMessageDirect and
+ * HvCallSignalEventDirect, its input is VTL0's HvCallPostMessage and HvCallSignalEvent.
+ *
+ * Creates it and makes it the machine's sink for those hypercalls. After the VPs' loops and memory
+ * exist, before VTL0 runs. 0 or -ENOMEM.
+ */
+int vmbus_start(struct machine *machine);
+
+#endif
