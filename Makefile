@@ -100,8 +100,20 @@ tests/unit/paravisor/boot/image_load_test-objs := $(boot-objs) $(boot-test-objs)
 tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
-tpm-objs :=
-vtpmd-objs :=
+tpm-crypto-objs := tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
+	tpm/crypto/kdf.o tpm/crypto/prime.o tpm/crypto/rsa.o tpm/crypto/sym.o
+tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
+	tpm/engine/clock.o tpm/engine/command.o tpm/engine/command_table.o tpm/engine/context.o \
+	tpm/engine/crypto_cmd.o tpm/engine/da.o tpm/engine/duplicate_cmd.o tpm/engine/entity.o \
+	tpm/engine/execute.o tpm/engine/hash_cmd.o tpm/engine/hierarchy.o tpm/engine/nv.o \
+	tpm/engine/nv_cmd.o tpm/engine/object.o tpm/engine/object_check.o tpm/engine/object_cmd.o \
+	tpm/engine/object_create.o tpm/engine/pcr.o tpm/engine/pcr_cmd.o tpm/engine/persist.o \
+	tpm/engine/policy.o tpm/engine/policy_auth.o tpm/engine/policy_nv.o tpm/engine/protect.o \
+	tpm/engine/selftest.o tpm/engine/session.o tpm/engine/session_auth.o tpm/engine/sign.o \
+	tpm/engine/startup.o tpm/engine/types.o tpm/engine/types_write.o tpm/engine/x509.o
+tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o
+vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
+	tpm/swtpm_ctrl.o
 
 # --- igvm/: image format and builder
 igvm-objs :=

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TPM_CRYPTO_FERMAT_H
+#define TPM_CRYPTO_FERMAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FERMAT_MAX_LIMBS 32
+
+/*
+ * Is 2^(n-1) = 1 mod n? n is odd, little-endian limbs, its top bit set. A filter in front of Miller-Rabin: an
+ * accepted n is prime or, very rarely, a pseudoprime to base 2. Its run time depends on the number of limbs only.
+ */
+bool fermat_base2(const uint64_t *n, unsigned int limbs);
+
+#endif

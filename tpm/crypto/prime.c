@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+/*
+ * RSA keys from a random stream. A random start, a sieve over the odd numbers above it, a base 2 test of the
+ * survivors, then Miller-Rabin with random bases (FIPS 186-4, C.3). The stream alone decides the outcome, so that a
+ * primary key is the same each time it is derived.
+ */
+#include <errno.h>
+#include <string.h>
+#include <mbedtls/bignum.h>
+#include <mbedtls/platform_util.h>
+#include "tpm/crypto/fermat.h"
+#include "tpm/crypto/rsa.h"
+
+#define SIEVE_SPAN    16384 /* odd numbers looked at above one start: a prime is 355 of them away on average */
+#define SIEVE_LIMIT   32768
+#define MILLER_ROUNDS 5 /* 2^-100 for the smallest primes used here, 512 bits being for legacy keys */
+
+struct sieve {
+	uint8_t composite[SIEVE_SPAN / 8];
+	uint16_t primes[3600];
+	unsigned int prime_count;
+};
+
+static void small_primes(struct sieve *s)
+{
+	static const unsigned int half = SIEVE_LIMIT / 2;
+	uint8_t composite[SIEVE_LIMIT / 16] = {0};
+
+	s->prime_count = 0;
+	for (unsigned int i = 1; i < half; i++) { /* bit i stands for 2i + 1 */
+		unsigned int p = 2 * i + 1;
+
+		if (composite[i / 8] >> (i % 8) & 1)
+			continue;
+		s->primes[s->prime_count++] = p;
+		for (unsigned int j = (p * p - 1) / 2; j < half; j += p)
+			composite[j / 8] |= 1u << (j % 8);
+	}
+}
+
+static uint64_t limbs_mod(const uint64_t *x, unsigned int limbs, uint64_t m)
+{
+	__extension__ unsigned __int128 rest = 0;
+
+	for (unsigned int i = limbs; i-- > 0;)
+		rest = ((rest << 64) | x[i]) % m;
+	return (uint64_t)rest;
+}
+
+static void cross_out(struct sieve *s, uint32_t prime, uint32_t rest)
+{
+	/* start + 2i = 0 mod prime  <=>  i = (prime - rest) / 2 mod prime */
+	uint32_t gap = rest ? prime - rest : 0;
+	uint32_t i = gap % 2 ? (gap + prime) / 2 : gap / 2;
+
+	for (; i < SIEVE_SPAN; i += prime)
+		s->composite[i / 8] |= 1u << (i % 8);
+}
+
+/* Residues are taken four primes at a time: one long division by their product, which 60 bits hold. */
+static void sieve_above(struct sieve *s, const uint64_t *start, unsigned int limbs)
+{
+	memset(s->composite, 0, sizeof(s->composite));
+	for (unsigned int i = 0; i < s->prime_count; i += 4) {
+		unsigned int n = s->prime_count - i < 4 ? s->prime_count - i : 4;
+		uint64_t product = 1, rest;
+
+		for (unsigned int j = 0; j < n; j++)
+			product *= s->primes[i + j];
+		rest = limbs_mod(start, limbs, product);
+		for (unsigned int j = 0; j < n; j++)
+			cross_out(s, s->primes[i + j], rest % s->primes[i + j]);
+	}
+}
+
+static bool limbs_add(uint64_t *x, unsigned int limbs, uint64_t v)
+{
+	for (unsigned int i = 0; i < limbs && v; i++) {
+		x[i] += v;
+		v = x[i] < v;
+	}
+	return v;
+}
+
+static int to_mpi(mbedtls_mpi *out, const uint64_t *x, unsigned int limbs)
+{
+	uint8_t bytes[FERMAT_MAX_LIMBS * 8];
+	int err;
+
+	for (unsigned int i = 0; i < limbs * 8; i++)
+		bytes[i] = x[i / 8] >> (i % 8 * 8);
+	err = mbedtls_mpi_read_binary_le(out, bytes, limbs * 8);
+	mbedtls_platform_zeroize(bytes, sizeof(bytes));
+	return err;
+}
+
+/* Is x prime, and is x - 1 prime to e? 1, 0 or an mbedTLS error. */
+static int good_prime(const uint64_t *x, unsigned int limbs, uint32_t e, struct drbg *rng, mbedtls_mpi *out)
+{
+	mbedtls_mpi less, exponent, gcd;
+	int err;
+
+	if (!fermat_base2(x, limbs))
+		return 0;
+	mbedtls_mpi_init(&less);
+	mbedtls_mpi_init(&exponent);
+	mbedtls_mpi_init(&gcd);
+	err = to_mpi(out, x, limbs);
+	if (!err)
+		err = mbedtls_mpi_is_prime_ext(out, MILLER_ROUNDS, drbg_read, rng);
+	if (!err)
+		err = mbedtls_mpi_sub_int(&less, out, 1);
+	if (!err)
+		err = mbedtls_mpi_lset(&exponent, e);
+	if (!err)
+		err = mbedtls_mpi_gcd(&gcd, &less, &exponent);
+	if (!err)
+		err = mbedtls_mpi_cmp_int(&gcd, 1) == 0;
+	else if (err == MBEDTLS_ERR_MPI_NOT_ACCEPTABLE)
+		err = 0;
+	mbedtls_mpi_free(&less);
+	mbedtls_mpi_free(&exponent);
+	mbedtls_mpi_free(&gcd);
+	return err;
+}
+
+static int random_start(struct drbg *rng, uint64_t *start, unsigned int limbs)
+{
+	uint8_t bytes[FERMAT_MAX_LIMBS * 8];
+
+	if (drbg_read(rng, bytes, limbs * 8))
+		return -EIO;
+	for (unsigned int i = 0; i < limbs; i++)
+		memcpy(&start[i], bytes + i * 8, 8);
+	start[0] |= 1;
+	start[limbs - 1] |= 3ull << 62; /* so that the product of two has its top bit set */
+	mbedtls_platform_zeroize(bytes, sizeof(bytes));
+	return 0;
+}
+
+static int find_prime(struct sieve *s, struct drbg *rng, unsigned int limbs, uint32_t e, mbedtls_mpi *out)
+{
+	uint64_t start[FERMAT_MAX_LIMBS], x[FERMAT_MAX_LIMBS];
+	int found = 0;
+
+	while (!found) {
+		if (random_start(rng, start, limbs))
+			return -EIO;
+		sieve_above(s, start, limbs);
+		for (uint32_t i = 0; i < SIEVE_SPAN && !found; i++) {
+			if (s->composite[i / 8] >> (i % 8) & 1)
+				continue;
+			memcpy(x, start, sizeof(x));
+			if (limbs_add(x, limbs, 2ull * i))
+				break; /* ran past the top */
+			found = good_prime(x, limbs, e, rng, out);
+		}
+	}
+	mbedtls_platform_zeroize(start, sizeof(start));
+	mbedtls_platform_zeroize(x, sizeof(x));
+	return found < 0 ? -EIO : 0;
+}
+
+/* FIPS 186-4, B.3.3 step 5.4: the primes differ in their first 100 bits. */
+static bool far_apart(const mbedtls_mpi *p, const mbedtls_mpi *q, unsigned int prime_bits)
+{
+	mbedtls_mpi d;
+	bool far;
+
+	mbedtls_mpi_init(&d);
+	far = !mbedtls_mpi_sub_mpi(&d, p, q) && mbedtls_mpi_bitlen(&d) > prime_bits - 100;
+	mbedtls_mpi_free(&d);
+	return far;
+}
+
+int rsa_generate(struct drbg *rng, unsigned int bits, uint32_t e, uint8_t *n, uint8_t *p)
+{
+	unsigned int limbs = bits / 128;
+	mbedtls_mpi mp, mq, mn;
+	struct sieve s;
+	int err;
+
+	mbedtls_mpi_init(&mp);
+	mbedtls_mpi_init(&mq);
+	mbedtls_mpi_init(&mn);
+	small_primes(&s);
+	err = find_prime(&s, rng, limbs, e, &mp);
+	do {
+		if (!err)
+			err = find_prime(&s, rng, limbs, e, &mq);
+	} while (!err && !far_apart(&mp, &mq, bits / 2));
+	if (!err)
+		err = mbedtls_mpi_mul_mpi(&mn, &mp, &mq);
+	if (!err)
+		err = mbedtls_mpi_write_binary(&mn, n, bits / 8);
+	if (!err)
+		err = mbedtls_mpi_write_binary(&mp, p, bits / 16);
+	mbedtls_mpi_free(&mp);
+	mbedtls_mpi_free(&mq);
+	mbedtls_mpi_free(&mn);
+	mbedtls_platform_zeroize(&s, sizeof(s));
+	return err ? -EIO : 0;
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: MIT
+/* Asymmetric and symmetric primitives, and signing (Part 3, clauses 14, 15, 19 and 20). */
+#include <string.h>
+#include <mbedtls/platform_util.h>
+#include "tpm/engine/handlers.h"
+#include "tpm/engine/modules.h"
+
+/* Part 3, 14.2: the key's own scheme wins; a key without one takes the caller's. */
+static uint32_t select_rsa_scheme(const struct object *key, struct scheme *scheme)
+{
+	const struct scheme *own = &key->pub.scheme;
+
+	if (own->scheme == TPM_ALG_NULL)
+		return 0;
+	if (scheme->scheme == TPM_ALG_NULL) {
+		*scheme = *own;
+		return 0;
+	}
+	return scheme->scheme == own->scheme && (own->scheme != TPM_ALG_OAEP || scheme->hash == own->hash)
+		       ? 0
+		       : TPM_RC_SCHEME;
+}
+
+static bool label_ends(struct span label)
+{
+	return !label.len || !label.data[label.len - 1];
+}
+
+/* 14.2 */
+HANDLER(rsa_encrypt)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	uint8_t out[RSA_MAX_BYTES];
+	struct span message, label;
+	struct scheme scheme;
+	uint32_t rc;
+
+	arg_2b(c, RSA_MAX_BYTES, &message);
+	arg_with(c, read_rsa_decrypt(&c->in, NULL_OK, &scheme));
+	arg_2b(c, NAME_MAX_SIZE, &label);
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_RSA)
+		return rc_handle(TPM_RC_KEY, 1);
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt))
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (!label_ends(label))
+		return rc_param(TPM_RC_VALUE, 3);
+	if (select_rsa_scheme(key, &scheme))
+		return rc_param(TPM_RC_SCHEME, 2);
+	if (!object_rsa(key))
+		return rc_handle(TPM_RC_KEY, 1);
+	if (rsa_encrypt(object_rsa(key), &t->rng, scheme.scheme, scheme.hash, label, message, out))
+		return rc_param(TPM_RC_VALUE, 1);
+	write_2b(&c->out, out, key->pub.unique_len);
+	return 0;
+}
+
+/* 14.3 */
+HANDLER(rsa_decrypt)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	uint8_t out[RSA_MAX_BYTES];
+	struct span cipher, label;
+	struct scheme scheme;
+	size_t len = 0;
+	uint32_t rc;
+
+	arg_2b(c, RSA_MAX_BYTES, &cipher);
+	arg_with(c, read_rsa_decrypt(&c->in, NULL_OK, &scheme));
+	arg_2b(c, NAME_MAX_SIZE, &label);
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_RSA)
+		return rc_handle(TPM_RC_KEY, 1);
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) || key->pub.attributes & TPMA_OBJECT_restricted)
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (!label_ends(label))
+		return rc_param(TPM_RC_VALUE, 3);
+	if (select_rsa_scheme(key, &scheme))
+		return rc_param(TPM_RC_SCHEME, 2);
+	if (cipher.len != key->pub.unique_len)
+		return rc_param(TPM_RC_SIZE, 1);
+	if (!object_rsa(key))
+		return rc_handle(TPM_RC_KEY, 1);
+	if (rsa_decrypt(object_rsa(key), &t->rng, scheme.scheme, scheme.hash, label, cipher.data, out, &len))
+		return rc_param(TPM_RC_VALUE, 1);
+	write_2b(&c->out, out, len);
+	mbedtls_platform_zeroize(out, sizeof(out));
+	return 0;
+}
+
+/* 14.4 */
+HANDLER(ecdh_keygen)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	uint32_t rc = args_end(c);
+	struct ecc_point pub, z;
+	struct ecc_num d;
+
+	if (rc)
+		return rc;
+	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
+		return rc_handle(TPM_RC_KEY, 1);
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) || key->pub.attributes & TPMA_OBJECT_restricted)
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (ecc_generate(&t->rng, &t->rng, key->pub.curve, &d, &pub))
+		return TPM_RC_FAILURE;
+	if (ecc_multiply(key->pub.curve, &d, &key->pub.point, &z, &t->rng))
+		return rc_handle(TPM_RC_KEY, 1);
+	write_point_2b(&c->out, &z);
+	write_point_2b(&c->out, &pub);
+	mbedtls_platform_zeroize(&d, sizeof(d));
+	return 0;
+}
+
+static void private_scalar(const struct object *key, struct ecc_num *d)
+{
+	d->len = key->sens.len;
+	memcpy(d->bytes, key->sens.data, d->len);
+}
+
+static uint32_t check_ecdh_key(const struct object *key)
+{
+	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
+		return rc_handle(TPM_RC_KEY, 1);
+	if (key->pub.attributes & TPMA_OBJECT_restricted || !(key->pub.attributes & TPMA_OBJECT_decrypt))
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (key->pub.scheme.scheme != TPM_ALG_NULL && key->pub.scheme.scheme != TPM_ALG_ECDH)
+		return rc_handle(TPM_RC_SCHEME, 1);
+	return 0;
+}
+
+/* 14.5 */
+HANDLER(ecdh_zgen)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	struct ecc_point in, z;
+	struct ecc_num d;
+	uint32_t rc;
+	int err;
+
+	arg_with(c, read_point_2b(&c->in, &in));
+	rc = args_end(c);
+	if (!rc)
+		rc = check_ecdh_key(key);
+	if (rc)
+		return rc;
+	private_scalar(key, &d);
+	err = ecc_multiply(key->pub.curve, &d, &in, &z, &t->rng);
+	mbedtls_platform_zeroize(&d, sizeof(d));
+	if (err)
+		return rc_param(TPM_RC_ECC_POINT, 1);
+	write_point_2b(&c->out, &z);
+	mbedtls_platform_zeroize(&z, sizeof(z));
+	return 0;
+}
+
+/* 14.6: TPMS_ALGORITHM_DETAIL_ECC */
+HANDLER(ecc_parameters)
+{
+	struct ecc_num params[7];
+	uint16_t curve = 0;
+	uint32_t rc;
+
+	arg_with(c, read_curve(&c->in, &curve));
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	if (ecc_parameters(curve, params))
+		return TPM_RC_FAILURE;
+	(void)t;
+	write_u16(&c->out, curve);
+	write_u16(&c->out, (uint16_t)ecc_bits(curve));
+	write_u16(&c->out, TPM_ALG_NULL);
+	write_u16(&c->out, TPM_ALG_NULL);
+	for (int i = 0; i < 7; i++)
+		write_ecc_num(&c->out, &params[i]);
+	return 0;
+}
+
+/* 14.7; of the two-phase schemes we have ECDH (Part 1, C.6.3) */
+HANDLER(zgen_2phase)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	struct ecc_point static_b, ephemeral_b, z1, z2;
+	struct ecc_num d, r;
+	uint16_t scheme = 0, counter;
+	uint32_t rc;
+
+	arg_with(c, read_point_2b(&c->in, &static_b));
+	arg_with(c, read_point_2b(&c->in, &ephemeral_b));
+	arg_with(c, !read_u16(&c->in, &scheme) ? TPM_RC_INSUFFICIENT : scheme == TPM_ALG_ECDH ? 0 : TPM_RC_SCHEME);
+	arg_u16(c, &counter);
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
+		return rc_handle(TPM_RC_KEY, 1);
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) || key->pub.attributes & TPMA_OBJECT_restricted)
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (key->pub.scheme.scheme != TPM_ALG_NULL && key->pub.scheme.scheme != scheme)
+		return rc_param(TPM_RC_SCHEME, 3);
+	if (!ecc_on_curve(key->pub.curve, &static_b))
+		return rc_param(TPM_RC_ECC_POINT, 1);
+	if (!ecc_on_curve(key->pub.curve, &ephemeral_b))
+		return rc_param(TPM_RC_ECC_POINT, 2);
+	if (!commit_key(t, counter, key->pub.curve, &(struct name){0}, &r))
+		return rc_param(TPM_RC_VALUE, 4);
+	private_scalar(key, &d);
+	if (ecc_multiply(key->pub.curve, &d, &static_b, &z1, &t->rng) ||
+	    ecc_multiply(key->pub.curve, &r, &ephemeral_b, &z2, &t->rng))
+		rc = TPM_RC_NO_RESULT;
+	mbedtls_platform_zeroize(&d, sizeof(d));
+	mbedtls_platform_zeroize(&r, sizeof(r));
+	if (rc)
+		return rc;
+	commit_end(t, counter);
+	write_point_2b(&c->out, &z1);
+	write_point_2b(&c->out, &z2);
+	return 0;
+}
+
+/* 19.3 */
+HANDLER(ec_ephemeral)
+{
+	struct ecc_num r;
+	struct ecc_point q;
+	uint16_t curve = 0, counter;
+	uint32_t rc;
+
+	arg_with(c, read_curve(&c->in, &curve));
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	counter = commit_next(t, curve, &(struct name){0}, &r);
+	if (ecc_public(curve, &r, &q, &t->rng))
+		return TPM_RC_NO_RESULT;
+	mbedtls_platform_zeroize(&r, sizeof(r));
+	write_point_2b(&c->out, &q);
+	write_u16(&c->out, counter);
+	return 0;
+}
+
+static bool empty_point(const struct ecc_point *p)
+{
+	return !p->x.len && !p->y.len;
+}
+
+/* 19.2 */
+HANDLER(commit)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	struct ecc_point p1, p2 = {0}, k = {0}, l = {0}, e = {0};
+	uint8_t hash[HASH_MAX_SIZE];
+	struct ecc_num d, r;
+	struct span s2;
+	uint16_t counter;
+	uint32_t rc;
+	int err = 0;
+
+	arg_with(c, read_point_2b(&c->in, &p1));
+	arg_2b(c, MAX_SYM_DATA, &s2);
+	arg_with(c, read_ecc_num(&c->in, &p2.y));
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
+		return rc_handle(TPM_RC_KEY, 1);
+	if (!scheme_is_anonymous(key->pub.scheme.scheme))
+		return rc_handle(TPM_RC_SCHEME, 1);
+	if (!s2.len != !p2.y.len)
+		return rc_param(TPM_RC_SIZE, 3);
+	if (!empty_point(&p1) && !ecc_on_curve(key->pub.curve, &p1))
+		return rc_param(TPM_RC_ECC_POINT, 1);
+	if (s2.len) {
+		unsigned int size = hash_buf(key->pub.scheme.hash, s2.data, s2.len, hash);
+
+		if (ecc_reduce_field(key->pub.curve, (struct span){hash, size}, &p2.x) ||
+		    !ecc_on_curve(key->pub.curve, &p2))
+			return rc_param(TPM_RC_ECC_POINT, 2);
+	}
+	counter = commit_next(t, key->pub.curve, &key->name, &r);
+	private_scalar(key, &d);
+	if (s2.len)
+		err = ecc_multiply(key->pub.curve, &d, &p2, &k, &t->rng) ||
+		      ecc_multiply(key->pub.curve, &r, &p2, &l, &t->rng);
+	if (!err && !empty_point(&p1))
+		err = ecc_multiply(key->pub.curve, &r, &p1, &e, &t->rng);
+	else if (!err && !s2.len)
+		err = ecc_public(key->pub.curve, &r, &e, &t->rng);
+	mbedtls_platform_zeroize(&d, sizeof(d));
+	mbedtls_platform_zeroize(&r, sizeof(r));
+	if (err)
+		return TPM_RC_NO_RESULT;
+	write_point_2b(&c->out, &k);
+	write_point_2b(&c->out, &l);
+	write_point_2b(&c->out, &e);
+	write_u16(&c->out, counter);
+	return 0;
+}
+
+static uint32_t crypt_check(const struct object *key, uint16_t *mode, bool decrypt, struct span iv, struct span data,
+			    unsigned int mode_param, unsigned int iv_param, unsigned int data_param)
+{
+	const struct public_area *pub = &key->pub;
+
+	if (key->kind != OBJECT_KEY || pub->type != TPM_ALG_SYMCIPHER)
+		return rc_handle(TPM_RC_KEY, 1);
+	if (pub->attributes & TPMA_OBJECT_restricted ||
+	    !(pub->attributes & (decrypt ? TPMA_OBJECT_decrypt : TPMA_OBJECT_sign)))
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (pub->sym.mode == TPM_ALG_NULL) {
+		if (*mode == TPM_ALG_NULL)
+			return rc_param(TPM_RC_MODE, mode_param);
+	} else {
+		if (*mode != TPM_ALG_NULL && *mode != pub->sym.mode)
+			return rc_param(TPM_RC_MODE, mode_param);
+		*mode = pub->sym.mode;
+	}
+	if (*mode == TPM_ALG_ECB ? iv.len != 0 : iv.len != SYM_BLOCK)
+		return rc_param(TPM_RC_SIZE, iv_param);
+	if ((*mode == TPM_ALG_CBC || *mode == TPM_ALG_ECB) && data.len % SYM_BLOCK)
+		return rc_param(TPM_RC_SIZE, data_param);
+	return 0;
+}
+
+static uint32_t crypt(struct cmd *c, const struct object *key, uint16_t mode, bool decrypt, struct span iv,
+		      struct span data)
+{
+	uint8_t out[MAX_DIGEST_BUFFER], vector[SYM_BLOCK] = {0};
+
+	if (iv.len)
+		memcpy(vector, iv.data, SYM_BLOCK);
+	if (sym_crypt(key->pub.sym.alg, key->pub.sym.bits, key->sens.data, mode, !decrypt, vector, data.data, out,
+		      data.len))
+		return TPM_RC_FAILURE;
+	write_2b(&c->out, out, data.len);
+	write_2b(&c->out, vector, iv.len);
+	mbedtls_platform_zeroize(out, sizeof(out));
+	return 0;
+}
+
+/* 15.2 */
+HANDLER(encrypt_decrypt)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	struct span iv, data;
+	uint16_t mode = 0;
+	bool decrypt;
+	uint32_t rc;
+
+	arg_yes_no(c, &decrypt);
+	arg_with(c, read_sym_mode(&c->in, NULL_OK, &mode));
+	arg_2b(c, SYM_BLOCK, &iv);
+	arg_2b(c, MAX_DIGEST_BUFFER, &data);
+	rc = args_end(c);
+	if (!rc)
+		rc = crypt_check(key, &mode, decrypt, iv, data, 2, 3, 4);
+	return rc ? rc : crypt(c, key, mode, decrypt, iv, data);
+}
+
+/* 15.3: the same with the data first, so that sessions can encrypt it */
+HANDLER(encrypt_decrypt2)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	struct span iv, data;
+	uint16_t mode = 0;
+	bool decrypt;
+	uint32_t rc;
+
+	arg_2b(c, MAX_DIGEST_BUFFER, &data);
+	arg_yes_no(c, &decrypt);
+	arg_with(c, read_sym_mode(&c->in, NULL_OK, &mode));
+	arg_2b(c, SYM_BLOCK, &iv);
+	rc = args_end(c);
+	if (!rc)
+		rc = crypt_check(key, &mode, decrypt, iv, data, 3, 4, 1);
+	return rc ? rc : crypt(c, key, mode, decrypt, iv, data);
+}
+
+/* 20.1 */
+HANDLER(verify_signature)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	struct digest digest;
+	struct signature sig;
+	struct ticket ticket = {.tag = TPM_ST_VERIFIED, .hierarchy = TPM_RH_NULL};
+	uint32_t rc;
+
+	arg_digest(c, &digest);
+	arg_with(c, read_signature(&c->in, NO_NULL, &sig));
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	if (key->kind != OBJECT_KEY || !(key->pub.attributes & TPMA_OBJECT_sign))
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	rc = sign_verify(t, key, &digest, &sig);
+	if (rc)
+		return rc == TPM_RC_HANDLE ? rc_handle(rc, 1) : rc_param(rc, 2);
+	if (key->hierarchy != TPM_RH_NULL && key->pub.name_alg != TPM_ALG_NULL)
+		ticket_make(t, TPM_ST_VERIFIED, key->hierarchy, digest_span(&digest), name_span(&key->name), &ticket);
+	write_ticket(&c->out, &ticket);
+	return 0;
+}
+
+/* Does the ticket say that this digest may be signed by a restricted key? */
+static bool digest_ticket_good(struct tpm *t, const struct ticket *given, uint16_t hash, const struct digest *digest)
+{
+	uint8_t alg[2] = {hash >> 8, (uint8_t)hash};
+	struct ticket own;
+
+	ticket_make(t, TPM_ST_HASHCHECK, given->hierarchy, (struct span){alg, 2}, digest_span(digest), &own);
+	return digest_equal(&own.digest, &given->digest);
+}
+
+/* 20.2 */
+HANDLER(sign)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	struct digest digest;
+	struct scheme scheme;
+	struct ticket ticket;
+	struct signature sig;
+	uint32_t rc;
+
+	arg_digest(c, &digest);
+	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &scheme));
+	arg_with(c, read_ticket(&c->in, TPM_ST_HASHCHECK, TPM_ST_HASHCHECK, &ticket));
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	if (key->kind != OBJECT_KEY || !(key->pub.attributes & TPMA_OBJECT_sign))
+		return rc_handle(TPM_RC_KEY, 1);
+	if (key->pub.attributes & TPMA_OBJECT_x509sign)
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (sign_select_scheme(key, &scheme))
+		return rc_param(TPM_RC_SCHEME, 2);
+	if ((ticket.digest.len || key->pub.attributes & TPMA_OBJECT_restricted) &&
+	    !digest_ticket_good(t, &ticket, scheme.hash, &digest))
+		return rc_param(TPM_RC_TICKET, 3);
+	if (digest.len != hash_size(scheme.hash))
+		return rc_param(TPM_RC_SIZE, 1);
+	rc = sign_digest(t, key, &scheme, &digest, &sig);
+	if (rc)
+		return rc == TPM_RC_VALUE ? rc_param(rc, 2) : rc;
+	write_signature(&c->out, &sig);
+	return 0;
+}
