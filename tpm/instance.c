@@ -115,7 +115,9 @@ void instance_stop(struct instance *in)
 
 size_t instance_execute(struct instance *in, const uint8_t *cmd, size_t len, uint8_t *rsp)
 {
-	static const uint8_t off[] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, TPM_RC_FAILURE >> 8, TPM_RC_FAILURE & 0xFF};
+	static const uint8_t off[] = {
+		0x80, 0x01, 0, 0, 0, 10, 0, 0, TPM_RC_FAILURE >> 8, TPM_RC_FAILURE & 0xFF
+	};
 
 	if (in->tpm)
 		return tpm_execute(in->tpm, in->locality, cmd, len, rsp);

@@ -96,7 +96,7 @@ static void platform_signal(struct instance *in, uint32_t signal, const uint8_t 
 
 static long send_command(struct instance *in, const uint8_t *msg, size_t len, uint8_t *out)
 {
-	struct writer w = {.buf = out, .max = TPM_MAX_COMMAND + 16};
+	struct writer w = { .buf = out, .max = TPM_MAX_COMMAND + 16 };
 	size_t n;
 
 	in->locality = msg[4];
@@ -107,9 +107,10 @@ static long send_command(struct instance *in, const uint8_t *msg, size_t len, ui
 	return (long)w.len;
 }
 
-long mssim_handle(struct instance *in, bool platform, const uint8_t *msg, size_t len, uint8_t *out, bool *terminate)
+long mssim_handle(struct instance *in, bool platform, const uint8_t *msg, size_t len, uint8_t *out,
+		  bool *terminate)
 {
-	struct writer w = {.buf = out, .max = 16};
+	struct writer w = { .buf = out, .max = 16 };
 	uint32_t signal = be32(msg);
 
 	if (signal == SIM_SESSION_END)
@@ -122,7 +123,9 @@ long mssim_handle(struct instance *in, bool platform, const uint8_t *msg, size_t
 		return send_command(in, msg, len, out);
 	if (!platform && signal == SIM_REMOTE_HANDSHAKE) {
 		write_u32(&w, 1); /* server's version */
-		write_u32(&w, 0x15); /* in a simulator, with platform commands and a resource manager elsewhere */
+		write_u32(
+			&w,
+			0x15); /* in a simulator, with platform commands and a resource manager elsewhere */
 	} else if (platform) {
 		platform_signal(in, signal, msg + 8, len > 8 ? len - 8 : 0);
 	} else {

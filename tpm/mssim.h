@@ -10,6 +10,7 @@
  */
 long mssim_message_size(bool platform, const uint8_t *msg, size_t len);
 /* Answers into out (TPM_MAX_COMMAND + 16 bytes): its length, or -1 when the connection is to be closed. */
-long mssim_handle(struct instance *in, bool platform, const uint8_t *msg, size_t len, uint8_t *out, bool *terminate);
+long mssim_handle(struct instance *in, bool platform, const uint8_t *msg, size_t len, uint8_t *out,
+		  bool *terminate);
 
 #endif

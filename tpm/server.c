@@ -35,7 +35,7 @@ struct loop {
 
 int server_tcp(const char *address, unsigned int port)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	int fd, one = 1;
 
 	if (inet_pton(AF_INET, address, &addr.sin_addr) != 1)
@@ -55,7 +55,7 @@ int server_tcp(const char *address, unsigned int port)
 
 int server_unix(const char *path, unsigned int mode)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, err;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
@@ -65,7 +65,8 @@ int server_unix(const char *path, unsigned int mode)
 	if (fd < 0)
 		return -errno;
 	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(path, mode) || listen(fd, 8)) {
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(path, mode) ||
+	    listen(fd, 8)) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -152,7 +153,7 @@ static long message_size(const struct client *c)
 
 static int handle_ctrl(struct loop *l, struct client *c, size_t len)
 {
-	struct ctrl_reply reply = {.buf = l->out};
+	struct ctrl_reply reply = { .buf = l->out };
 
 	ctrl_handle(&l->ctrl, l->server->instance, c->in, len, &reply);
 	if (reply.action == CTRL_SET_DATAFD) {
@@ -177,7 +178,8 @@ static int handle_message(struct loop *l, struct client *c, size_t len)
 	case ROLE_CTRL:
 		return handle_ctrl(l, c, len);
 	default:
-		n = mssim_handle(l->server->instance, c->role == ROLE_MSSIM_PLATFORM, c->in, len, l->out, &terminate);
+		n = mssim_handle(l->server->instance, c->role == ROLE_MSSIM_PLATFORM, c->in, len,
+				 l->out, &terminate);
 		break;
 	}
 	if (terminate)
@@ -192,9 +194,11 @@ static ssize_t receive(struct client *c)
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec iov = {c->in + c->have, sizeof(c->in) - c->have};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct iovec iov = { c->in + c->have, sizeof(c->in) - c->have };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
 	struct cmsghdr *cmsg;
 	ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 
@@ -241,16 +245,17 @@ static void poll_once(struct loop *l)
 	int n = s->listeners;
 
 	for (int i = 0; i < s->listeners; i++)
-		fds[i] = (struct pollfd){.fd = s->listen[i].fd, .events = POLLIN};
+		fds[i] = (struct pollfd){ .fd = s->listen[i].fd, .events = POLLIN };
 	for (int i = 0; i < SERVER_MAX_CLIENTS; i++)
-		fds[n + i] = (struct pollfd){.fd = l->clients[i].fd, .events = POLLIN};
+		fds[n + i] = (struct pollfd){ .fd = l->clients[i].fd, .events = POLLIN };
 	if (poll(fds, (nfds_t)(n + SERVER_MAX_CLIENTS), -1) <= 0)
 		return;
 	for (int i = 0; i < SERVER_MAX_CLIENTS && !l->done; i++)
 		if (fds[n + i].fd >= 0 && fds[n + i].revents && l->clients[i].fd == fds[n + i].fd)
 			client_ready(l, &l->clients[i]);
 	for (int i = 0; i < n; i++) {
-		int fd = fds[i].revents & POLLIN ? accept4(fds[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+		int fd =
+			fds[i].revents & POLLIN ? accept4(fds[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
 
 		if (fd >= 0)
 			client_add(l, fd, s->listen[i].role);

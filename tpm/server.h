@@ -5,13 +5,13 @@
 #include "tpm/instance.h"
 
 enum server_role {
-	ROLE_DATA,	     /* raw TPM commands */
-	ROLE_CTRL,	     /* swtpm's control channel */
+	ROLE_DATA, /* raw TPM commands */
+	ROLE_CTRL, /* swtpm's control channel */
 	ROLE_MSSIM_COMMAND,
 	ROLE_MSSIM_PLATFORM,
 };
 
-#define SERVER_MAX_LISTEN 4
+#define SERVER_MAX_LISTEN  4
 #define SERVER_MAX_CLIENTS 16
 
 struct server {

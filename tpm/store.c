@@ -8,17 +8,17 @@
 #include "tpm/store.h"
 
 /* Slot header, little-endian: magic, version, flags, length, sequence (8), nonce (12) and tag (16) or checksum. */
-#define MAGIC	    0x53565445 /* "ETVS" */
-#define VERSION	    1
+#define MAGIC       0x53565445 /* "ETVS" */
+#define VERSION     1
 #define FLAG_SEALED 1
 #define OFF_MAGIC   0
 #define OFF_VERSION 4
 #define OFF_FLAGS   8
 #define OFF_LENGTH  12
-#define OFF_SEQ	    16
-#define OFF_SUM	    24 /* plain: first 32 bytes are SHA-256 of header[0..24) and blob */
+#define OFF_SEQ     16
+#define OFF_SUM     24 /* plain: first 32 bytes are SHA-256 of header[0..24) and blob */
 #define OFF_NONCE   24
-#define OFF_TAG	    36
+#define OFF_TAG     36
 #define NONCE_SIZE  12
 #define TAG_SIZE    16
 
@@ -52,13 +52,13 @@ static size_t slot_size(const struct store *s)
 
 uint64_t store_device_size(size_t blob_max)
 {
-	struct store s = {.blob_max = blob_max};
+	struct store s = { .blob_max = blob_max };
 
 	return 2ull * slot_size(&s);
 }
 
-int store_open(struct store *s, const struct store_device *device, void *ctx, size_t blob_max, const uint8_t *key,
-	       int (*random)(void *buf, size_t len))
+int store_open(struct store *s, const struct store_device *device, void *ctx, size_t blob_max,
+	       const uint8_t *key, int (*random)(void *buf, size_t len))
 {
 	memset(s, 0, sizeof(*s));
 	s->device = device;
@@ -103,11 +103,12 @@ static int gcm(const struct store *s, uint8_t *slot, size_t len, bool seal)
 	mbedtls_gcm_init(&ctx);
 	err = mbedtls_gcm_setkey(&ctx, MBEDTLS_CIPHER_ID_AES, s->key, STORE_KEY_SIZE * 8);
 	if (!err && seal)
-		err = mbedtls_gcm_crypt_and_tag(&ctx, MBEDTLS_GCM_ENCRYPT, len, slot + OFF_NONCE, NONCE_SIZE, slot,
-						OFF_NONCE, body, body, TAG_SIZE, slot + OFF_TAG);
+		err = mbedtls_gcm_crypt_and_tag(&ctx, MBEDTLS_GCM_ENCRYPT, len, slot + OFF_NONCE,
+						NONCE_SIZE, slot, OFF_NONCE, body, body, TAG_SIZE,
+						slot + OFF_TAG);
 	else if (!err)
-		err = mbedtls_gcm_auth_decrypt(&ctx, len, slot + OFF_NONCE, NONCE_SIZE, slot, OFF_NONCE,
-					       slot + OFF_TAG, TAG_SIZE, body, body);
+		err = mbedtls_gcm_auth_decrypt(&ctx, len, slot + OFF_NONCE, NONCE_SIZE, slot,
+					       OFF_NONCE, slot + OFF_TAG, TAG_SIZE, body, body);
 	mbedtls_gcm_free(&ctx);
 	return err ? -EACCES : 0;
 }
@@ -198,7 +199,8 @@ int store_save(struct store *s, const void *blob, size_t len)
 		checksum(s->slot, len, s->slot + OFF_SUM);
 	}
 	if (!err)
-		err = s->device->write(s->ctx, (uint64_t)to * slot_size(s), s->slot, STORE_HEADER + len);
+		err = s->device->write(s->ctx, (uint64_t)to * slot_size(s), s->slot,
+				       STORE_HEADER + len);
 	if (!err)
 		err = s->device->sync(s->ctx);
 	mbedtls_platform_zeroize(s->slot + STORE_HEADER, len);

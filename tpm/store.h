@@ -37,8 +37,8 @@ struct store {
 /* What the device must hold for blobs of up to blob_max bytes. */
 uint64_t store_device_size(size_t blob_max);
 /* key: STORE_KEY_SIZE bytes or NULL. random fills nonces. 0 or -ENOMEM. store_close() is owed after success. */
-int store_open(struct store *s, const struct store_device *device, void *ctx, size_t blob_max, const uint8_t *key,
-	       int (*random)(void *buf, size_t len));
+int store_open(struct store *s, const struct store_device *device, void *ctx, size_t blob_max,
+	       const uint8_t *key, int (*random)(void *buf, size_t len));
 void store_close(struct store *s);
 /*
  * The newest whole blob: its length, 0 when none was ever saved, -EBADMSG when there is something but nothing whole,

@@ -29,17 +29,17 @@ enum {
 };
 
 #define INIT_DELETE_VOLATILE 1u
-#define BLOB_PERMANENT	     1u
-#define BLOB_VOLATILE	     2u
-#define BLOB_SAVESTATE	     3u
-#define BLOB_DATA_MAX	     (3 * 1024)
-#define HASH_DATA_MAX	     4096
+#define BLOB_PERMANENT       1u
+#define BLOB_VOLATILE        2u
+#define BLOB_SAVESTATE       3u
+#define BLOB_DATA_MAX        (3 * 1024)
+#define HASH_DATA_MAX        4096
 /* Bits 0 to 16 in the order of the commands from CMD_INIT; 15 (SEND_COMMAND_HEADER) is swtpm's alone. */
 #define CAPABILITIES 0x17FFFu
 
 #define RESULT_BAD_PARAMETER 0x03 /* TPM 1.2 codes, as swtpm uses on this channel */
 #define RESULT_BAD_ORDINAL   0x0A
-#define RESULT_FAIL	     0x09
+#define RESULT_FAIL          0x09
 
 /* Fixed request sizes after the command word; the two variable ones are handled apart. */
 static long request_size(uint32_t command)
@@ -141,7 +141,8 @@ static uint32_t set_stateblob(struct ctrl *ctrl, struct instance *in, struct rea
 
 static void get_info(struct reader *r, struct writer *w)
 {
-	static const char info[] = "{\"TPMSpecification\":{\"family\":\"2.0\",\"level\":0,\"revision\":159}}";
+	static const char info[] =
+		"{\"TPMSpecification\":{\"family\":\"2.0\",\"level\":0,\"revision\":159}}";
 	uint64_t flags;
 	uint32_t offset;
 	size_t len = sizeof(info);
@@ -170,8 +171,8 @@ static uint32_t hash(struct instance *in, uint32_t command, struct reader *r)
 	return 0;
 }
 
-static uint32_t handle(struct ctrl *ctrl, struct instance *in, uint32_t command, struct reader *r, struct writer *w,
-		       enum ctrl_action *action)
+static uint32_t handle(struct ctrl *ctrl, struct instance *in, uint32_t command, struct reader *r,
+		       struct writer *w, enum ctrl_action *action)
 {
 	uint32_t value;
 	uint8_t byte;
@@ -213,7 +214,7 @@ static uint32_t handle(struct ctrl *ctrl, struct instance *in, uint32_t command,
 	case CMD_HASH_END:
 		return hash(in, command, r);
 	case CMD_CANCEL_TPM_CMD: /* every command is over before the next message is read */
-	case CMD_LOCK_STORAGE:	 /* the store is locked from the start */
+	case CMD_LOCK_STORAGE:   /* the store is locked from the start */
 		return 0;
 	case CMD_STORE_VOLATILE:
 		return instance_store_volatile(in) ? RESULT_FAIL : 0;
@@ -239,10 +240,12 @@ static uint32_t handle(struct ctrl *ctrl, struct instance *in, uint32_t command,
 	}
 }
 
-void ctrl_handle(struct ctrl *ctrl, struct instance *in, const uint8_t *msg, size_t len, struct ctrl_reply *reply)
+void ctrl_handle(struct ctrl *ctrl, struct instance *in, const uint8_t *msg, size_t len,
+		 struct ctrl_reply *reply)
 {
-	struct writer w = {.buf = reply->buf, .max = CTRL_MAX_REPLY}, patch = {.buf = reply->buf, .max = 4};
-	struct reader r = {msg, len};
+	struct writer w = { .buf = reply->buf, .max = CTRL_MAX_REPLY },
+		      patch = { .buf = reply->buf, .max = 4 };
+	struct reader r = { msg, len };
 	uint32_t command, result;
 
 	reply->action = CTRL_NONE;

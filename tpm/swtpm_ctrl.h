@@ -7,10 +7,14 @@
 #include "tpm/instance.h"
 
 #define CTRL_MAX_MESSAGE 4200
-#define CTRL_MAX_REPLY	 (16 + TPM_MAX_BLOB)
+#define CTRL_MAX_REPLY   (16 + TPM_MAX_BLOB)
 
 /* What the server has to do beyond answering. */
-enum ctrl_action { CTRL_NONE, CTRL_TERMINATE, CTRL_SET_DATAFD };
+enum ctrl_action {
+	CTRL_NONE,
+	CTRL_TERMINATE,
+	CTRL_SET_DATAFD
+};
 
 struct ctrl_reply {
 	uint8_t *buf; /* CTRL_MAX_REPLY bytes, the caller's */
@@ -28,6 +32,7 @@ struct ctrl {
 /* Bytes that the message starting with these needs: 0 when more must be read to tell, -EPROTO for nonsense. */
 long ctrl_message_size(const uint8_t *msg, size_t len);
 /* Handles one whole message of swtpm's control channel (swtpm's tpm_ioctl.h; docs/vtpmd.md). */
-void ctrl_handle(struct ctrl *ctrl, struct instance *in, const uint8_t *msg, size_t len, struct ctrl_reply *reply);
+void ctrl_handle(struct ctrl *ctrl, struct instance *in, const uint8_t *msg, size_t len,
+		 struct ctrl_reply *reply);
 
 #endif

@@ -13,8 +13,8 @@
 
 struct tpm;
 
-#define TPM_MAX_COMMAND	 4096 /* bytes of the largest command and of the largest response */
-#define TPM_MAX_BLOB	 (320 * 1024)
+#define TPM_MAX_COMMAND 4096 /* bytes of the largest command and of the largest response */
+#define TPM_MAX_BLOB    (320 * 1024)
 
 struct tpm_platform {
 	/* Milliseconds from any origin, never backwards. */
@@ -33,7 +33,8 @@ struct tpm_platform {
  * Makes a TPM from a permanent state blob, or a new one with fresh seeds when len is 0. platform must outlive it.
  * Returns NULL with *err set: -ENOMEM, -EBADMSG (blob damaged or from another version), -EIO (no entropy, commit failed).
  */
-struct tpm *tpm_create(const struct tpm_platform *platform, void *ctx, const void *permanent, size_t len, int *err);
+struct tpm *tpm_create(const struct tpm_platform *platform, void *ctx, const void *permanent,
+		       size_t len, int *err);
 /* Wipes and frees. NULL is allowed. */
 void tpm_destroy(struct tpm *tpm);
 
@@ -44,7 +45,8 @@ void tpm_reset(struct tpm *tpm);
  * Executes one command and returns the length of the response, which is at least 10 bytes and at most
  * TPM_MAX_COMMAND, whatever the input. rsp may not overlap cmd.
  */
-size_t tpm_execute(struct tpm *tpm, unsigned int locality, const uint8_t *cmd, size_t len, uint8_t *rsp);
+size_t tpm_execute(struct tpm *tpm, unsigned int locality, const uint8_t *cmd, size_t len,
+		   uint8_t *rsp);
 
 /* _TPM_Hash_Start, _Data, _End: the hardware-triggered measurement sequence (Part 3, 22.9 to 22.11). */
 void tpm_hash_start(struct tpm *tpm);

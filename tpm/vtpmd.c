@@ -32,11 +32,15 @@ static void on_signal(int sig)
 
 static void usage(FILE *to)
 {
-	fputs("usage: vtpmd [socket] --tpmstate dir=DIR [--server SOCKET] [--ctrl SOCKET] [--mssim port=PORT]\n"
-	      "  SOCKET: type=tcp,port=N[,bindaddr=A] | type=unixio,path=P[,mode=M] | type=unixio,clientfd=N |\n"
+	fputs("usage: vtpmd [socket] --tpmstate dir=DIR [--server SOCKET] [--ctrl SOCKET] [--mssim "
+	      "port=PORT]\n"
+	      "  SOCKET: type=tcp,port=N[,bindaddr=A] | type=unixio,path=P[,mode=M] | "
+	      "type=unixio,clientfd=N |\n"
 	      "          type=tcp,fd=N\n"
-	      "  --tpmstate dir=DIR[,sync=no]   where the state is kept; sync=no: may be lost with the power\n"
-	      "  --key file=F[,...]             64 hexadecimal digits or 32 bytes: AES-256-GCM key of the state\n"
+	      "  --tpmstate dir=DIR[,sync=no]   where the state is kept; sync=no: may be lost with "
+	      "the power\n"
+	      "  --key file=F[,...]             64 hexadecimal digits or 32 bytes: AES-256-GCM key "
+	      "of the state\n"
 	      "  --flags not-need-init,startup-clear,startup-state\n"
 	      "  --daemon  --pid file=F  --terminate  --tpm2  --log ... --seccomp ... (accepted)\n",
 	      to);
@@ -67,8 +71,9 @@ static int open_socket(const char *spec)
 	if (!strcmp(type, "unixio")) {
 		if (!sub_option(spec, "path", a, sizeof(a)))
 			return -EINVAL;
-		return server_unix(a, sub_option(spec, "mode", b, sizeof(b)) ? (unsigned int)strtoul(b, NULL, 8)
-									      : 0600);
+		return server_unix(a, sub_option(spec, "mode", b, sizeof(b))
+					      ? (unsigned int)strtoul(b, NULL, 8)
+					      : 0600);
 	}
 	if (!sub_option(spec, "port", a, sizeof(a)))
 		return -EINVAL;
@@ -78,7 +83,7 @@ static int open_socket(const char *spec)
 
 static int read_key(const char *path, uint8_t key[STORE_KEY_SIZE])
 {
-	char text[2 * STORE_KEY_SIZE + 2] = {0};
+	char text[2 * STORE_KEY_SIZE + 2] = { 0 };
 	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
 	ssize_t n;
 
@@ -98,8 +103,8 @@ static int read_key(const char *path, uint8_t key[STORE_KEY_SIZE])
 	return err;
 }
 
-static int open_store(struct store *s, struct store_file *f, const struct options *o, const char *dir,
-		      const char *name, const uint8_t *key)
+static int open_store(struct store *s, struct store_file *f, const struct options *o,
+		      const char *dir, const char *name, const uint8_t *key)
 {
 	char path[4096];
 	int err;
@@ -130,7 +135,8 @@ static void write_pid(const char *option)
 /* Startup as firmware would do it, for tests without firmware. */
 static void startup(struct instance *in, bool state)
 {
-	uint8_t cmd[] = {0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, state}, rsp[TPM_MAX_COMMAND];
+	uint8_t cmd[] = { 0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, state },
+		rsp[TPM_MAX_COMMAND];
 
 	instance_execute(in, cmd, sizeof(cmd), rsp);
 }
@@ -141,7 +147,7 @@ static int add_sockets(struct server *s, const struct options *o)
 		const char *spec;
 		enum server_role role;
 		int offset;
-	} all[] = {{o->server, ROLE_DATA, 0}, {o->ctrl, ROLE_CTRL, 0}};
+	} all[] = { { o->server, ROLE_DATA, 0 }, { o->ctrl, ROLE_CTRL, 0 } };
 	char port[16];
 	int fd;
 
@@ -178,14 +184,21 @@ static void parse_flags(struct options *o, const char *flags)
 static int parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"tpmstate", required_argument, NULL, 's'}, {"server", required_argument, NULL, 'S'},
-		{"ctrl", required_argument, NULL, 'c'},	    {"mssim", required_argument, NULL, 'm'},
-		{"flags", required_argument, NULL, 'f'},    {"key", required_argument, NULL, 'k'},
-		{"daemon", no_argument, NULL, 'd'},	    {"pid", required_argument, NULL, 'p'},
-		{"port", required_argument, NULL, 'P'},	    {"terminate", no_argument, NULL, 't'},
-		{"tpm2", no_argument, NULL, '2'},	    {"log", required_argument, NULL, 'x'},
-		{"seccomp", required_argument, NULL, 'x'},  {"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{ "tpmstate", required_argument, NULL, 's' },
+		{ "server", required_argument, NULL, 'S' },
+		{ "ctrl", required_argument, NULL, 'c' },
+		{ "mssim", required_argument, NULL, 'm' },
+		{ "flags", required_argument, NULL, 'f' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "daemon", no_argument, NULL, 'd' },
+		{ "pid", required_argument, NULL, 'p' },
+		{ "port", required_argument, NULL, 'P' },
+		{ "terminate", no_argument, NULL, 't' },
+		{ "tpm2", no_argument, NULL, '2' },
+		{ "log", required_argument, NULL, 'x' },
+		{ "seccomp", required_argument, NULL, 'x' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	static char dir[4096], key[4096], sync[8];
 	int c;
@@ -195,7 +208,8 @@ static int parse(struct options *o, int argc, char **argv)
 		switch (c) {
 		case 's':
 			o->dir = sub_option(optarg, "dir", dir, sizeof(dir));
-			o->durable = !sub_option(optarg, "sync", sync, sizeof(sync)) || strcmp(sync, "no");
+			o->durable = !sub_option(optarg, "sync", sync, sizeof(sync)) ||
+				     strcmp(sync, "no");
 			break;
 		case 'S':
 			o->server = optarg;
@@ -237,8 +251,8 @@ static int parse(struct options *o, int argc, char **argv)
 static int serve(const struct options *o)
 {
 	struct store_file permanent_file, volatile_file;
-	struct instance in = {0};
-	struct server server = {.instance = &in, .terminate_on_disconnect = o->terminate};
+	struct instance in = { 0 };
+	struct server server = { .instance = &in, .terminate_on_disconnect = o->terminate };
 	uint8_t key[STORE_KEY_SIZE];
 	int err = o->key_file ? read_key(o->key_file, key) : 0;
 
@@ -246,9 +260,11 @@ static int serve(const struct options *o)
 		fprintf(stderr, "vtpmd: %s: %s\n", o->key_file, strerror(-err));
 		return err;
 	}
-	err = open_store(&in.permanent, &permanent_file, o, o->dir, "vtpm.permanent", o->key_file ? key : NULL);
+	err = open_store(&in.permanent, &permanent_file, o, o->dir, "vtpm.permanent",
+			 o->key_file ? key : NULL);
 	if (!err)
-		err = open_store(&in.suspended, &volatile_file, o, o->dir, "vtpm.volatile", o->key_file ? key : NULL);
+		err = open_store(&in.suspended, &volatile_file, o, o->dir, "vtpm.volatile",
+				 o->key_file ? key : NULL);
 	mbedtls_platform_zeroize(key, sizeof(key));
 	if (!err)
 		err = instance_open(&in);
@@ -277,8 +293,8 @@ static int serve(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = {.sa_handler = on_signal};
-	struct options o = {0};
+	struct sigaction action = { .sa_handler = on_signal };
+	struct options o = { 0 };
 
 	/* "vtpmd socket ..." as swtpm has it */
 	if (argc > 1 && !strcmp(argv[1], "socket")) {

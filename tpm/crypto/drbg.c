@@ -7,7 +7,8 @@
 #include "tpm/crypto/hash.h"
 #include "proto/tpm.h"
 
-int drbg_init(struct drbg *rng, int (*get_entropy)(void *arg, unsigned char *out, size_t len), void *arg)
+int drbg_init(struct drbg *rng, int (*get_entropy)(void *arg, unsigned char *out, size_t len),
+	      void *arg)
 {
 	const mbedtls_md_info_t *md = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
 
@@ -63,7 +64,8 @@ int drbg_read(void *rng, unsigned char *out, size_t len)
 		return 0;
 	}
 	while (len) {
-		size_t n = len < MBEDTLS_HMAC_DRBG_MAX_REQUEST ? len : MBEDTLS_HMAC_DRBG_MAX_REQUEST;
+		size_t n =
+			len < MBEDTLS_HMAC_DRBG_MAX_REQUEST ? len : MBEDTLS_HMAC_DRBG_MAX_REQUEST;
 		int err = mbedtls_hmac_drbg_random(&drbg->ctx, out, n);
 
 		if (err)

@@ -16,7 +16,8 @@ struct drbg {
 };
 
 /* get_entropy fills len bytes and returns 0. Returns 0 or -EIO. */
-int drbg_init(struct drbg *rng, int (*get_entropy)(void *arg, unsigned char *out, size_t len), void *arg);
+int drbg_init(struct drbg *rng, int (*get_entropy)(void *arg, unsigned char *out, size_t len),
+	      void *arg);
 /* The same seed, label and context always give the same stream. */
 int drbg_init_seeded(struct drbg *rng, struct span seed, const char *label, struct span context);
 void drbg_init_stream(struct drbg *rng, struct span bytes);

@@ -15,9 +15,12 @@ static const struct {
 	uint16_t bits;
 	mbedtls_ecp_group_id id;
 } curves[] = {
-	{TPM_ECC_NIST_P192, 192, MBEDTLS_ECP_DP_SECP192R1}, {TPM_ECC_NIST_P224, 224, MBEDTLS_ECP_DP_SECP224R1},
-	{TPM_ECC_NIST_P256, 256, MBEDTLS_ECP_DP_SECP256R1}, {TPM_ECC_NIST_P384, 384, MBEDTLS_ECP_DP_SECP384R1},
-	{TPM_ECC_NIST_P521, 521, MBEDTLS_ECP_DP_SECP521R1}, {TPM_ECC_BN_P256, 256, MBEDTLS_ECP_DP_NONE},
+	{ TPM_ECC_NIST_P192, 192, MBEDTLS_ECP_DP_SECP192R1 },
+	{ TPM_ECC_NIST_P224, 224, MBEDTLS_ECP_DP_SECP224R1 },
+	{ TPM_ECC_NIST_P256, 256, MBEDTLS_ECP_DP_SECP256R1 },
+	{ TPM_ECC_NIST_P384, 384, MBEDTLS_ECP_DP_SECP384R1 },
+	{ TPM_ECC_NIST_P521, 521, MBEDTLS_ECP_DP_SECP521R1 },
+	{ TPM_ECC_BN_P256, 256, MBEDTLS_ECP_DP_NONE },
 };
 
 #define CURVE_COUNT (sizeof(curves) / sizeof(curves[0]))
@@ -45,11 +48,12 @@ static int load_bn_p256(mbedtls_ecp_group *grp)
 {
 	int err;
 
-	err = mbedtls_mpi_read_string(&grp->P, 16,
-				      "FFFFFFFFFFFCF0CD46E5F25EEE71A49F0CDC65FB12980A82D3292DDBAED33013");
+	err = mbedtls_mpi_read_string(
+		&grp->P, 16, "FFFFFFFFFFFCF0CD46E5F25EEE71A49F0CDC65FB12980A82D3292DDBAED33013");
 	if (!err)
-		err = mbedtls_mpi_read_string(&grp->N, 16,
-					      "FFFFFFFFFFFCF0CD46E5F25EEE71A49E0CDC65FB1299921AF62D536CD10B500D");
+		err = mbedtls_mpi_read_string(
+			&grp->N, 16,
+			"FFFFFFFFFFFCF0CD46E5F25EEE71A49E0CDC65FB1299921AF62D536CD10B500D");
 	if (!err)
 		err = mbedtls_mpi_lset(&grp->A, 0);
 	if (!err)
@@ -136,15 +140,16 @@ bool ecc_on_curve(uint16_t curve, const struct ecc_point *point)
 	bool good;
 
 	mbedtls_ecp_point_init(&p);
-	good = !load_group(curve, &grp) && !get_point(&p, point) && !mbedtls_ecp_check_pubkey(&grp, &p);
+	good = !load_group(curve, &grp) && !get_point(&p, point) &&
+	       !mbedtls_ecp_check_pubkey(&grp, &p);
 	mbedtls_ecp_point_free(&p);
 	mbedtls_ecp_group_free(&grp);
 	return good;
 }
 
 /* q = d * p; p NULL stands for the generator. */
-static int multiply(uint16_t curve, const struct ecc_num *d, const struct ecc_point *p, struct ecc_point *q,
-		    struct drbg *rng)
+static int multiply(uint16_t curve, const struct ecc_num *d, const struct ecc_point *p,
+		    struct ecc_point *q, struct drbg *rng)
 {
 	mbedtls_ecp_group grp;
 	mbedtls_ecp_point base, result;
@@ -180,8 +185,8 @@ int ecc_public(uint16_t curve, const struct ecc_num *d, struct ecc_point *q, str
 	return multiply(curve, d, NULL, q, rng);
 }
 
-int ecc_multiply(uint16_t curve, const struct ecc_num *d, const struct ecc_point *p, struct ecc_point *q,
-		 struct drbg *rng)
+int ecc_multiply(uint16_t curve, const struct ecc_num *d, const struct ecc_point *p,
+		 struct ecc_point *q, struct drbg *rng)
 {
 	return multiply(curve, d, p, q, rng);
 }
@@ -212,7 +217,8 @@ int ecc_scalar_from(uint16_t curve, struct span seed, struct ecc_num *d)
 	return err ? -EIO : 0;
 }
 
-int ecc_generate(struct drbg *rng, struct drbg *blind, uint16_t curve, struct ecc_num *d, struct ecc_point *q)
+int ecc_generate(struct drbg *rng, struct drbg *blind, uint16_t curve, struct ecc_num *d,
+		 struct ecc_point *q)
 {
 	uint8_t seed[ECC_MAX_BYTES + 8];
 	size_t len = ecc_size(curve) + 8;
@@ -220,15 +226,15 @@ int ecc_generate(struct drbg *rng, struct drbg *blind, uint16_t curve, struct ec
 
 	if (drbg_read(rng, seed, len))
 		return -EIO;
-	err = ecc_scalar_from(curve, (struct span){seed, len}, d);
+	err = ecc_scalar_from(curve, (struct span){ seed, len }, d);
 	if (!err)
 		err = ecc_public(curve, d, q, blind);
 	mbedtls_platform_zeroize(seed, sizeof(seed));
 	return err;
 }
 
-int ecc_mul_add(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b, const struct ecc_num *c,
-		struct ecc_num *out)
+int ecc_mul_add(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
+		const struct ecc_num *c, struct ecc_num *out)
 {
 	mbedtls_ecp_group grp;
 	mbedtls_mpi ma, mb, mc;
@@ -284,8 +290,8 @@ int ecc_reduce_field(uint16_t curve, struct span value, struct ecc_num *x)
 	return reduce(curve, value, true, x);
 }
 
-int ecc_mul_add_point(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b, const struct ecc_point *p,
-		      struct ecc_point *q)
+int ecc_mul_add_point(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
+		      const struct ecc_point *p, struct ecc_point *q)
 {
 	mbedtls_ecp_group grp;
 	mbedtls_ecp_point base, result;
@@ -327,9 +333,11 @@ int ecc_ecdsa_sign(struct drbg *rng, uint16_t curve, const struct ecc_num *d, st
 	if (!err)
 		err = get_num(&scalar, d);
 	if (!err)
-		err = mbedtls_ecdsa_sign(&grp, &r, &s, &scalar, digest.data, digest.len, drbg_read, rng);
+		err = mbedtls_ecdsa_sign(&grp, &r, &s, &scalar, digest.data, digest.len, drbg_read,
+					 rng);
 	if (!err)
-		err = put_num(&r, &sig->r, ecc_size(curve)) || put_num(&s, &sig->s, ecc_size(curve));
+		err = put_num(&r, &sig->r, ecc_size(curve)) ||
+		      put_num(&s, &sig->s, ecc_size(curve));
 	mbedtls_mpi_free(&r);
 	mbedtls_mpi_free(&s);
 	mbedtls_mpi_free(&scalar);
@@ -337,7 +345,8 @@ int ecc_ecdsa_sign(struct drbg *rng, uint16_t curve, const struct ecc_num *d, st
 	return err ? -EINVAL : 0;
 }
 
-int ecc_ecdsa_verify(uint16_t curve, const struct ecc_point *q, struct span digest, const struct ecc_signature *sig)
+int ecc_ecdsa_verify(uint16_t curve, const struct ecc_point *q, struct span digest,
+		     const struct ecc_signature *sig)
 {
 	mbedtls_ecp_group grp;
 	mbedtls_ecp_point point;

@@ -35,26 +35,28 @@ int ecc_parameters(uint16_t curve, struct ecc_num params[7]);
 bool ecc_on_curve(uint16_t curve, const struct ecc_point *point);
 /* All of these: 0; -EINVAL for a point off the curve or a scalar outside [1, n - 1] (or an infinite result); -EIO. */
 /* The key comes from rng alone; blind only randomises the computation against side channels. */
-int ecc_generate(struct drbg *rng, struct drbg *blind, uint16_t curve, struct ecc_num *d, struct ecc_point *q);
+int ecc_generate(struct drbg *rng, struct drbg *blind, uint16_t curve, struct ecc_num *d,
+		 struct ecc_point *q);
 int ecc_public(uint16_t curve, const struct ecc_num *d, struct ecc_point *q, struct drbg *rng);
-int ecc_multiply(uint16_t curve, const struct ecc_num *d, const struct ecc_point *p, struct ecc_point *q,
-		 struct drbg *rng);
+int ecc_multiply(uint16_t curve, const struct ecc_num *d, const struct ecc_point *p,
+		 struct ecc_point *q, struct drbg *rng);
 /* A number from [1, n - 1] made from the seed bytes, which are longer than n by at least 64 bits. */
 int ecc_scalar_from(uint16_t curve, struct span seed, struct ecc_num *d);
 /* out = a + b * c mod n. */
-int ecc_mul_add(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b, const struct ecc_num *c,
-		struct ecc_num *out);
+int ecc_mul_add(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
+		const struct ecc_num *c, struct ecc_num *out);
 /* out = value mod n. */
 int ecc_reduce(uint16_t curve, struct span value, struct ecc_num *out);
 /* q = a * G + b * P. */
-int ecc_mul_add_point(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b, const struct ecc_point *p,
-		      struct ecc_point *q);
+int ecc_mul_add_point(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
+		      const struct ecc_point *p, struct ecc_point *q);
 /* x = value mod p. */
 int ecc_reduce_field(uint16_t curve, struct span value, struct ecc_num *x);
 
 int ecc_ecdsa_sign(struct drbg *rng, uint16_t curve, const struct ecc_num *d, struct span digest,
 		   struct ecc_signature *sig);
 /* 0 when the signature is good, -EINVAL when it is not. */
-int ecc_ecdsa_verify(uint16_t curve, const struct ecc_point *q, struct span digest, const struct ecc_signature *sig);
+int ecc_ecdsa_verify(uint16_t curve, const struct ecc_point *q, struct span digest,
+		     const struct ecc_signature *sig);
 
 #endif

@@ -115,7 +115,8 @@ static void double_masked(uint64_t *x, const uint64_t *n, uint64_t mask, unsigne
 
 bool fermat_base2(const uint64_t *n, unsigned int limbs)
 {
-	uint64_t one[FERMAT_MAX_LIMBS] = {0}, x[FERMAT_MAX_LIMBS], n0 = neg_inverse(n[0]), diff = 0;
+	uint64_t one[FERMAT_MAX_LIMBS] = { 0 }, x[FERMAT_MAX_LIMBS], n0 = neg_inverse(n[0]),
+		 diff = 0;
 
 	/* 2^(64 * limbs) mod n, Montgomery's one: n has its top bit set, so one subtraction from 2^(64 * limbs) does. */
 	sub_masked(one, n, ~0ull, limbs);

@@ -10,10 +10,10 @@ static const struct {
 	uint8_t size;
 	uint8_t block;
 } hashes[] = {
-	{TPM_ALG_SHA1, 20, 64},
-	{TPM_ALG_SHA256, 32, 64},
-	{TPM_ALG_SHA384, 48, 128},
-	{TPM_ALG_SHA512, 64, 128},
+	{ TPM_ALG_SHA1, 20, 64 },
+	{ TPM_ALG_SHA256, 32, 64 },
+	{ TPM_ALG_SHA384, 48, 128 },
+	{ TPM_ALG_SHA512, 64, 128 },
 };
 
 #define HASH_COUNT (sizeof(hashes) / sizeof(hashes[0]))
@@ -116,7 +116,7 @@ unsigned int hash_buf(uint16_t alg, const void *data, size_t len, uint8_t *diges
 void hmac_start(struct hmac_ctx *ctx, uint16_t alg, const void *key, size_t key_len)
 {
 	unsigned int block = hash_block_size(alg);
-	uint8_t inner[HASH_MAX_BLOCK] = {0};
+	uint8_t inner[HASH_MAX_BLOCK] = { 0 };
 
 	if (key_len > block)
 		hash_buf(alg, key, key_len, inner);

@@ -13,8 +13,8 @@ static void store_be32(uint8_t *p, uint32_t v)
 }
 
 /* One block of KDFa: HMAC(key, counter || label || 00 || U || V || bits). */
-static void kdf_a_block(uint16_t alg, struct span key, uint32_t counter, struct span label, struct span u,
-			struct span v, uint32_t bits, uint8_t *block)
+static void kdf_a_block(uint16_t alg, struct span key, uint32_t counter, struct span label,
+			struct span u, struct span v, uint32_t bits, uint8_t *block)
 {
 	struct hmac_ctx ctx;
 	uint8_t word[4];
@@ -38,14 +38,15 @@ static void mask_high_bits(uint8_t *out, unsigned int bits)
 		out[0] &= (1u << (bits % 8)) - 1;
 }
 
-void kdf_a(uint16_t alg, struct span key, const char *label, struct span context_u, struct span context_v,
-	   unsigned int bits, uint8_t *out)
+void kdf_a(uint16_t alg, struct span key, const char *label, struct span context_u,
+	   struct span context_v, unsigned int bits, uint8_t *out)
 {
-	kdf_a_label(alg, key, (struct span){(const uint8_t *)label, strlen(label)}, context_u, context_v, bits, out);
+	kdf_a_label(alg, key, (struct span){ (const uint8_t *)label, strlen(label) }, context_u,
+		    context_v, bits, out);
 }
 
-void kdf_a_label(uint16_t alg, struct span key, struct span label, struct span context_u, struct span context_v,
-		 unsigned int bits, uint8_t *out)
+void kdf_a_label(uint16_t alg, struct span key, struct span label, struct span context_u,
+		 struct span context_v, unsigned int bits, uint8_t *out)
 {
 	unsigned int size = hash_size(alg), len = (bits + 7) / 8;
 	uint8_t block[HASH_MAX_SIZE];
@@ -82,14 +83,15 @@ void kdf_e(uint16_t alg, struct span z, const char *label, struct span party_u, 
 	mbedtls_platform_zeroize(block, sizeof(block));
 }
 
-void kdf_xor(uint16_t alg, struct span key, struct span context_u, struct span context_v, uint8_t *data,
-	     size_t len)
+void kdf_xor(uint16_t alg, struct span key, struct span context_u, struct span context_v,
+	     uint8_t *data, size_t len)
 {
 	unsigned int size = hash_size(alg);
 	uint8_t block[HASH_MAX_SIZE];
 
 	for (size_t done = 0; done < len; done += size) {
-		kdf_a_block(alg, key, done / size + 1, (struct span){(const uint8_t *)"XOR", 3}, context_u, context_v, len * 8, block);
+		kdf_a_block(alg, key, done / size + 1, (struct span){ (const uint8_t *)"XOR", 3 },
+			    context_u, context_v, len * 8, block);
 		for (size_t i = 0; i < size && done + i < len; i++)
 			data[done + i] ^= block[i];
 	}

@@ -11,9 +11,11 @@
 #include "tpm/crypto/fermat.h"
 #include "tpm/crypto/rsa.h"
 
-#define SIEVE_SPAN    16384 /* odd numbers looked at above one start: a prime is 355 of them away on average */
-#define SIEVE_LIMIT   32768
-#define MILLER_ROUNDS 5 /* 2^-100 for the smallest primes used here, 512 bits being for legacy keys */
+#define SIEVE_SPAN \
+	16384 /* odd numbers looked at above one start: a prime is 355 of them away on average */
+#define SIEVE_LIMIT 32768
+#define MILLER_ROUNDS \
+	5 /* 2^-100 for the smallest primes used here, 512 bits being for legacy keys */
 
 struct sieve {
 	uint8_t composite[SIEVE_SPAN / 8];
@@ -24,7 +26,7 @@ struct sieve {
 static void small_primes(struct sieve *s)
 {
 	static const unsigned int half = SIEVE_LIMIT / 2;
-	uint8_t composite[SIEVE_LIMIT / 16] = {0};
+	uint8_t composite[SIEVE_LIMIT / 16] = { 0 };
 
 	s->prime_count = 0;
 	for (unsigned int i = 1; i < half; i++) { /* bit i stands for 2i + 1 */
@@ -95,7 +97,8 @@ static int to_mpi(mbedtls_mpi *out, const uint64_t *x, unsigned int limbs)
 }
 
 /* Is x prime, and is x - 1 prime to e? 1, 0 or an mbedTLS error. */
-static int good_prime(const uint64_t *x, unsigned int limbs, uint32_t e, struct drbg *rng, mbedtls_mpi *out)
+static int good_prime(const uint64_t *x, unsigned int limbs, uint32_t e, struct drbg *rng,
+		      mbedtls_mpi *out)
 {
 	mbedtls_mpi less, exponent, gcd;
 	int err;
@@ -138,7 +141,8 @@ static int random_start(struct drbg *rng, uint64_t *start, unsigned int limbs)
 	return 0;
 }
 
-static int find_prime(struct sieve *s, struct drbg *rng, unsigned int limbs, uint32_t e, mbedtls_mpi *out)
+static int find_prime(struct sieve *s, struct drbg *rng, unsigned int limbs, uint32_t e,
+		      mbedtls_mpi *out)
 {
 	uint64_t start[FERMAT_MAX_LIMBS], x[FERMAT_MAX_LIMBS];
 	int found = 0;

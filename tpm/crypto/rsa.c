@@ -39,7 +39,8 @@ int rsa_load_public(struct rsa_key *key, struct span n, uint32_t e)
 
 	put_be32(exponent, e);
 	mbedtls_rsa_init(&key->ctx);
-	if (mbedtls_rsa_import_raw(&key->ctx, n.data, n.len, NULL, 0, NULL, 0, NULL, 0, exponent, 4) ||
+	if (mbedtls_rsa_import_raw(&key->ctx, n.data, n.len, NULL, 0, NULL, 0, NULL, 0, exponent,
+				   4) ||
 	    mbedtls_rsa_complete(&key->ctx)) {
 		mbedtls_rsa_free(&key->ctx);
 		return -EINVAL;
@@ -85,7 +86,8 @@ int rsa_load_private(struct rsa_key *key, struct span n, uint32_t e, struct span
 	if (err)
 		return err;
 	mbedtls_rsa_init(&key->ctx);
-	if (mbedtls_rsa_import_raw(&key->ctx, n.data, n.len, p.data, p.len, q, p.len, NULL, 0, exponent, 4) ||
+	if (mbedtls_rsa_import_raw(&key->ctx, n.data, n.len, p.data, p.len, q, p.len, NULL, 0,
+				   exponent, 4) ||
 	    mbedtls_rsa_complete(&key->ctx)) {
 		mbedtls_rsa_free(&key->ctx);
 		err = -EINVAL;
@@ -112,7 +114,7 @@ int rsa_raw_private(struct rsa_key *key, struct drbg *rng, const uint8_t *in, ui
 static int encrypt_raw(struct rsa_key *key, struct span in, uint8_t *out)
 {
 	size_t size = mbedtls_rsa_get_len(&key->ctx);
-	uint8_t block[RSA_MAX_BYTES] = {0};
+	uint8_t block[RSA_MAX_BYTES] = { 0 };
 	int err;
 
 	if (in.len > size)
@@ -123,8 +125,8 @@ static int encrypt_raw(struct rsa_key *key, struct span in, uint8_t *out)
 	return err;
 }
 
-int rsa_encrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash, struct span label,
-		struct span in, uint8_t *out)
+int rsa_encrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash,
+		struct span label, struct span in, uint8_t *out)
 {
 	int err;
 
@@ -133,12 +135,13 @@ int rsa_encrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t
 		return encrypt_raw(key, in, out);
 	case TPM_ALG_RSAES:
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V15, MBEDTLS_MD_NONE);
-		err = mbedtls_rsa_rsaes_pkcs1_v15_encrypt(&key->ctx, drbg_read, rng, in.len, in.data, out);
+		err = mbedtls_rsa_rsaes_pkcs1_v15_encrypt(&key->ctx, drbg_read, rng, in.len,
+							  in.data, out);
 		break;
 	case TPM_ALG_OAEP:
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V21, md_type(hash));
-		err = mbedtls_rsa_rsaes_oaep_encrypt(&key->ctx, drbg_read, rng, label.data, label.len, in.len,
-						     in.data, out);
+		err = mbedtls_rsa_rsaes_oaep_encrypt(&key->ctx, drbg_read, rng, label.data,
+						     label.len, in.len, in.data, out);
 		break;
 	default:
 		return -EINVAL;
@@ -146,8 +149,8 @@ int rsa_encrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t
 	return err ? -EINVAL : 0;
 }
 
-int rsa_decrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash, struct span label,
-		const uint8_t *in, uint8_t *out, size_t *out_len)
+int rsa_decrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash,
+		struct span label, const uint8_t *in, uint8_t *out, size_t *out_len)
 {
 	int err;
 
@@ -157,13 +160,13 @@ int rsa_decrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t
 		return rsa_raw_private(key, rng, in, out);
 	case TPM_ALG_RSAES:
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V15, MBEDTLS_MD_NONE);
-		err = mbedtls_rsa_rsaes_pkcs1_v15_decrypt(&key->ctx, drbg_read, rng, out_len, in, out,
-							  RSA_MAX_BYTES);
+		err = mbedtls_rsa_rsaes_pkcs1_v15_decrypt(&key->ctx, drbg_read, rng, out_len, in,
+							  out, RSA_MAX_BYTES);
 		break;
 	case TPM_ALG_OAEP:
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V21, md_type(hash));
-		err = mbedtls_rsa_rsaes_oaep_decrypt(&key->ctx, drbg_read, rng, label.data, label.len, out_len, in,
-						     out, RSA_MAX_BYTES);
+		err = mbedtls_rsa_rsaes_oaep_decrypt(&key->ctx, drbg_read, rng, label.data,
+						     label.len, out_len, in, out, RSA_MAX_BYTES);
 		break;
 	default:
 		return -EINVAL;
@@ -171,26 +174,27 @@ int rsa_decrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t
 	return err ? -EINVAL : 0;
 }
 
-int rsa_sign(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash, const uint8_t *digest,
-	     uint8_t *signature)
+int rsa_sign(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash,
+	     const uint8_t *digest, uint8_t *signature)
 {
 	int err;
 
 	if (scheme == TPM_ALG_RSASSA) {
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V15, MBEDTLS_MD_NONE);
-		err = mbedtls_rsa_rsassa_pkcs1_v15_sign(&key->ctx, drbg_read, rng, md_type(hash), hash_size(hash),
-							digest, signature);
+		err = mbedtls_rsa_rsassa_pkcs1_v15_sign(&key->ctx, drbg_read, rng, md_type(hash),
+							hash_size(hash), digest, signature);
 	} else if (scheme == TPM_ALG_RSAPSS) {
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V21, md_type(hash));
-		err = mbedtls_rsa_rsassa_pss_sign(&key->ctx, drbg_read, rng, md_type(hash), hash_size(hash), digest,
-						  signature);
+		err = mbedtls_rsa_rsassa_pss_sign(&key->ctx, drbg_read, rng, md_type(hash),
+						  hash_size(hash), digest, signature);
 	} else {
 		return -EINVAL;
 	}
 	return err ? -EINVAL : 0;
 }
 
-int rsa_verify(struct rsa_key *key, uint16_t scheme, uint16_t hash, const uint8_t *digest, struct span signature)
+int rsa_verify(struct rsa_key *key, uint16_t scheme, uint16_t hash, const uint8_t *digest,
+	       struct span signature)
 {
 	int err;
 
@@ -198,12 +202,13 @@ int rsa_verify(struct rsa_key *key, uint16_t scheme, uint16_t hash, const uint8_
 		return -EINVAL;
 	if (scheme == TPM_ALG_RSASSA) {
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V15, MBEDTLS_MD_NONE);
-		err = mbedtls_rsa_rsassa_pkcs1_v15_verify(&key->ctx, md_type(hash), hash_size(hash), digest,
-							  signature.data);
+		err = mbedtls_rsa_rsassa_pkcs1_v15_verify(&key->ctx, md_type(hash), hash_size(hash),
+							  digest, signature.data);
 	} else if (scheme == TPM_ALG_RSAPSS) {
 		mbedtls_rsa_set_padding(&key->ctx, MBEDTLS_RSA_PKCS_V21, md_type(hash));
-		err = mbedtls_rsa_rsassa_pss_verify_ext(&key->ctx, md_type(hash), hash_size(hash), digest,
-							md_type(hash), MBEDTLS_RSA_SALT_LEN_ANY, signature.data);
+		err = mbedtls_rsa_rsassa_pss_verify_ext(&key->ctx, md_type(hash), hash_size(hash),
+							digest, md_type(hash),
+							MBEDTLS_RSA_SALT_LEN_ANY, signature.data);
 	} else {
 		return -EINVAL;
 	}

@@ -34,17 +34,18 @@ int rsa_raw_private(struct rsa_key *key, struct drbg *rng, const uint8_t *in, ui
  * TPM_ALG_OAEP (hash is used for the label and for MGF1; the label includes its final zero). out has the modulus'
  * size. 0, or -EINVAL when the message does not fit.
  */
-int rsa_encrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash, struct span label,
-		struct span in, uint8_t *out);
+int rsa_encrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash,
+		struct span label, struct span in, uint8_t *out);
 /* in has the modulus' size; at most RSA_MAX_BYTES are written to out. -EINVAL when the padding is wrong. */
-int rsa_decrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash, struct span label,
-		const uint8_t *in, uint8_t *out, size_t *out_len);
+int rsa_decrypt(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash,
+		struct span label, const uint8_t *in, uint8_t *out, size_t *out_len);
 
 /* scheme: TPM_ALG_RSASSA or TPM_ALG_RSAPSS (salt as long as the digest, or as fits). */
-int rsa_sign(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash, const uint8_t *digest,
-	     uint8_t *signature);
+int rsa_sign(struct rsa_key *key, struct drbg *rng, uint16_t scheme, uint16_t hash,
+	     const uint8_t *digest, uint8_t *signature);
 /* 0 when the signature is good, -EINVAL when it is not. */
-int rsa_verify(struct rsa_key *key, uint16_t scheme, uint16_t hash, const uint8_t *digest, struct span signature);
+int rsa_verify(struct rsa_key *key, uint16_t scheme, uint16_t hash, const uint8_t *digest,
+	       struct span signature);
 
 /*
  * Makes a key from a random stream: n of bits / 8 bytes, p of half that. The same stream gives the same key.

@@ -23,7 +23,8 @@ bool sym_supported(uint16_t alg, unsigned int key_bits)
 	return key_bits == 128 || key_bits == 192 || key_bits == 256;
 }
 
-static int cipher_init(struct cipher *c, uint16_t alg, unsigned int bits, const uint8_t *key, bool encrypt)
+static int cipher_init(struct cipher *c, uint16_t alg, unsigned int bits, const uint8_t *key,
+		       bool encrypt)
 {
 	int err;
 
@@ -43,10 +44,12 @@ static int cipher_init(struct cipher *c, uint16_t alg, unsigned int bits, const 
 static void cipher_block(struct cipher *c, bool encrypt, const uint8_t *in, uint8_t *out)
 {
 	if (c->alg == TPM_ALG_AES)
-		(void)mbedtls_aes_crypt_ecb(&c->aes, encrypt ? MBEDTLS_AES_ENCRYPT : MBEDTLS_AES_DECRYPT, in, out);
+		(void)mbedtls_aes_crypt_ecb(
+			&c->aes, encrypt ? MBEDTLS_AES_ENCRYPT : MBEDTLS_AES_DECRYPT, in, out);
 	else
 		(void)mbedtls_camellia_crypt_ecb(
-			&c->camellia, encrypt ? MBEDTLS_CAMELLIA_ENCRYPT : MBEDTLS_CAMELLIA_DECRYPT, in, out);
+			&c->camellia, encrypt ? MBEDTLS_CAMELLIA_ENCRYPT : MBEDTLS_CAMELLIA_DECRYPT,
+			in, out);
 }
 
 static void xor_block(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n)
@@ -62,7 +65,8 @@ static void counter_next(uint8_t *iv)
 }
 
 /* CTR and OFB: the key stream does not depend on the data. */
-static void crypt_stream(struct cipher *c, uint16_t mode, uint8_t *iv, const uint8_t *in, uint8_t *out, size_t len)
+static void crypt_stream(struct cipher *c, uint16_t mode, uint8_t *iv, const uint8_t *in,
+			 uint8_t *out, size_t len)
 {
 	uint8_t pad[SYM_BLOCK];
 
@@ -77,7 +81,8 @@ static void crypt_stream(struct cipher *c, uint16_t mode, uint8_t *iv, const uin
 	mbedtls_platform_zeroize(pad, sizeof(pad));
 }
 
-static void crypt_cfb(struct cipher *c, bool encrypt, uint8_t *iv, const uint8_t *in, uint8_t *out, size_t len)
+static void crypt_cfb(struct cipher *c, bool encrypt, uint8_t *iv, const uint8_t *in, uint8_t *out,
+		      size_t len)
 {
 	uint8_t pad[SYM_BLOCK], text[SYM_BLOCK];
 
@@ -95,8 +100,8 @@ static void crypt_cfb(struct cipher *c, bool encrypt, uint8_t *iv, const uint8_t
 	mbedtls_platform_zeroize(text, sizeof(text));
 }
 
-static void crypt_blocks(struct cipher *c, uint16_t mode, bool encrypt, uint8_t *iv, const uint8_t *in, uint8_t *out,
-			 size_t len)
+static void crypt_blocks(struct cipher *c, uint16_t mode, bool encrypt, uint8_t *iv,
+			 const uint8_t *in, uint8_t *out, size_t len)
 {
 	uint8_t block[SYM_BLOCK];
 
@@ -117,8 +122,8 @@ static void crypt_blocks(struct cipher *c, uint16_t mode, bool encrypt, uint8_t 
 	mbedtls_platform_zeroize(block, sizeof(block));
 }
 
-int sym_crypt(uint16_t alg, unsigned int key_bits, const uint8_t *key, uint16_t mode, bool encrypt, uint8_t *iv,
-	      const uint8_t *in, uint8_t *out, size_t len)
+int sym_crypt(uint16_t alg, unsigned int key_bits, const uint8_t *key, uint16_t mode, bool encrypt,
+	      uint8_t *iv, const uint8_t *in, uint8_t *out, size_t len)
 {
 	bool blocks = mode == TPM_ALG_CBC || mode == TPM_ALG_ECB;
 	struct cipher c;
@@ -140,10 +145,10 @@ wipe:
 	return err;
 }
 
-void sym_cfb(uint16_t alg, unsigned int key_bits, const uint8_t *key, bool encrypt, const uint8_t *iv, uint8_t *data,
-	     size_t len)
+void sym_cfb(uint16_t alg, unsigned int key_bits, const uint8_t *key, bool encrypt,
+	     const uint8_t *iv, uint8_t *data, size_t len)
 {
-	uint8_t vector[SYM_BLOCK] = {0};
+	uint8_t vector[SYM_BLOCK] = { 0 };
 
 	if (iv)
 		memcpy(vector, iv, SYM_BLOCK);

@@ -12,8 +12,8 @@ struct attest {
 	struct scheme scheme;
 };
 
-static uint32_t attest_check(struct tpm *t, struct attest *a, uint32_t handle, unsigned int handle_no,
-			     unsigned int scheme_no)
+static uint32_t attest_check(struct tpm *t, struct attest *a, uint32_t handle,
+			     unsigned int handle_no, unsigned int scheme_no)
 {
 	a->key_handle = handle;
 	a->key = handle == TPM_RH_NULL ? NULL : object_get(t, handle);
@@ -29,16 +29,18 @@ static uint32_t attest_check(struct tpm *t, struct attest *a, uint32_t handle, u
 }
 
 /* Part 1, 36.7: outside the endorsement and platform hierarchies, counters and version are hidden behind the key. */
-static void obfuscation(struct tpm *t, const struct attest *a, uint64_t *version, uint32_t *reset, uint32_t *restart)
+static void obfuscation(struct tpm *t, const struct attest *a, uint64_t *version, uint32_t *reset,
+			uint32_t *restart)
 {
 	uint8_t mask[16];
-	uint64_t parts[2] = {0, 0};
+	uint64_t parts[2] = { 0, 0 };
 
 	*version = 0;
 	*reset = *restart = 0;
-	if (a->key && (a->key->hierarchy == TPM_RH_ENDORSEMENT || a->key->hierarchy == TPM_RH_PLATFORM))
+	if (a->key &&
+	    (a->key->hierarchy == TPM_RH_ENDORSEMENT || a->key->hierarchy == TPM_RH_PLATFORM))
 		return;
-	kdf_a(TPM_ALG_SHA256, (struct span){t->p.sh_proof, PROOF_SIZE}, "OBFUSCATE",
+	kdf_a(TPM_ALG_SHA256, (struct span){ t->p.sh_proof, PROOF_SIZE }, "OBFUSCATE",
 	      a->key ? name_span(&a->key->qualified_name) : SPAN_NONE, SPAN_NONE, 128, mask);
 	for (int i = 0; i < 16; i++)
 		parts[i / 8] = parts[i / 8] << 8 | mask[i];
@@ -72,13 +74,14 @@ static size_t attest_begin(struct tpm *t, struct cmd *c, const struct attest *a,
 
 static uint32_t attest_finish(struct tpm *t, struct cmd *c, const struct attest *a, size_t mark)
 {
-	struct signature sig = {.alg = TPM_ALG_NULL};
+	struct signature sig = { .alg = TPM_ALG_NULL };
 	struct digest digest;
 	uint32_t rc = 0;
 
 	write_2b_end(&c->out, mark);
 	if (a->key) {
-		digest.len = (uint16_t)hash_buf(a->scheme.hash, c->out.buf + mark, c->out.len - mark, digest.bytes);
+		digest.len = (uint16_t)hash_buf(a->scheme.hash, c->out.buf + mark,
+						c->out.len - mark, digest.bytes);
 		rc = sign_digest(t, a->key, &a->scheme, &digest, &sig);
 	}
 	write_signature(&c->out, &sig);
@@ -129,7 +132,8 @@ HANDLER(certify_creation)
 		return rc;
 	if (o->kind != OBJECT_KEY)
 		return rc_handle(TPM_RC_TYPE, 2);
-	ticket_make(t, TPM_ST_CREATION, ticket.hierarchy, name_span(&o->name), digest_span(&creation), &own);
+	ticket_make(t, TPM_ST_CREATION, ticket.hierarchy, name_span(&o->name),
+		    digest_span(&creation), &own);
 	if (!digest_equal(&own.digest, &ticket.digest))
 		return rc_param(TPM_RC_TICKET, 4);
 	mark = attest_begin(t, c, &a, TPM_ST_ATTEST_CREATION);
@@ -191,7 +195,7 @@ static void audited_commands_digest(const struct tpm *t, struct digest *out)
 
 	hash_start(&ctx, t->p.audit_hash);
 	for (uint32_t code = TPM_CC_FIRST; code <= TPM_CC_LAST; code++) {
-		uint8_t bytes[4] = {0, 0, code >> 8, (uint8_t)code};
+		uint8_t bytes[4] = { 0, 0, code >> 8, (uint8_t)code };
 
 		if (bitmap_get(t->p.audit_commands, code))
 			hash_update(&ctx, bytes, 4);
@@ -287,7 +291,8 @@ HANDLER(nv_certify)
 		write_u16(&c->out, offset);
 		write_2b(&c->out, index->data + offset, size);
 	} else {
-		write_2b(&c->out, digest, hash_buf(a.scheme.hash, index->data, index->pub.size, digest));
+		write_2b(&c->out, digest,
+			 hash_buf(a.scheme.hash, index->data, index->pub.size, digest));
 	}
 	return attest_finish(t, c, &a, mark);
 }

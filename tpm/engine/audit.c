@@ -18,7 +18,7 @@ void bitmap_set(uint8_t *map, uint32_t code, bool v)
 	if (v)
 		map[n / 8] |= (uint8_t)(1u << (n % 8));
 	else
-		map[n / 8] &= (uint8_t)~(1u << (n % 8));
+		map[n / 8] &= (uint8_t) ~(1u << (n % 8));
 }
 
 struct cc_list {

@@ -4,11 +4,11 @@
 #include "tpm/engine/handlers.h"
 #include "tpm/engine/modules.h"
 
-#define MAX_CAP_DATA	  (1024 - 4 - 4)
-#define MAX_CAP_HANDLES	  (MAX_CAP_DATA / 4)
-#define MAX_CAP_ALGS	  (MAX_CAP_DATA / 6)
-#define MAX_CAP_CC	  256
-#define MAX_PROPERTIES	  (MAX_CAP_DATA / 8)
+#define MAX_CAP_DATA       (1024 - 4 - 4)
+#define MAX_CAP_HANDLES    (MAX_CAP_DATA / 4)
+#define MAX_CAP_ALGS       (MAX_CAP_DATA / 6)
+#define MAX_CAP_CC         256
+#define MAX_PROPERTIES     (MAX_CAP_DATA / 8)
 #define MAX_PCR_PROPERTIES (MAX_CAP_DATA / 8)
 
 /* A list under construction: its count is patched in at the end, and `more` tells of entries left out. */
@@ -21,7 +21,9 @@ struct list {
 
 static struct list list_begin(struct writer *w, uint32_t from, uint32_t wanted, uint32_t max)
 {
-	struct list l = {.w = w, .count_at = w->len, .from = from, .wanted = wanted < max ? wanted : max};
+	struct list l = {
+		.w = w, .count_at = w->len, .from = from, .wanted = wanted < max ? wanted : max
+	};
 
 	write_u32(w, 0);
 	return l;
@@ -42,7 +44,7 @@ static bool list_takes(struct list *l, uint32_t key)
 
 static void list_end(struct list *l)
 {
-	struct writer patch = {.buf = l->w->buf + l->count_at, .max = 4};
+	struct writer patch = { .buf = l->w->buf + l->count_at, .max = 4 };
 
 	write_u32(&patch, l->count);
 }
@@ -58,34 +60,34 @@ static void list_end(struct list *l)
 static const struct {
 	uint16_t alg, attributes;
 } algorithms[] = {
-	{TPM_ALG_RSA, ASYM | OBJ},
-	{TPM_ALG_SHA1, HASH},
-	{TPM_ALG_HMAC, HASH | SIGN},
-	{TPM_ALG_AES, SYM},
-	{TPM_ALG_MGF1, HASH | METH},
-	{TPM_ALG_KEYEDHASH, HASH | OBJ | SIGN | ENC},
-	{TPM_ALG_XOR, HASH | SYM},
-	{TPM_ALG_SHA256, HASH},
-	{TPM_ALG_SHA384, HASH},
-	{TPM_ALG_SHA512, HASH},
-	{TPM_ALG_RSASSA, ASYM | SIGN},
-	{TPM_ALG_RSAES, ASYM | ENC},
-	{TPM_ALG_RSAPSS, ASYM | SIGN},
-	{TPM_ALG_OAEP, ASYM | ENC},
-	{TPM_ALG_ECDSA, ASYM | SIGN | METH},
-	{TPM_ALG_ECDH, ASYM | METH},
-	{TPM_ALG_ECDAA, ASYM | SIGN},
-	{TPM_ALG_ECSCHNORR, ASYM | SIGN},
-	{TPM_ALG_KDF1_SP800_56A, HASH | METH},
-	{TPM_ALG_KDF1_SP800_108, HASH | METH},
-	{TPM_ALG_ECC, ASYM | OBJ},
-	{TPM_ALG_SYMCIPHER, OBJ},
-	{TPM_ALG_CAMELLIA, SYM},
-	{TPM_ALG_CTR, SYM | ENC},
-	{TPM_ALG_OFB, SYM | ENC},
-	{TPM_ALG_CBC, SYM | ENC},
-	{TPM_ALG_CFB, SYM | ENC},
-	{TPM_ALG_ECB, SYM | ENC},
+	{ TPM_ALG_RSA, ASYM | OBJ },
+	{ TPM_ALG_SHA1, HASH },
+	{ TPM_ALG_HMAC, HASH | SIGN },
+	{ TPM_ALG_AES, SYM },
+	{ TPM_ALG_MGF1, HASH | METH },
+	{ TPM_ALG_KEYEDHASH, HASH | OBJ | SIGN | ENC },
+	{ TPM_ALG_XOR, HASH | SYM },
+	{ TPM_ALG_SHA256, HASH },
+	{ TPM_ALG_SHA384, HASH },
+	{ TPM_ALG_SHA512, HASH },
+	{ TPM_ALG_RSASSA, ASYM | SIGN },
+	{ TPM_ALG_RSAES, ASYM | ENC },
+	{ TPM_ALG_RSAPSS, ASYM | SIGN },
+	{ TPM_ALG_OAEP, ASYM | ENC },
+	{ TPM_ALG_ECDSA, ASYM | SIGN | METH },
+	{ TPM_ALG_ECDH, ASYM | METH },
+	{ TPM_ALG_ECDAA, ASYM | SIGN },
+	{ TPM_ALG_ECSCHNORR, ASYM | SIGN },
+	{ TPM_ALG_KDF1_SP800_56A, HASH | METH },
+	{ TPM_ALG_KDF1_SP800_108, HASH | METH },
+	{ TPM_ALG_ECC, ASYM | OBJ },
+	{ TPM_ALG_SYMCIPHER, OBJ },
+	{ TPM_ALG_CAMELLIA, SYM },
+	{ TPM_ALG_CTR, SYM | ENC },
+	{ TPM_ALG_OFB, SYM | ENC },
+	{ TPM_ALG_CBC, SYM | ENC },
+	{ TPM_ALG_CFB, SYM | ENC },
+	{ TPM_ALG_ECB, SYM | ENC },
 };
 
 static bool cap_algorithms(struct writer *w, uint32_t from, uint32_t wanted)
@@ -104,14 +106,16 @@ static bool cap_algorithms(struct writer *w, uint32_t from, uint32_t wanted)
 /* The next handle of this type at or above `from`, or 0xFFFFFFFF. */
 static uint32_t next_handle(struct tpm *t, uint8_t type, uint32_t from)
 {
-	static const uint32_t permanent[] = {TPM_RH_OWNER,   TPM_RH_NULL,	 TPM_RS_PW,
-					     TPM_RH_LOCKOUT, TPM_RH_ENDORSEMENT, TPM_RH_PLATFORM, TPM_RH_PLATFORM_NV};
+	static const uint32_t permanent[] = { TPM_RH_OWNER,       TPM_RH_NULL,
+					      TPM_RS_PW,          TPM_RH_LOCKOUT,
+					      TPM_RH_ENDORSEMENT, TPM_RH_PLATFORM,
+					      TPM_RH_PLATFORM_NV };
 	uint32_t best = 0xFFFFFFFF;
 
-#define CONSIDER(h)                                                                                                    \
-	do {                                                                                                           \
-		if ((h) >= from && (h) < best)                                                                         \
-			best = (h);                                                                                    \
+#define CONSIDER(h)                            \
+	do {                                   \
+		if ((h) >= from && (h) < best) \
+			best = (h);            \
 	} while (0)
 	switch (type) {
 	case TPM_HT_PCR:
@@ -156,12 +160,14 @@ static uint32_t next_handle(struct tpm *t, uint8_t type, uint32_t from)
 static uint32_t session_handle(struct tpm *t, uint32_t handle)
 {
 	for (int i = 0; i < MAX_LOADED_SESSIONS; i++)
-		if (t->sessions[i].used && (t->sessions[i].handle & 0xFFFFFF) == (handle & 0xFFFFFF))
+		if (t->sessions[i].used &&
+		    (t->sessions[i].handle & 0xFFFFFF) == (handle & 0xFFFFFF))
 			return t->sessions[i].handle;
 	return handle;
 }
 
-static uint32_t cap_handles(struct tpm *t, struct writer *w, uint32_t from, uint32_t wanted, bool *more)
+static uint32_t cap_handles(struct tpm *t, struct writer *w, uint32_t from, uint32_t wanted,
+			    bool *more)
 {
 	uint8_t type = TPM_HANDLE_TYPE(from);
 	struct list l = list_begin(w, 0, wanted, MAX_CAP_HANDLES);
@@ -170,7 +176,8 @@ static uint32_t cap_handles(struct tpm *t, struct writer *w, uint32_t from, uint
 	if (type > TPM_HT_POLICY_SESSION && type != TPM_HT_PERMANENT && type != TPM_HT_TRANSIENT &&
 	    type != TPM_HT_PERSISTENT)
 		return rc_param(TPM_RC_HANDLE, 2);
-	for (handle = next_handle(t, type, from); handle != 0xFFFFFFFF; handle = next_handle(t, type, handle + 1)) {
+	for (handle = next_handle(t, type, from); handle != 0xFFFFFFFF;
+	     handle = next_handle(t, type, handle + 1)) {
 		if (!list_takes(&l, handle))
 			break;
 		write_u32(w, type == TPM_HT_HMAC_SESSION ? session_handle(t, handle) : handle);
@@ -418,7 +425,8 @@ static bool cap_properties(struct tpm *t, struct writer *w, uint32_t from, uint3
 
 	for (uint32_t p = TPM_PT_FAMILY_INDICATOR; p <= TPM_PT_AUDIT_COUNTER_1; p++) {
 		bool known;
-		uint32_t v = p < TPM_PT_PERMANENT ? fixed_property(p, &known) : variable_property(t, p, &known);
+		uint32_t v = p < TPM_PT_PERMANENT ? fixed_property(p, &known)
+						  : variable_property(t, p, &known);
 
 		if (!known || !list_takes(&l, p))
 			continue;
@@ -457,7 +465,7 @@ static bool cap_pcr_properties(struct writer *w, uint32_t from, uint32_t wanted)
 	struct list l = list_begin(w, from, wanted, MAX_PCR_PROPERTIES);
 
 	for (uint32_t p = 0; p <= TPM_PT_PCR_AUTH; p++) {
-		uint8_t bits[PCR_SELECT_SIZE] = {0};
+		uint8_t bits[PCR_SELECT_SIZE] = { 0 };
 
 		if (!pcr_property_known(p) || !list_takes(&l, p))
 			continue;
@@ -486,7 +494,8 @@ static bool cap_curves(struct writer *w, uint32_t from, uint32_t wanted)
 /* TPML_TAGGED_POLICY: the hierarchies' policies */
 static bool cap_policies(struct tpm *t, struct writer *w, uint32_t from, uint32_t wanted)
 {
-	static const uint32_t handles[] = {TPM_RH_OWNER, TPM_RH_LOCKOUT, TPM_RH_ENDORSEMENT, TPM_RH_PLATFORM};
+	static const uint32_t handles[] = { TPM_RH_OWNER, TPM_RH_LOCKOUT, TPM_RH_ENDORSEMENT,
+					    TPM_RH_PLATFORM };
 	struct list l = list_begin(w, from, wanted, MAX_CAP_DATA / 70);
 
 	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
@@ -503,8 +512,8 @@ static bool cap_policies(struct tpm *t, struct writer *w, uint32_t from, uint32_
 	return l.more;
 }
 
-static uint32_t write_capability(struct tpm *t, struct writer *w, uint32_t cap, uint32_t property, uint32_t count,
-				 bool *more)
+static uint32_t write_capability(struct tpm *t, struct writer *w, uint32_t cap, uint32_t property,
+				 uint32_t count, bool *more)
 {
 	struct pcr_selections allocation;
 

@@ -89,7 +89,8 @@ static uint32_t read_adjust(struct reader *r, int8_t *v)
 /* 29.3 */
 HANDLER(clock_rate_adjust)
 {
-	static const int steps[] = {0, 1000, 10000, 100000}; /* fine, medium, coarse, in parts per million */
+	static const int steps[] = { 0, 1000, 10000,
+				     100000 }; /* fine, medium, coarse, in parts per million */
 	int8_t adjust = 0;
 	uint32_t rc;
 

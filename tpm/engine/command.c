@@ -123,7 +123,8 @@ static bool handle_is(uint32_t h, uint8_t kind)
 	case H_PARENT:
 		return is_object(h) || is_hierarchy(h);
 	case H_ENTITY:
-		return is_object(h) || is_hierarchy(h) || is_pcr(h) || is_nv(h) || h == TPM_RH_LOCKOUT;
+		return is_object(h) || is_hierarchy(h) || is_pcr(h) || is_nv(h) ||
+		       h == TPM_RH_LOCKOUT;
 	case H_PCR:
 		return is_pcr(h);
 	case H_SESSION:
@@ -167,7 +168,7 @@ uint32_t handle_check(uint32_t handle, uint8_t kind)
 const struct digest *cmd_cp_hash(struct tpm *t, struct cmd *c, uint16_t alg)
 {
 	struct digest *cp = &c->cp_hash[hash_index(alg)];
-	uint8_t code[4] = {c->code >> 24, c->code >> 16, c->code >> 8, c->code};
+	uint8_t code[4] = { c->code >> 24, c->code >> 16, c->code >> 8, c->code };
 	struct hash_ctx ctx;
 
 	if (cp->len)

@@ -28,19 +28,24 @@ enum handle_kind {
 };
 
 /* Part 1, 19.2: what a handle's authorisation must be good for. */
-enum auth_role { AUTH_NONE, AUTH_USER, AUTH_ADMIN, AUTH_DUP };
+enum auth_role {
+	AUTH_NONE,
+	AUTH_USER,
+	AUTH_ADMIN,
+	AUTH_DUP
+};
 
-#define CMD_NV		0x001 /* TPMA_CC: may write NV */
-#define CMD_EXTENSIVE	0x002
-#define CMD_FLUSHED	0x004
-#define CMD_RHANDLE	0x008
-#define CMD_DECRYPT	0x010 /* the first parameter is a TPM2B and may be encrypted */
-#define CMD_ENCRYPT	0x020 /* the first response parameter likewise */
+#define CMD_NV          0x001 /* TPMA_CC: may write NV */
+#define CMD_EXTENSIVE   0x002
+#define CMD_FLUSHED     0x004
+#define CMD_RHANDLE     0x008
+#define CMD_DECRYPT     0x010 /* the first parameter is a TPM2B and may be encrypted */
+#define CMD_ENCRYPT     0x020 /* the first response parameter likewise */
 #define CMD_NO_SESSIONS 0x040
-#define CMD_PP		0x080 /* TPM2_PP_Commands may make it require physical presence */
-#define CMD_PP_ALWAYS	0x100
-#define CMD_NV_WRITE	0x200 /* for NV indices: uses the write authorisations */
-#define CMD_NO_AUDIT	0x400 /* command audit cannot be set */
+#define CMD_PP          0x080 /* TPM2_PP_Commands may make it require physical presence */
+#define CMD_PP_ALWAYS   0x100
+#define CMD_NV_WRITE    0x200 /* for NV indices: uses the write authorisations */
+#define CMD_NO_AUDIT    0x400 /* command audit cannot be set */
 
 struct command {
 	uint32_t code;

@@ -20,28 +20,30 @@ struct context {
 
 static void context_id(const struct context *ctx, uint8_t id[12])
 {
-	struct writer w = {.buf = id, .max = 12};
+	struct writer w = { .buf = id, .max = 12 };
 
 	write_u64(&w, ctx->sequence);
 	write_u32(&w, ctx->handle);
 }
 
-static void context_crypt(struct tpm *t, const struct context *ctx, bool encrypt, uint8_t *data, size_t len)
+static void context_crypt(struct tpm *t, const struct context *ctx, bool encrypt, uint8_t *data,
+			  size_t len)
 {
 	uint8_t key[32 + SYM_BLOCK], id[12];
 
 	context_id(ctx, id);
-	kdf_a(CONTEXT_HASH, (struct span){hierarchy_proof(t, ctx->hierarchy), PROOF_SIZE}, "CONTEXT",
-	      (struct span){id, 8}, (struct span){id + 8, 4}, sizeof(key) * 8, key);
+	kdf_a(CONTEXT_HASH, (struct span){ hierarchy_proof(t, ctx->hierarchy), PROOF_SIZE },
+	      "CONTEXT", (struct span){ id, 8 }, (struct span){ id + 8, 4 }, sizeof(key) * 8, key);
 	sym_cfb(TPM_ALG_AES, 256, key, encrypt, key + 32, data, len);
 	mbedtls_platform_zeroize(key, sizeof(key));
 }
 
 /* A context is good until the next TPM Reset; an stClear object's also only until a TPM Restart. */
-static void context_mac(struct tpm *t, const struct context *ctx, const uint8_t *data, size_t len, struct digest *mac)
+static void context_mac(struct tpm *t, const struct context *ctx, const uint8_t *data, size_t len,
+			struct digest *mac)
 {
 	uint8_t epoch[24];
-	struct writer w = {.buf = epoch, .max = sizeof(epoch)};
+	struct writer w = { .buf = epoch, .max = sizeof(epoch) };
 	struct hmac_ctx h;
 
 	write_u64(&w, t->p.total_reset_count);
@@ -57,18 +59,21 @@ static void context_mac(struct tpm *t, const struct context *ctx, const uint8_t 
 
 static uint32_t save_object(struct tpm *t, struct object *o, struct context *ctx, struct writer *w)
 {
-	struct xfer x = {.saving = true, .out = w};
+	struct xfer x = { .saving = true, .out = w };
 
 	ctx->sequence = ++t->p.object_id;
 	ctx->hierarchy = o->hierarchy;
-	ctx->handle = object_is_sequence(o) ? SAVED_SEQUENCE : o->st_clear ? SAVED_ST_CLEAR : SAVED_OBJECT;
+	ctx->handle = object_is_sequence(o) ? SAVED_SEQUENCE
+		      : o->st_clear         ? SAVED_ST_CLEAR
+					    : SAVED_OBJECT;
 	object_xfer(&x, o);
 	return w->overflow ? TPM_RC_FAILURE : 0;
 }
 
-static uint32_t save_session(struct tpm *t, struct session *s, struct context *ctx, struct writer *w)
+static uint32_t save_session(struct tpm *t, struct session *s, struct context *ctx,
+			     struct writer *w)
 {
-	struct xfer x = {.saving = true, .out = w};
+	struct xfer x = { .saving = true, .out = w };
 	uint32_t rc;
 
 	ctx->handle = s->handle;
@@ -88,7 +93,7 @@ HANDLER(context_save)
 {
 	uint32_t handle = c->handles[0], rc = args_end(c);
 	uint8_t *body = t->blob;
-	struct writer w = {.buf = body, .max = CONTEXT_MAX};
+	struct writer w = { .buf = body, .max = CONTEXT_MAX };
 	struct context ctx;
 	struct digest mac;
 	size_t mark;
@@ -117,7 +122,8 @@ static uint32_t read_context(struct reader *r, struct context *ctx, struct span 
 {
 	if (!read_u64(r, &ctx->sequence) || !read_u32(r, &ctx->handle))
 		return TPM_RC_INSUFFICIENT;
-	if (handle_check(ctx->handle, H_SESSION) && (ctx->handle < SAVED_OBJECT || ctx->handle > SAVED_ST_CLEAR))
+	if (handle_check(ctx->handle, H_SESSION) &&
+	    (ctx->handle < SAVED_OBJECT || ctx->handle > SAVED_ST_CLEAR))
 		return TPM_RC_VALUE;
 	if (!read_u32(r, &ctx->hierarchy))
 		return TPM_RC_INSUFFICIENT;
@@ -126,7 +132,8 @@ static uint32_t read_context(struct reader *r, struct context *ctx, struct span 
 	return read_2b(r, CONTEXT_MAX + 2 + HASH_MAX_SIZE, blob);
 }
 
-static uint32_t load_object(struct tpm *t, struct xfer *x, const struct context *ctx, uint32_t *handle)
+static uint32_t load_object(struct tpm *t, struct xfer *x, const struct context *ctx,
+			    uint32_t *handle)
 {
 	struct object *o;
 	uint32_t rc;
@@ -143,9 +150,10 @@ static uint32_t load_object(struct tpm *t, struct xfer *x, const struct context 
 	return TPM_RC_FAILURE;
 }
 
-static uint32_t load_session(struct tpm *t, struct xfer *x, const struct context *ctx, uint32_t *handle)
+static uint32_t load_session(struct tpm *t, struct xfer *x, const struct context *ctx,
+			     uint32_t *handle)
 {
-	struct session s = {0};
+	struct session s = { 0 };
 	uint32_t rc;
 
 	session_xfer(x, &s);
@@ -162,7 +170,7 @@ HANDLER(context_load)
 {
 	uint8_t *body = t->blob;
 	struct digest mac, given;
-	struct xfer x = {0};
+	struct xfer x = { 0 };
 	struct context ctx;
 	struct reader r;
 	struct span blob;
@@ -172,7 +180,7 @@ HANDLER(context_load)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	r = (struct reader){blob.data, blob.len};
+	r = (struct reader){ blob.data, blob.len };
 	rc = read_digest(&r, &given);
 	if (rc || given.len != hash_size(CONTEXT_HASH))
 		return rc_param(rc ? rc : TPM_RC_SIZE, 1);
@@ -181,7 +189,7 @@ HANDLER(context_load)
 		return rc_param(TPM_RC_INTEGRITY, 1);
 	memcpy(body, r.pos, r.left);
 	context_crypt(t, &ctx, false, body, r.left);
-	x.in = (struct reader){body, r.left};
+	x.in = (struct reader){ body, r.left };
 	if (ctx.handle >= SAVED_OBJECT)
 		rc = load_object(t, &x, &ctx, &c->rsp_handle);
 	else

@@ -16,7 +16,8 @@ static uint32_t select_rsa_scheme(const struct object *key, struct scheme *schem
 		*scheme = *own;
 		return 0;
 	}
-	return scheme->scheme == own->scheme && (own->scheme != TPM_ALG_OAEP || scheme->hash == own->hash)
+	return scheme->scheme == own->scheme &&
+			       (own->scheme != TPM_ALG_OAEP || scheme->hash == own->hash)
 		       ? 0
 		       : TPM_RC_SCHEME;
 }
@@ -75,7 +76,8 @@ HANDLER(rsa_decrypt)
 		return rc;
 	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_RSA)
 		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) || key->pub.attributes & TPMA_OBJECT_restricted)
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) ||
+	    key->pub.attributes & TPMA_OBJECT_restricted)
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (!label_ends(label))
 		return rc_param(TPM_RC_VALUE, 3);
@@ -85,7 +87,8 @@ HANDLER(rsa_decrypt)
 		return rc_param(TPM_RC_SIZE, 1);
 	if (!object_rsa(key))
 		return rc_handle(TPM_RC_KEY, 1);
-	if (rsa_decrypt(object_rsa(key), &t->rng, scheme.scheme, scheme.hash, label, cipher.data, out, &len))
+	if (rsa_decrypt(object_rsa(key), &t->rng, scheme.scheme, scheme.hash, label, cipher.data,
+			out, &len))
 		return rc_param(TPM_RC_VALUE, 1);
 	write_2b(&c->out, out, len);
 	mbedtls_platform_zeroize(out, sizeof(out));
@@ -104,7 +107,8 @@ HANDLER(ecdh_keygen)
 		return rc;
 	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
 		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) || key->pub.attributes & TPMA_OBJECT_restricted)
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) ||
+	    key->pub.attributes & TPMA_OBJECT_restricted)
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (ecc_generate(&t->rng, &t->rng, key->pub.curve, &d, &pub))
 		return TPM_RC_FAILURE;
@@ -126,7 +130,8 @@ static uint32_t check_ecdh_key(const struct object *key)
 {
 	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
 		return rc_handle(TPM_RC_KEY, 1);
-	if (key->pub.attributes & TPMA_OBJECT_restricted || !(key->pub.attributes & TPMA_OBJECT_decrypt))
+	if (key->pub.attributes & TPMA_OBJECT_restricted ||
+	    !(key->pub.attributes & TPMA_OBJECT_decrypt))
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (key->pub.scheme.scheme != TPM_ALG_NULL && key->pub.scheme.scheme != TPM_ALG_ECDH)
 		return rc_handle(TPM_RC_SCHEME, 1);
@@ -192,14 +197,17 @@ HANDLER(zgen_2phase)
 
 	arg_with(c, read_point_2b(&c->in, &static_b));
 	arg_with(c, read_point_2b(&c->in, &ephemeral_b));
-	arg_with(c, !read_u16(&c->in, &scheme) ? TPM_RC_INSUFFICIENT : scheme == TPM_ALG_ECDH ? 0 : TPM_RC_SCHEME);
+	arg_with(c, !read_u16(&c->in, &scheme) ? TPM_RC_INSUFFICIENT
+		    : scheme == TPM_ALG_ECDH   ? 0
+					       : TPM_RC_SCHEME);
 	arg_u16(c, &counter);
 	rc = args_end(c);
 	if (rc)
 		return rc;
 	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
 		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) || key->pub.attributes & TPMA_OBJECT_restricted)
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) ||
+	    key->pub.attributes & TPMA_OBJECT_restricted)
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (key->pub.scheme.scheme != TPM_ALG_NULL && key->pub.scheme.scheme != scheme)
 		return rc_param(TPM_RC_SCHEME, 3);
@@ -207,7 +215,7 @@ HANDLER(zgen_2phase)
 		return rc_param(TPM_RC_ECC_POINT, 1);
 	if (!ecc_on_curve(key->pub.curve, &ephemeral_b))
 		return rc_param(TPM_RC_ECC_POINT, 2);
-	if (!commit_key(t, counter, key->pub.curve, &(struct name){0}, &r))
+	if (!commit_key(t, counter, key->pub.curve, &(struct name){ 0 }, &r))
 		return rc_param(TPM_RC_VALUE, 4);
 	private_scalar(key, &d);
 	if (ecc_multiply(key->pub.curve, &d, &static_b, &z1, &t->rng) ||
@@ -235,7 +243,7 @@ HANDLER(ec_ephemeral)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	counter = commit_next(t, curve, &(struct name){0}, &r);
+	counter = commit_next(t, curve, &(struct name){ 0 }, &r);
 	if (ecc_public(curve, &r, &q, &t->rng))
 		return TPM_RC_NO_RESULT;
 	mbedtls_platform_zeroize(&r, sizeof(r));
@@ -253,7 +261,7 @@ static bool empty_point(const struct ecc_point *p)
 HANDLER(commit)
 {
 	struct object *key = object_get(t, c->handles[0]);
-	struct ecc_point p1, p2 = {0}, k = {0}, l = {0}, e = {0};
+	struct ecc_point p1, p2 = { 0 }, k = { 0 }, l = { 0 }, e = { 0 };
 	uint8_t hash[HASH_MAX_SIZE];
 	struct ecc_num d, r;
 	struct span s2;
@@ -278,7 +286,7 @@ HANDLER(commit)
 	if (s2.len) {
 		unsigned int size = hash_buf(key->pub.scheme.hash, s2.data, s2.len, hash);
 
-		if (ecc_reduce_field(key->pub.curve, (struct span){hash, size}, &p2.x) ||
+		if (ecc_reduce_field(key->pub.curve, (struct span){ hash, size }, &p2.x) ||
 		    !ecc_on_curve(key->pub.curve, &p2))
 			return rc_param(TPM_RC_ECC_POINT, 2);
 	}
@@ -302,8 +310,9 @@ HANDLER(commit)
 	return 0;
 }
 
-static uint32_t crypt_check(const struct object *key, uint16_t *mode, bool decrypt, struct span iv, struct span data,
-			    unsigned int mode_param, unsigned int iv_param, unsigned int data_param)
+static uint32_t crypt_check(const struct object *key, uint16_t *mode, bool decrypt, struct span iv,
+			    struct span data, unsigned int mode_param, unsigned int iv_param,
+			    unsigned int data_param)
 {
 	const struct public_area *pub = &key->pub;
 
@@ -327,15 +336,15 @@ static uint32_t crypt_check(const struct object *key, uint16_t *mode, bool decry
 	return 0;
 }
 
-static uint32_t crypt(struct cmd *c, const struct object *key, uint16_t mode, bool decrypt, struct span iv,
-		      struct span data)
+static uint32_t crypt(struct cmd *c, const struct object *key, uint16_t mode, bool decrypt,
+		      struct span iv, struct span data)
 {
-	uint8_t out[MAX_DIGEST_BUFFER], vector[SYM_BLOCK] = {0};
+	uint8_t out[MAX_DIGEST_BUFFER], vector[SYM_BLOCK] = { 0 };
 
 	if (iv.len)
 		memcpy(vector, iv.data, SYM_BLOCK);
-	if (sym_crypt(key->pub.sym.alg, key->pub.sym.bits, key->sens.data, mode, !decrypt, vector, data.data, out,
-		      data.len))
+	if (sym_crypt(key->pub.sym.alg, key->pub.sym.bits, key->sens.data, mode, !decrypt, vector,
+		      data.data, out, data.len))
 		return TPM_RC_FAILURE;
 	write_2b(&c->out, out, data.len);
 	write_2b(&c->out, vector, iv.len);
@@ -387,7 +396,7 @@ HANDLER(verify_signature)
 	struct object *key = object_get(t, c->handles[0]);
 	struct digest digest;
 	struct signature sig;
-	struct ticket ticket = {.tag = TPM_ST_VERIFIED, .hierarchy = TPM_RH_NULL};
+	struct ticket ticket = { .tag = TPM_ST_VERIFIED, .hierarchy = TPM_RH_NULL };
 	uint32_t rc;
 
 	arg_digest(c, &digest);
@@ -401,18 +410,21 @@ HANDLER(verify_signature)
 	if (rc)
 		return rc == TPM_RC_HANDLE ? rc_handle(rc, 1) : rc_param(rc, 2);
 	if (key->hierarchy != TPM_RH_NULL && key->pub.name_alg != TPM_ALG_NULL)
-		ticket_make(t, TPM_ST_VERIFIED, key->hierarchy, digest_span(&digest), name_span(&key->name), &ticket);
+		ticket_make(t, TPM_ST_VERIFIED, key->hierarchy, digest_span(&digest),
+			    name_span(&key->name), &ticket);
 	write_ticket(&c->out, &ticket);
 	return 0;
 }
 
 /* Does the ticket say that this digest may be signed by a restricted key? */
-static bool digest_ticket_good(struct tpm *t, const struct ticket *given, uint16_t hash, const struct digest *digest)
+static bool digest_ticket_good(struct tpm *t, const struct ticket *given, uint16_t hash,
+			       const struct digest *digest)
 {
-	uint8_t alg[2] = {hash >> 8, (uint8_t)hash};
+	uint8_t alg[2] = { hash >> 8, (uint8_t)hash };
 	struct ticket own;
 
-	ticket_make(t, TPM_ST_HASHCHECK, given->hierarchy, (struct span){alg, 2}, digest_span(digest), &own);
+	ticket_make(t, TPM_ST_HASHCHECK, given->hierarchy, (struct span){ alg, 2 },
+		    digest_span(digest), &own);
 	return digest_equal(&own.digest, &given->digest);
 }
 

@@ -52,7 +52,8 @@ uint32_t da_failure(struct tpm *t, struct auth *a)
 	} else {
 		if (a->session->lockout_bound)
 			entity = TPM_RH_LOCKOUT;
-		if (!a->session->da_bound && (entity_da_exempt(t, entity) || !a->session->include_auth))
+		if (!a->session->da_bound &&
+		    (entity_da_exempt(t, entity) || !a->session->include_auth))
 			return TPM_RC_BAD_AUTH;
 	}
 	count_failure(t, entity == TPM_RH_LOCKOUT);

@@ -10,13 +10,17 @@ static uint32_t blame(uint32_t rc, unsigned int n)
 	return rc & RC_FMT1 ? rc_param(rc, n) : rc;
 }
 
-static struct protection for_duplicate(const struct object *parent, const struct digest *seed, const struct name *name)
+static struct protection for_duplicate(const struct object *parent, const struct digest *seed,
+				       const struct name *name)
 {
-	return (struct protection){
-		.hash = parent->pub.name_alg, .sym = parent->pub.sym, .seed = digest_span(seed), .name = name};
+	return (struct protection){ .hash = parent->pub.name_alg,
+				    .sym = parent->pub.sym,
+				    .seed = digest_span(seed),
+				    .name = name };
 }
 
-static void inner_integrity(uint16_t alg, struct span data, const struct name *name, struct digest *out)
+static void inner_integrity(uint16_t alg, struct span data, const struct name *name,
+			    struct digest *out)
 {
 	struct hash_ctx ctx;
 
@@ -27,10 +31,11 @@ static void inner_integrity(uint16_t alg, struct span data, const struct name *n
 }
 
 /* TPM2B_SENSITIVE of o, inside the inner wrapper when sym is given (Part 1, 23.3.2.3). */
-static void wrap_inner(const struct object *o, const struct sym_def *sym, const uint8_t *key, struct writer *w)
+static void wrap_inner(const struct object *o, const struct sym_def *sym, const uint8_t *key,
+		       struct writer *w)
 {
 	uint8_t buf[PRIVATE_MAX];
-	struct writer plain = {.buf = buf, .max = sizeof(buf)};
+	struct writer plain = { .buf = buf, .max = sizeof(buf) };
 	size_t mark = write_2b_begin(&plain), start;
 	struct digest mac;
 
@@ -38,7 +43,7 @@ static void wrap_inner(const struct object *o, const struct sym_def *sym, const 
 	write_2b_end(&plain, mark);
 	start = w->len;
 	if (sym->alg != TPM_ALG_NULL) {
-		inner_integrity(o->pub.name_alg, (struct span){buf, plain.len}, &o->name, &mac);
+		inner_integrity(o->pub.name_alg, (struct span){ buf, plain.len }, &o->name, &mac);
 		write_digest(w, &mac);
 	}
 	write_bytes(w, buf, plain.len);
@@ -47,8 +52,8 @@ static void wrap_inner(const struct object *o, const struct sym_def *sym, const 
 	mbedtls_platform_zeroize(buf, sizeof(buf));
 }
 
-static uint32_t duplicate_checks(const struct object *o, const struct object *parent, const struct sym_def *sym,
-				 struct span key)
+static uint32_t duplicate_checks(const struct object *o, const struct object *parent,
+				 const struct sym_def *sym, struct span key)
 {
 	if (o->kind != OBJECT_KEY || o->pub.attributes & TPMA_OBJECT_fixedParent)
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
@@ -73,7 +78,8 @@ HANDLER(duplicate)
 	struct object *o = object_get(t, c->handles[0]);
 	struct object *parent = c->handles[1] == TPM_RH_NULL ? NULL : object_get(t, c->handles[1]);
 	uint8_t key[SYM_MAX_KEY], body[PRIVATE_MAX], secret[2 + 2 * (2 + RSA_MAX_BYTES)];
-	struct writer w = {.buf = body, .max = sizeof(body)}, secret_out = {.buf = secret, .max = sizeof(secret)};
+	struct writer w = { .buf = body, .max = sizeof(body) },
+		      secret_out = { .buf = secret, .max = sizeof(secret) };
 	struct protection p;
 	struct sym_def sym;
 	struct span key_in;
@@ -122,9 +128,9 @@ HANDLER(rewrap)
 	struct object *old = c->handles[0] == TPM_RH_NULL ? NULL : object_get(t, c->handles[0]);
 	struct object *to = c->handles[1] == TPM_RH_NULL ? NULL : object_get(t, c->handles[1]);
 	uint8_t body[PRIVATE_MAX], secret[2 + 2 * (2 + RSA_MAX_BYTES)];
-	struct writer secret_out = {.buf = secret, .max = sizeof(secret)};
+	struct writer secret_out = { .buf = secret, .max = sizeof(secret) };
 	struct span in, name_in, seed_in;
-	struct digest seed = {0};
+	struct digest seed = { 0 };
 	struct protection p;
 	struct name name;
 	size_t len, mark;
@@ -173,8 +179,8 @@ HANDLER(rewrap)
 	return rc;
 }
 
-static uint32_t import_checks(const struct object *parent, const struct public_area *pub, const struct sym_def *sym,
-			      struct span key, struct span seed)
+static uint32_t import_checks(const struct object *parent, const struct public_area *pub,
+			      const struct sym_def *sym, struct span key, struct span seed)
 {
 	if (!object_is_storage_parent(parent))
 		return rc_handle(TPM_RC_TYPE, 1);
@@ -187,10 +193,10 @@ static uint32_t import_checks(const struct object *parent, const struct public_a
 	return 0;
 }
 
-static uint32_t unwrap_inner(const struct sym_def *sym, struct span key, const struct object *o, uint8_t *buf,
-			     size_t len, struct sensitive *sens)
+static uint32_t unwrap_inner(const struct sym_def *sym, struct span key, const struct object *o,
+			     uint8_t *buf, size_t len, struct sensitive *sens)
 {
-	struct reader r = {buf, len};
+	struct reader r = { buf, len };
 	struct digest given, mac;
 	uint32_t rc;
 
@@ -199,18 +205,19 @@ static uint32_t unwrap_inner(const struct sym_def *sym, struct span key, const s
 		rc = read_digest(&r, &given);
 		if (rc)
 			return rc;
-		inner_integrity(o->pub.name_alg, (struct span){r.pos, r.left}, &o->name, &mac);
+		inner_integrity(o->pub.name_alg, (struct span){ r.pos, r.left }, &o->name, &mac);
 		if (!digest_equal(&given, &mac))
 			return TPM_RC_INTEGRITY;
 	}
 	return sensitive_parse(r.pos, r.left, sens);
 }
 
-static uint32_t import_object(struct tpm *t, struct object *parent, struct object *o, const struct sym_def *sym,
-			      struct span key, struct span duplicate, struct span seed_in)
+static uint32_t import_object(struct tpm *t, struct object *parent, struct object *o,
+			      const struct sym_def *sym, struct span key, struct span duplicate,
+			      struct span seed_in)
 {
 	uint8_t body[PRIVATE_MAX];
-	struct digest seed = {0};
+	struct digest seed = { 0 };
 	struct protection p;
 	size_t len = duplicate.len;
 	uint32_t rc = 0;
@@ -238,7 +245,7 @@ static uint32_t import_object(struct tpm *t, struct object *parent, struct objec
 /* 13.3 */
 HANDLER(import)
 {
-	struct object *parent = object_get(t, c->handles[0]), o = {0};
+	struct object *parent = object_get(t, c->handles[0]), o = { 0 };
 	struct span key, duplicate, seed;
 	struct sym_def sym;
 	uint32_t rc;

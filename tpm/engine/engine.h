@@ -8,26 +8,32 @@
 #include "tpm/tpm.h"
 
 #define MAX_LOADED_OBJECTS  3
-#define MAX_PERSISTENT	    64
+#define MAX_PERSISTENT      64
 #define MAX_LOADED_SESSIONS 3
 #define MAX_ACTIVE_SESSIONS 64
-#define MAX_NV_INDICES	    256
-#define NV_BUDGET	    (128 * 1024) /* bytes that indices and persistent objects may take together */
+#define MAX_NV_INDICES      256
+#define NV_BUDGET           (128 * 1024) /* bytes that indices and persistent objects may take together */
 #define MAX_NV_INDEX_SIZE   2048
-#define SEED_SIZE	    64
-#define PROOF_SIZE	    64
+#define SEED_SIZE           64
+#define PROOF_SIZE          64
 #define MAX_ORDERLY_COUNT   255
-#define CC_BITMAP_SIZE	    ((TPM_CC_LAST - TPM_CC_FIRST) / 8 + 1)
-#define COMMIT_SLOTS	    64
+#define CC_BITMAP_SIZE      ((TPM_CC_LAST - TPM_CC_FIRST) / 8 + 1)
+#define COMMIT_SLOTS        64
 #define CONTEXT_SLOT_FREE   0
-#define CLOCK_UPDATE_MS	    4096 /* how often Clock is saved, TPM_PT_CLOCK_UPDATE */
+#define CLOCK_UPDATE_MS     4096 /* how often Clock is saved, TPM_PT_CLOCK_UPDATE */
 
 struct policy {
 	uint16_t alg;
 	struct digest digest;
 };
 
-enum object_kind { OBJECT_FREE, OBJECT_KEY, OBJECT_HMAC_SEQUENCE, OBJECT_HASH_SEQUENCE, OBJECT_EVENT_SEQUENCE };
+enum object_kind {
+	OBJECT_FREE,
+	OBJECT_KEY,
+	OBJECT_HMAC_SEQUENCE,
+	OBJECT_HASH_SEQUENCE,
+	OBJECT_EVENT_SEQUENCE
+};
 
 struct object {
 	uint8_t kind; /* enum object_kind */
@@ -81,8 +87,8 @@ struct permanent {
 	bool disable_clear, lockout_auth_enabled;
 	bool da_used; /* a DA-protected value was used since Startup */
 	uint32_t failed_tries, max_tries, recovery_time, lockout_recovery;
-	bool orderly;	     /* a Shutdown was done and nothing changed since */
-	uint16_t shutdown;   /* its type, when orderly */
+	bool orderly;      /* a Shutdown was done and nothing changed since */
+	uint16_t shutdown; /* its type, when orderly */
 	bool startup_locality3, drtm_before_startup;
 	uint32_t reset_count, restart_count;
 	uint64_t total_reset_count, clock, audit_counter, max_counter;
@@ -105,7 +111,8 @@ struct state_reset {
 	uint8_t null_proof[PROOF_SIZE], null_seed[SEED_SIZE];
 	uint32_t clear_count;
 	uint64_t context_counter;
-	uint16_t contexts[MAX_ACTIVE_SESSIONS]; /* 0: free; <= MAX_LOADED_SESSIONS: loaded slot + 1; else a saved id */
+	uint16_t contexts
+		[MAX_ACTIVE_SESSIONS]; /* 0: free; <= MAX_LOADED_SESSIONS: loaded slot + 1; else a saved id */
 	struct digest audit_digest;
 	uint32_t pcr_counter;
 	uint64_t commit_counter;
@@ -134,7 +141,7 @@ struct tpm {
 	bool was_orderly; /* the power-down before this Startup was */
 	bool dirty; /* the permanent state changed and must be committed before the response goes out */
 	uint8_t locality;
-	uint64_t time;	   /* TPMS_TIME_INFO.time */
+	uint64_t time;     /* TPMS_TIME_INFO.time */
 	uint64_t last_now; /* platform time that `time` and `p.clock` stand at */
 	uint64_t clock_saved;
 	int clock_rate; /* parts in CLOCK_RATE_UNIT by which Clock is fast */
@@ -172,7 +179,7 @@ struct cmd {
 	uint8_t *params; /* in the engine's own copy, so that decryption can be in place */
 	size_t params_len;
 	unsigned int param; /* parameters read so far */
-	uint32_t rc;	    /* the first error of a parameter */
+	uint32_t rc;        /* the first error of a parameter */
 	struct writer out;
 	uint32_t rsp_handle;
 	uint32_t flush_handle; /* object to flush after the response, or 0 */

@@ -9,7 +9,8 @@ static uint32_t check_object(struct tpm *t, uint32_t handle, bool persistent)
 
 	if (!o)
 		return persistent ? TPM_RC_HANDLE : TPM_RC_REFERENCE_H0;
-	if (persistent && !hierarchy_enabled(t, handle >= PLATFORM_PERSISTENT ? TPM_RH_PLATFORM : o->hierarchy))
+	if (persistent &&
+	    !hierarchy_enabled(t, handle >= PLATFORM_PERSISTENT ? TPM_RH_PLATFORM : o->hierarchy))
 		return TPM_RC_HANDLE;
 	return 0;
 }
@@ -186,7 +187,8 @@ uint32_t entity_hierarchy(struct tpm *t, uint32_t handle)
 		return handle == TPM_RH_LOCKOUT ? TPM_RH_OWNER : handle;
 	case TPM_HT_NV_INDEX:
 		index = nv_find(t, handle);
-		return index && index->pub.attributes & TPMA_NV_PLATFORMCREATE ? TPM_RH_PLATFORM : TPM_RH_OWNER;
+		return index && index->pub.attributes & TPMA_NV_PLATFORMCREATE ? TPM_RH_PLATFORM
+									       : TPM_RH_OWNER;
 	case TPM_HT_TRANSIENT:
 	case TPM_HT_PERSISTENT:
 		o = object_get(t, handle);

@@ -8,7 +8,7 @@
 
 static size_t error_response(uint8_t *rsp, uint32_t rc)
 {
-	struct writer w = {.buf = rsp, .max = HEADER};
+	struct writer w = { .buf = rsp, .max = HEADER };
 
 	/* Part 3, 5.2: a bad tag is answered the way a TPM 1.2 would */
 	write_u16(&w, rc == TPM_RC_BAD_TAG ? TPM_ST_RSP_COMMAND : TPM_ST_NO_SESSIONS);
@@ -17,7 +17,8 @@ static size_t error_response(uint8_t *rsp, uint32_t rc)
 	return w.len;
 }
 
-static uint32_t parse_header(struct tpm *t, struct reader *r, size_t len, uint16_t *tag, struct cmd *c)
+static uint32_t parse_header(struct tpm *t, struct reader *r, size_t len, uint16_t *tag,
+			     struct cmd *c)
 {
 	uint32_t size = 0;
 
@@ -66,7 +67,7 @@ static uint32_t parse_sessions(struct tpm *t, struct cmd *c, struct reader *r, u
 			return TPM_RC_AUTHSIZE;
 		if (size < 9 || !read_span(r, size, &s))
 			return TPM_RC_AUTHSIZE;
-		area = (struct reader){s.data, s.len};
+		area = (struct reader){ s.data, s.len };
 		if (c->def->flags & CMD_NO_SESSIONS)
 			return TPM_RC_AUTH_CONTEXT;
 		rc = session_parse(t, c, &area);
@@ -76,13 +77,13 @@ static uint32_t parse_sessions(struct tpm *t, struct cmd *c, struct reader *r, u
 	if (rc)
 		return rc;
 	rc = tag == TPM_ST_SESSIONS ? session_check(t, c) : session_check_none(t, c);
-	c->in = (struct reader){c->params, c->params_len};
+	c->in = (struct reader){ c->params, c->params_len };
 	return rc;
 }
 
 static size_t respond(struct tpm *t, struct cmd *c, uint16_t tag, uint8_t *rsp)
 {
-	struct writer w = {.buf = rsp, .max = TPM_MAX_COMMAND};
+	struct writer w = { .buf = rsp, .max = TPM_MAX_COMMAND };
 	size_t params;
 
 	write_u16(&w, tag);
@@ -155,10 +156,11 @@ static void enter_failure(struct tpm *t)
 	t->failed = true;
 }
 
-size_t tpm_execute(struct tpm *t, unsigned int locality, const uint8_t *cmd, size_t len, uint8_t *rsp)
+size_t tpm_execute(struct tpm *t, unsigned int locality, const uint8_t *cmd, size_t len,
+		   uint8_t *rsp)
 {
 	uint8_t out[TPM_MAX_COMMAND];
-	struct cmd c = {.decrypt = NO_SESSION, .encrypt = NO_SESSION, .audit = NO_SESSION};
+	struct cmd c = { .decrypt = NO_SESSION, .encrypt = NO_SESSION, .audit = NO_SESSION };
 	struct reader r;
 	uint16_t tag = TPM_ST_NO_SESSIONS;
 	size_t n;
@@ -167,8 +169,8 @@ size_t tpm_execute(struct tpm *t, unsigned int locality, const uint8_t *cmd, siz
 	if (len > TPM_MAX_COMMAND)
 		return error_response(rsp, TPM_RC_COMMAND_SIZE);
 	memcpy(t->command, cmd, len);
-	r = (struct reader){t->command, len};
-	c.out = (struct writer){.buf = out, .max = TPM_MAX_COMMAND - HEADER - 8};
+	r = (struct reader){ t->command, len };
+	c.out = (struct writer){ .buf = out, .max = TPM_MAX_COMMAND - HEADER - 8 };
 	t->locality = (uint8_t)locality;
 	rc = run(t, &c, &r, len, &tag);
 	if (c.out.overflow)

@@ -40,20 +40,21 @@ HANDLER(stir_random)
 /* A ticket for a digest says that the data did not begin with TPM_GENERATED (Part 3, 15.4). */
 static bool looks_generated(struct span data)
 {
-	return data.len >= 4 && data.data[0] == 0xFF && data.data[1] == 'T' && data.data[2] == 'C' &&
-	       data.data[3] == 'G';
+	return data.len >= 4 && data.data[0] == 0xFF && data.data[1] == 'T' &&
+	       data.data[2] == 'C' && data.data[3] == 'G';
 }
 
-static void hash_ticket(struct tpm *t, uint32_t hierarchy, uint16_t alg, struct span digest, bool safe,
-			struct ticket *ticket)
+static void hash_ticket(struct tpm *t, uint32_t hierarchy, uint16_t alg, struct span digest,
+			bool safe, struct ticket *ticket)
 {
-	uint8_t name[2] = {alg >> 8, (uint8_t)alg};
+	uint8_t name[2] = { alg >> 8, (uint8_t)alg };
 
 	memset(ticket, 0, sizeof(*ticket));
 	ticket->tag = TPM_ST_HASHCHECK;
 	ticket->hierarchy = TPM_RH_NULL;
 	if (safe && hierarchy != TPM_RH_NULL)
-		ticket_make(t, TPM_ST_HASHCHECK, hierarchy, (struct span){name, 2}, digest, ticket);
+		ticket_make(t, TPM_ST_HASHCHECK, hierarchy, (struct span){ name, 2 }, digest,
+			    ticket);
 }
 
 /* 15.4 */
@@ -73,7 +74,8 @@ HANDLER(hash)
 	if (rc)
 		return rc;
 	size = hash_buf(alg, data.data, data.len, digest);
-	hash_ticket(t, hierarchy, alg, (struct span){digest, size}, !looks_generated(data), &ticket);
+	hash_ticket(t, hierarchy, alg, (struct span){ digest, size }, !looks_generated(data),
+		    &ticket);
 	write_2b(&c->out, digest, size);
 	write_ticket(&c->out, &ticket);
 	return 0;
@@ -124,8 +126,8 @@ HANDLER(hmac)
 	return 0;
 }
 
-static uint32_t sequence_new(struct tpm *t, uint8_t kind, const struct digest *auth, struct object **o,
-			     uint32_t *handle)
+static uint32_t sequence_new(struct tpm *t, uint8_t kind, const struct digest *auth,
+			     struct object **o, uint32_t *handle)
 {
 	uint32_t rc = object_new(t, o, handle);
 
@@ -174,8 +176,9 @@ HANDLER(hash_sequence_start)
 	arg_hash(c, NULL_OK, &alg);
 	rc = args_end(c);
 	if (!rc)
-		rc = sequence_new(t, alg == TPM_ALG_NULL ? OBJECT_EVENT_SEQUENCE : OBJECT_HASH_SEQUENCE, &auth, &o,
-				  &c->rsp_handle);
+		rc = sequence_new(
+			t, alg == TPM_ALG_NULL ? OBJECT_EVENT_SEQUENCE : OBJECT_HASH_SEQUENCE,
+			&auth, &o, &c->rsp_handle);
 	if (rc)
 		return rc;
 	if (alg != TPM_ALG_NULL)
@@ -244,9 +247,10 @@ HANDLER(sequence_complete)
 		return rc_handle(TPM_RC_MODE, 1);
 	sequence_add(o, data);
 	alg = o->hash[0].alg;
-	size = o->kind == OBJECT_HMAC_SEQUENCE ? hmac_finish(&o->hmac, digest) : hash_finish(&o->hash[0], digest);
-	hash_ticket(t, hierarchy, alg, (struct span){digest, size}, o->kind == OBJECT_HASH_SEQUENCE && o->ticket_safe,
-		    &ticket);
+	size = o->kind == OBJECT_HMAC_SEQUENCE ? hmac_finish(&o->hmac, digest)
+					       : hash_finish(&o->hash[0], digest);
+	hash_ticket(t, hierarchy, alg, (struct span){ digest, size },
+		    o->kind == OBJECT_HASH_SEQUENCE && o->ticket_safe, &ticket);
 	write_2b(&c->out, digest, size);
 	write_ticket(&c->out, &ticket);
 	/* Gone once the response is made, whose HMAC still uses its authorisation value. */

@@ -63,7 +63,8 @@ uint32_t permanent_init(struct tpm *t)
 {
 	struct permanent *p = &t->p;
 
-	if (fresh(t, p->eps, p->eh_proof) || fresh(t, p->sps, p->sh_proof) || fresh(t, p->pps, p->ph_proof))
+	if (fresh(t, p->eps, p->eh_proof) || fresh(t, p->sps, p->sh_proof) ||
+	    fresh(t, p->pps, p->ph_proof))
 		return TPM_RC_FAILURE;
 	p->owner_policy.alg = p->endorsement_policy.alg = p->lockout_policy.alg = TPM_ALG_NULL;
 	p->pcr_policy.alg = TPM_ALG_NULL;
@@ -125,10 +126,10 @@ HANDLER(hierarchy_control)
 	bool state, *flag;
 
 	arg_with(c, !read_u32(&c->in, &enable) ? TPM_RC_INSUFFICIENT
-		 : enable == TPM_RH_OWNER || enable == TPM_RH_PLATFORM || enable == TPM_RH_ENDORSEMENT ||
-				 enable == TPM_RH_PLATFORM_NV
-			 ? 0
-			 : TPM_RC_VALUE);
+		    : enable == TPM_RH_OWNER || enable == TPM_RH_PLATFORM ||
+				    enable == TPM_RH_ENDORSEMENT || enable == TPM_RH_PLATFORM_NV
+			    ? 0
+			    : TPM_RC_VALUE);
 	arg_yes_no(c, &state);
 	rc = args_end(c);
 	if (rc)

@@ -31,7 +31,8 @@ void object_free(struct object *object);
 void object_flush(struct tpm *t, uint32_t handle);
 void object_flush_hierarchy(struct tpm *t, uint32_t hierarchy);
 void object_name(const struct public_area *pub, struct name *name);
-void object_qualified_name(const struct name *parent, uint16_t alg, const struct name *name, struct name *out);
+void object_qualified_name(const struct name *parent, uint16_t alg, const struct name *name,
+			   struct name *out);
 bool object_is_storage_parent(const struct object *o);
 bool object_is_derivation_parent(const struct public_area *pub);
 bool object_is_sequence(const struct object *o);
@@ -44,12 +45,13 @@ size_t persistent_size(const struct object *o);
 size_t nv_space_left(struct tpm *t);
 
 /* object_check.c: Part 1, clause 26 and 27; Part 2, 12.2 */
-uint32_t public_check(struct tpm *t, const struct object *parent, bool creating, const struct public_area *pub,
-		      bool has_data);
+uint32_t public_check(struct tpm *t, const struct object *parent, bool creating,
+		      const struct public_area *pub, bool has_data);
 uint32_t scheme_check(const struct object *parent, const struct public_area *pub);
 /* The sensitive area against the public one, for a key that came from outside. */
 /* blame_*: added to errors that one of the two areas is at fault for. */
-uint32_t sensitive_check(struct tpm *t, struct object *o, uint32_t blame_public, uint32_t blame_sensitive);
+uint32_t sensitive_check(struct tpm *t, struct object *o, uint32_t blame_public,
+			 uint32_t blame_sensitive);
 void symmetric_unique(struct public_area *pub, const struct sensitive *s, struct digest *out);
 
 /* object_create.c */
@@ -64,35 +66,43 @@ void object_place(struct object *o, const struct object *parent, uint32_t hierar
 
 /* protect.c: wrapping for storage, duplication and credentials (Part 1, clauses 22 to 24) */
 struct protection {
-	uint16_t hash;	    /* the parent's nameAlg */
+	uint16_t hash;      /* the parent's nameAlg */
 	struct sym_def sym; /* its symmetric algorithm */
 	struct span seed;
 	const struct name *name;
 	bool iv; /* a random IV goes before the cipher text */
 };
 /* Appends TPM2B integrity [|| TPM2B iv] || cipher text; data is encrypted in place. */
-void protect_outer(struct tpm *t, const struct protection *p, uint8_t *data, size_t len, struct writer *w);
+void protect_outer(struct tpm *t, const struct protection *p, uint8_t *data, size_t len,
+		   struct writer *w);
 /* TPM_RC_INTEGRITY, or TPM_RC_SIZE/INSUFFICIENT; the plain text is left in out, which has max bytes. */
-uint32_t unprotect_outer(const struct protection *p, struct span in, uint8_t *out, size_t max, size_t *len);
+uint32_t unprotect_outer(const struct protection *p, struct span in, uint8_t *out, size_t max,
+			 size_t *len);
 /* Appends a TPM2B_PRIVATE for o below parent. */
-void protect_private(struct tpm *t, const struct object *parent, const struct object *o, struct writer *w);
+void protect_private(struct tpm *t, const struct object *parent, const struct object *o,
+		     struct writer *w);
 uint32_t unprotect_private(const struct object *parent, struct span priv, const struct name *name,
 			   struct sensitive *sens);
 /* TPM2B_SENSITIVE from plain text. */
 uint32_t sensitive_parse(const uint8_t *buf, size_t len, struct sensitive *sens);
 /* Makes a seed for `to` and appends it encrypted (RSA-OAEP or ECDH) as a TPM2B_ENCRYPTED_SECRET. */
-uint32_t secret_make(struct tpm *t, struct object *to, const char *label, struct digest *seed, struct writer *w);
-uint32_t secret_open(struct tpm *t, struct object *key, const char *label, struct span secret, struct digest *seed);
+uint32_t secret_make(struct tpm *t, struct object *to, const char *label, struct digest *seed,
+		     struct writer *w);
+uint32_t secret_open(struct tpm *t, struct object *key, const char *label, struct span secret,
+		     struct digest *seed);
 
 /* sign.c */
 /* Replaces a TPM_ALG_NULL scheme by the key's, and checks the rest. */
 uint32_t sign_select_scheme(const struct object *key, struct scheme *scheme);
-uint32_t sign_digest(struct tpm *t, struct object *key, const struct scheme *scheme, const struct digest *digest,
-		     struct signature *sig);
-uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *digest, const struct signature *sig);
-void ticket_make(struct tpm *t, uint16_t tag, uint32_t hierarchy, struct span a, struct span b, struct ticket *ticket);
+uint32_t sign_digest(struct tpm *t, struct object *key, const struct scheme *scheme,
+		     const struct digest *digest, struct signature *sig);
+uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *digest,
+		     const struct signature *sig);
+void ticket_make(struct tpm *t, uint16_t tag, uint32_t hierarchy, struct span a, struct span b,
+		 struct ticket *ticket);
 /* Part 3, 18.2: the key of an ECDAA commit counter, and its use. */
-bool commit_key(struct tpm *t, uint16_t counter, uint16_t curve, const struct name *name, struct ecc_num *r);
+bool commit_key(struct tpm *t, uint16_t counter, uint16_t curve, const struct name *name,
+		struct ecc_num *r);
 uint16_t commit_next(struct tpm *t, uint16_t curve, const struct name *name, struct ecc_num *r);
 void commit_end(struct tpm *t, uint16_t counter);
 bool ecc_scheme_needs_commit(uint16_t scheme);
@@ -113,7 +123,8 @@ uint32_t session_parse(struct tpm *t, struct cmd *c, struct reader *area);
 uint32_t session_check(struct tpm *t, struct cmd *c);
 uint32_t session_check_none(struct tpm *t, struct cmd *c);
 /* Nonces, encryption of the first response parameter, audit, and the response's authorisation area. */
-void session_respond(struct tpm *t, struct cmd *c, uint8_t *params, size_t len, struct writer *w, bool sessions);
+void session_respond(struct tpm *t, struct cmd *c, uint8_t *params, size_t len, struct writer *w,
+		     bool sessions);
 void session_drop_entity(struct cmd *c, uint32_t handle);
 
 /* da.c */

@@ -37,7 +37,7 @@ bool nv_is_pin(const struct nv_index *index)
 void nv_name(const struct nv_index *index, struct name *name)
 {
 	uint8_t buf[16 + HASH_MAX_SIZE];
-	struct writer w = {.buf = buf, .max = sizeof(buf)};
+	struct writer w = { .buf = buf, .max = sizeof(buf) };
 
 	write_nv_public(&w, &index->pub);
 	name->bytes[0] = index->pub.name_alg >> 8;
@@ -114,7 +114,7 @@ void nv_clear_owner(struct tpm *t)
 
 uint64_t nv_get_u64(const struct nv_index *index)
 {
-	struct reader r = {index->data, index->pub.size};
+	struct reader r = { index->data, index->pub.size };
 	uint64_t v;
 
 	read_u64(&r, &v);
@@ -123,14 +123,15 @@ uint64_t nv_get_u64(const struct nv_index *index)
 
 void nv_set_u64(struct tpm *t, struct nv_index *index, uint64_t v)
 {
-	struct writer w = {.buf = index->data, .max = index->pub.size};
+	struct writer w = { .buf = index->data, .max = index->pub.size };
 
 	write_u64(&w, v);
 	if (!(index->pub.attributes & TPMA_NV_ORDERLY))
 		tpm_dirty(t);
 }
 
-static uint32_t check_auth(const struct nv_index *index, uint32_t auth_handle, uint32_t owner, uint32_t platform)
+static uint32_t check_auth(const struct nv_index *index, uint32_t auth_handle, uint32_t owner,
+			   uint32_t platform)
 {
 	if (auth_handle == TPM_RH_OWNER)
 		return index->pub.attributes & owner ? 0 : TPM_RC_NV_AUTHORIZATION;
@@ -166,12 +167,14 @@ void nv_xfer(struct xfer *x, struct nv_index *index)
 	xfer_u32(x, &index->pub.index);
 	xfer_u16(x, &index->pub.name_alg);
 	xfer_u32(x, &index->pub.attributes);
-	xfer_counted(x, &index->pub.policy.len, index->pub.policy.bytes, sizeof(index->pub.policy.bytes));
+	xfer_counted(x, &index->pub.policy.len, index->pub.policy.bytes,
+		     sizeof(index->pub.policy.bytes));
 	xfer_counted(x, &index->auth.len, index->auth.bytes, sizeof(index->auth.bytes));
 	if (!hash_size(index->pub.name_alg))
 		x->bad = true;
 	/* counters, bit fields and PINs are read as 64-bit numbers */
-	if ((nv_type(index) == TPM_NT_COUNTER || nv_type(index) == TPM_NT_BITS || nv_is_pin(index)) &&
+	if ((nv_type(index) == TPM_NT_COUNTER || nv_type(index) == TPM_NT_BITS ||
+	     nv_is_pin(index)) &&
 	    index->pub.size != 8)
 		x->bad = true;
 	if (nv_type(index) == TPM_NT_EXTEND && index->pub.size != hash_size(index->pub.name_alg))
@@ -184,12 +187,14 @@ static void startup_index(struct nv_index *index, bool reset, bool orderly)
 	uint32_t *a = &index->pub.attributes;
 
 	*a &= ~TPMA_NV_READLOCKED;
-	if (nv_type(index) != TPM_NT_COUNTER && (*a & TPMA_NV_CLEAR_STCLEAR || (*a & TPMA_NV_ORDERLY && reset)))
+	if (nv_type(index) != TPM_NT_COUNTER &&
+	    (*a & TPMA_NV_CLEAR_STCLEAR || (*a & TPMA_NV_ORDERLY && reset)))
 		*a &= ~TPMA_NV_WRITTEN;
 	if (!(*a & TPMA_NV_WRITTEN) || !(*a & TPMA_NV_WRITEDEFINE))
 		*a &= ~TPMA_NV_WRITELOCKED;
 	/* Increments since the last save are lost; skip to where none of them can have been. */
-	if (nv_type(index) == TPM_NT_COUNTER && *a & TPMA_NV_ORDERLY && *a & TPMA_NV_WRITTEN && !orderly)
+	if (nv_type(index) == TPM_NT_COUNTER && *a & TPMA_NV_ORDERLY && *a & TPMA_NV_WRITTEN &&
+	    !orderly)
 		index->data[7] |= MAX_ORDERLY_COUNT;
 }
 

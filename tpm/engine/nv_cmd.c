@@ -214,8 +214,8 @@ HANDLER(nv_increment)
 		for (int i = 0; i < MAX_NV_INDICES; i++) {
 			const struct nv_index *other = t->p.nv[i];
 
-			if (other && nv_type(other) == TPM_NT_COUNTER && other->pub.attributes & TPMA_NV_WRITTEN &&
-			    nv_get_u64(other) > v)
+			if (other && nv_type(other) == TPM_NT_COUNTER &&
+			    other->pub.attributes & TPMA_NV_WRITTEN && nv_get_u64(other) > v)
 				v = nv_get_u64(other);
 		}
 	}

@@ -64,7 +64,7 @@ void object_flush_hierarchy(struct tpm *t, uint32_t hierarchy)
 void object_name(const struct public_area *pub, struct name *name)
 {
 	uint8_t buf[1400];
-	struct writer w = {.buf = buf, .max = sizeof(buf)};
+	struct writer w = { .buf = buf, .max = sizeof(buf) };
 
 	name->len = 0;
 	if (pub->name_alg == TPM_ALG_NULL)
@@ -76,7 +76,8 @@ void object_name(const struct public_area *pub, struct name *name)
 }
 
 /* QN = nameAlg || H(QN of the parent || name) */
-void object_qualified_name(const struct name *parent, uint16_t alg, const struct name *name, struct name *out)
+void object_qualified_name(const struct name *parent, uint16_t alg, const struct name *name,
+			   struct name *out)
 {
 	struct hash_ctx ctx;
 
@@ -93,14 +94,15 @@ void object_qualified_name(const struct name *parent, uint16_t alg, const struct
 
 static bool restricted_decrypt(const struct public_area *pub)
 {
-	return (pub->attributes & (TPMA_OBJECT_restricted | TPMA_OBJECT_decrypt | TPMA_OBJECT_sign)) ==
+	return (pub->attributes &
+		(TPMA_OBJECT_restricted | TPMA_OBJECT_decrypt | TPMA_OBJECT_sign)) ==
 	       (TPMA_OBJECT_restricted | TPMA_OBJECT_decrypt);
 }
 
 bool object_is_storage_parent(const struct object *o)
 {
-	return o->kind == OBJECT_KEY && restricted_decrypt(&o->pub) && o->pub.type != TPM_ALG_KEYEDHASH &&
-	       o->pub.name_alg != TPM_ALG_NULL;
+	return o->kind == OBJECT_KEY && restricted_decrypt(&o->pub) &&
+	       o->pub.type != TPM_ALG_KEYEDHASH && o->pub.name_alg != TPM_ALG_NULL;
 }
 
 bool object_is_derivation_parent(const struct public_area *pub)
@@ -116,7 +118,7 @@ bool object_is_sequence(const struct object *o)
 struct rsa_key *object_rsa(struct object *o)
 {
 	uint32_t e = o->pub.exponent ? o->pub.exponent : 65537;
-	struct span n = {o->pub.unique, o->pub.unique_len}, p = {o->sens.data, o->sens.len};
+	struct span n = { o->pub.unique, o->pub.unique_len }, p = { o->sens.data, o->sens.len };
 	struct rsa_key *key;
 	int err;
 
@@ -136,8 +138,8 @@ struct rsa_key *object_rsa(struct object *o)
 
 size_t persistent_size(const struct object *o)
 {
-	return 64 + o->pub.policy.len + o->pub.unique_len + o->sens.len + o->sens.auth.len + o->sens.seed.len +
-	       o->name.len + o->qualified_name.len;
+	return 64 + o->pub.policy.len + o->pub.unique_len + o->sens.len + o->sens.auth.len +
+	       o->sens.seed.len + o->name.len + o->qualified_name.len;
 }
 
 size_t nv_space_left(struct tpm *t)
@@ -157,14 +159,14 @@ static void xfer_public(struct xfer *x, struct public_area *pub)
 	uint16_t len = 0;
 
 	if (x->saving) {
-		struct writer w = {.buf = buf, .max = sizeof(buf)};
+		struct writer w = { .buf = buf, .max = sizeof(buf) };
 
 		write_public(&w, pub);
 		len = (uint16_t)w.len;
 	}
 	xfer_counted(x, &len, buf, sizeof(buf));
 	if (!x->saving && !x->bad) {
-		struct reader r = {buf, len};
+		struct reader r = { buf, len };
 
 		if (read_public(&r, NULL_OK, pub) || r.left)
 			x->bad = true;
@@ -201,7 +203,8 @@ void object_xfer(struct xfer *x, struct object *o)
 	if (o->kind == OBJECT_KEY) {
 		xfer_public(x, &o->pub);
 		xfer_counted(x, &o->name.len, o->name.bytes, sizeof(o->name.bytes));
-		xfer_counted(x, &o->qualified_name.len, o->qualified_name.bytes, sizeof(o->qualified_name.bytes));
+		xfer_counted(x, &o->qualified_name.len, o->qualified_name.bytes,
+			     sizeof(o->qualified_name.bytes));
 		return;
 	}
 	if (o->kind > OBJECT_EVENT_SEQUENCE) {

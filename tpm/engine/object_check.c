@@ -4,7 +4,7 @@
 #include <mbedtls/platform_util.h>
 #include "tpm/engine/modules.h"
 
-#define SET(a, bit) (((a) & TPMA_OBJECT_##bit) != 0)
+#define SET(a, bit) (((a)&TPMA_OBJECT_##bit) != 0)
 
 static bool asym_sign_scheme(uint16_t type, uint16_t scheme)
 {
@@ -44,7 +44,8 @@ static uint32_t asym_scheme(const struct public_area *pub)
 		if (scheme != TPM_ALG_NULL)
 			return TPM_RC_SCHEME;
 	} else if (SET(a, sign)) {
-		if (!asym_sign_scheme(pub->type, scheme) && (SET(a, restricted) || scheme != TPM_ALG_NULL))
+		if (!asym_sign_scheme(pub->type, scheme) &&
+		    (SET(a, restricted) || scheme != TPM_ALG_NULL))
 			return TPM_RC_SCHEME;
 	} else if (SET(a, restricted)) {
 		if (scheme != TPM_ALG_NULL)
@@ -108,7 +109,8 @@ static uint32_t attributes_check(const struct object *parent, const struct publi
 	}
 	if (SET(a, fixedTPM) && SET(a, encryptedDuplication))
 		return TPM_RC_ATTRIBUTES;
-	if (parent && !SET(up, fixedTPM) && SET(a, encryptedDuplication) != SET(up, encryptedDuplication))
+	if (parent && !SET(up, fixedTPM) &&
+	    SET(a, encryptedDuplication) != SET(up, encryptedDuplication))
 		return TPM_RC_ATTRIBUTES;
 	if (parent && object_is_derivation_parent(&parent->pub) &&
 	    (SET(a, fixedTPM) != SET(up, fixedTPM) || !SET(a, fixedParent)))
@@ -116,7 +118,8 @@ static uint32_t attributes_check(const struct object *parent, const struct publi
 	return scheme_check(parent, pub);
 }
 
-static uint32_t create_check(const struct object *parent, const struct public_area *pub, bool has_data)
+static uint32_t create_check(const struct object *parent, const struct public_area *pub,
+			     bool has_data)
 {
 	uint32_t a = pub->attributes;
 
@@ -124,15 +127,17 @@ static uint32_t create_check(const struct object *parent, const struct public_ar
 		return TPM_RC_ATTRIBUTES;
 	if (pub->type == TPM_ALG_RSA || pub->type == TPM_ALG_ECC)
 		return SET(a, sensitiveDataOrigin) ? 0 : TPM_RC_ATTRIBUTES;
-	if (pub->type == TPM_ALG_KEYEDHASH && !SET(a, sign) && !SET(a, decrypt) && SET(a, sensitiveDataOrigin))
+	if (pub->type == TPM_ALG_KEYEDHASH && !SET(a, sign) && !SET(a, decrypt) &&
+	    SET(a, sensitiveDataOrigin))
 		return TPM_RC_ATTRIBUTES;
-	if (SET(a, restricted) && !SET(a, sensitiveDataOrigin) && (SET(a, fixedParent) || SET(a, fixedTPM)))
+	if (SET(a, restricted) && !SET(a, sensitiveDataOrigin) &&
+	    (SET(a, fixedParent) || SET(a, fixedTPM)))
 		return TPM_RC_ATTRIBUTES;
 	return 0;
 }
 
-uint32_t public_check(struct tpm *t, const struct object *parent, bool creating, const struct public_area *pub,
-		      bool has_data)
+uint32_t public_check(struct tpm *t, const struct object *parent, bool creating,
+		      const struct public_area *pub, bool has_data)
 {
 	uint32_t rc = creating ? create_check(parent, pub, has_data) : 0;
 
@@ -188,7 +193,8 @@ static uint32_t check_ecc(struct tpm *t, struct object *o, uint32_t blame_public
 	mbedtls_platform_zeroize(&d, sizeof(d));
 	if (o->pub.name_alg == TPM_ALG_NULL)
 		return 0;
-	if (memcmp(q.x.bytes, o->pub.point.x.bytes, size) || memcmp(q.y.bytes, o->pub.point.y.bytes, size))
+	if (memcmp(q.x.bytes, o->pub.point.x.bytes, size) ||
+	    memcmp(q.y.bytes, o->pub.point.y.bytes, size))
 		return TPM_RC_BINDING;
 	return 0;
 }
@@ -219,7 +225,8 @@ static uint32_t check_symmetric(struct object *o, uint32_t blame_public, uint32_
 	return 0;
 }
 
-uint32_t sensitive_check(struct tpm *t, struct object *o, uint32_t blame_public, uint32_t blame_sensitive)
+uint32_t sensitive_check(struct tpm *t, struct object *o, uint32_t blame_public,
+			 uint32_t blame_sensitive)
 {
 	unsigned int size = hash_size(o->pub.name_alg);
 	uint32_t rc;

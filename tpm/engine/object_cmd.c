@@ -44,8 +44,8 @@ static uint32_t creation_args(struct cmd *c, struct creation_in *in)
 }
 
 /* Response fields that Create and CreatePrimary share: creation data, its hash and its ticket (Part 2, 15.1). */
-static void write_creation(struct tpm *t, struct cmd *c, const struct object *o, const struct object *parent,
-			   struct creation_in *in)
+static void write_creation(struct tpm *t, struct cmd *c, const struct object *o,
+			   const struct object *parent, struct creation_in *in)
 {
 	uint8_t digest[HASH_MAX_SIZE];
 	struct digest pcr_value;
@@ -73,7 +73,7 @@ static void write_creation(struct tpm *t, struct cmd *c, const struct object *o,
 	size = hash_buf(o->pub.name_alg, c->out.buf + mark, c->out.len - mark, digest);
 	write_2b(&c->out, digest, size);
 	ticket_make(t, TPM_ST_CREATION, entity_hierarchy(t, o->hierarchy), name_span(&o->name),
-		    (struct span){digest, size}, &ticket);
+		    (struct span){ digest, size }, &ticket);
 	write_ticket(&c->out, &ticket);
 }
 
@@ -91,7 +91,7 @@ static uint32_t add_param(uint32_t rc, unsigned int n)
 /* 12.1 */
 HANDLER(create)
 {
-	struct object *parent = object_get(t, c->handles[0]), o = {0};
+	struct object *parent = object_get(t, c->handles[0]), o = { 0 };
 	struct creation_in in;
 	struct create_in make;
 	uint32_t rc = creation_args(c, &in);
@@ -105,7 +105,7 @@ HANDLER(create)
 		rc = check_auth_size(&in.auth, &in.pub);
 	if (rc)
 		return rc;
-	make = (struct create_in){.auth = in.auth, .data = in.data, .pub = &in.pub};
+	make = (struct create_in){ .auth = in.auth, .data = in.data, .pub = &in.pub };
 	rc = object_make(t, &o, &make, &t->rng);
 	if (!rc) {
 		o.hierarchy = parent->hierarchy;
@@ -119,7 +119,8 @@ HANDLER(create)
 }
 
 /* A stream that depends on the hierarchy's seed, the template and the caller's data. */
-static uint32_t primary_stream(struct tpm *t, uint32_t hierarchy, const struct public_area *template, struct span data,
+static uint32_t primary_stream(struct tpm *t, uint32_t hierarchy,
+			       const struct public_area *template, struct span data,
 			       struct drbg *rng)
 {
 	uint8_t context[NAME_MAX_SIZE + MAX_SYM_DATA];
@@ -130,15 +131,17 @@ static uint32_t primary_stream(struct tpm *t, uint32_t hierarchy, const struct p
 	memcpy(context, name.bytes, name.len);
 	if (data.len)
 		memcpy(context + name.len, data.data, data.len);
-	err = drbg_init_seeded(rng, (struct span){hierarchy_seed(t, hierarchy), SEED_SIZE}, "Primary Object Creation",
-			       (struct span){context, name.len + data.len});
+	err = drbg_init_seeded(rng, (struct span){ hierarchy_seed(t, hierarchy), SEED_SIZE },
+			       "Primary Object Creation",
+			       (struct span){ context, name.len + data.len });
 	mbedtls_platform_zeroize(context, sizeof(context));
 	return err ? TPM_RC_FAILURE : 0;
 }
 
-static uint32_t make_primary(struct tpm *t, struct object *o, uint32_t hierarchy, struct creation_in *in)
+static uint32_t make_primary(struct tpm *t, struct object *o, uint32_t hierarchy,
+			     struct creation_in *in)
 {
-	struct create_in make = {.auth = in->auth, .data = in->data, .pub = &in->pub};
+	struct create_in make = { .auth = in->auth, .data = in->data, .pub = &in->pub };
 	struct drbg rng;
 	uint32_t rc = primary_stream(t, hierarchy, &in->pub, in->data, &rng);
 
@@ -240,14 +243,15 @@ static uint32_t read_sensitive_2b(struct reader *r, struct sensitive *v, bool *p
 }
 
 /* TPM2B_PUBLIC of LoadExternal: nameAlg may be NULL. */
-static uint32_t check_external(struct tpm *t, const struct public_area *pub, bool has_private, uint32_t hierarchy)
+static uint32_t check_external(struct tpm *t, const struct public_area *pub, bool has_private,
+			       uint32_t hierarchy)
 {
 	if (hierarchy != TPM_RH_NULL) {
 		if (!hierarchy_enabled(t, hierarchy) || has_private)
 			return rc_param(TPM_RC_HIERARCHY, 3);
 	}
-	if (has_private &&
-	    pub->attributes & (TPMA_OBJECT_fixedTPM | TPMA_OBJECT_fixedParent | TPMA_OBJECT_restricted))
+	if (has_private && pub->attributes & (TPMA_OBJECT_fixedTPM | TPMA_OBJECT_fixedParent |
+					      TPMA_OBJECT_restricted))
 		return rc_param(TPM_RC_ATTRIBUTES, 2);
 	return 0;
 }
@@ -257,7 +261,7 @@ HANDLER(load_external)
 {
 	struct object *o;
 	struct public_area pub;
-	struct sensitive sens = {0};
+	struct sensitive sens = { 0 };
 	uint32_t rc, handle, hierarchy;
 	bool has_private = false;
 
@@ -313,14 +317,18 @@ static bool is_restricted_decryptor(const struct object *o)
 {
 	uint32_t both = TPMA_OBJECT_restricted | TPMA_OBJECT_decrypt;
 
-	return o->kind == OBJECT_KEY && (o->pub.type == TPM_ALG_RSA || o->pub.type == TPM_ALG_ECC) &&
+	return o->kind == OBJECT_KEY &&
+	       (o->pub.type == TPM_ALG_RSA || o->pub.type == TPM_ALG_ECC) &&
 	       (o->pub.attributes & both) == both;
 }
 
-static struct protection for_credential(const struct object *key, const struct digest *seed, const struct name *name)
+static struct protection for_credential(const struct object *key, const struct digest *seed,
+					const struct name *name)
 {
-	return (struct protection){
-		.hash = key->pub.name_alg, .sym = key->pub.sym, .seed = digest_span(seed), .name = name};
+	return (struct protection){ .hash = key->pub.name_alg,
+				    .sym = key->pub.sym,
+				    .seed = digest_span(seed),
+				    .name = name };
 }
 
 /* 12.5 */
@@ -328,7 +336,7 @@ HANDLER(activate_credential)
 {
 	struct object *o = object_get(t, c->handles[0]), *key = object_get(t, c->handles[1]);
 	struct span blob, secret;
-	struct digest seed = {0}, value;
+	struct digest seed = { 0 }, value;
 	struct protection p;
 	uint8_t plain[2 + HASH_MAX_SIZE + 64];
 	struct reader r;
@@ -348,7 +356,7 @@ HANDLER(activate_credential)
 	p = for_credential(key, &seed, &o->name);
 	rc = unprotect_outer(&p, blob, plain, sizeof(plain), &len);
 	if (!rc) {
-		r = (struct reader){plain, len};
+		r = (struct reader){ plain, len };
 		rc = read_digest(&r, &value);
 		if (!rc && r.left)
 			rc = TPM_RC_SIZE;
@@ -369,7 +377,8 @@ HANDLER(make_credential)
 	struct name name;
 	struct protection p;
 	uint8_t plain[2 + HASH_MAX_SIZE], secret[4 + 2 * (2 + RSA_MAX_BYTES)];
-	struct writer w = {.buf = plain, .max = sizeof(plain)}, secret_out = {.buf = secret, .max = sizeof(secret)};
+	struct writer w = { .buf = plain, .max = sizeof(plain) },
+		      secret_out = { .buf = secret, .max = sizeof(secret) };
 	size_t mark;
 	uint32_t rc;
 
@@ -417,7 +426,8 @@ HANDLER(unseal)
 /* 12.8 */
 HANDLER(object_change_auth)
 {
-	struct object *o = object_get(t, c->handles[0]), *parent = object_get(t, c->handles[1]), changed;
+	struct object *o = object_get(t, c->handles[0]), *parent = object_get(t, c->handles[1]),
+		      changed;
 	struct digest auth;
 	struct name qn;
 	uint32_t rc;
@@ -455,10 +465,10 @@ static uint32_t read_derive(struct reader *r, struct derive *d)
 	return rc ? rc : read_2b(r, MAX_LABEL, &d->context);
 }
 
-static uint32_t derive_checks(struct object *parent, const struct public_area *pub, struct span data,
-			      struct derive *d)
+static uint32_t derive_checks(struct object *parent, const struct public_area *pub,
+			      struct span data, struct derive *d)
 {
-	struct reader r = {data.data, data.len};
+	struct reader r = { data.data, data.len };
 	struct derive more;
 	uint32_t rc;
 
@@ -480,17 +490,17 @@ static uint32_t derive_checks(struct object *parent, const struct public_area *p
 	return 0;
 }
 
-static uint32_t make_derived(struct tpm *t, struct object *o, struct object *parent, const struct creation_in *in,
-			     const struct derive *d)
+static uint32_t make_derived(struct tpm *t, struct object *o, struct object *parent,
+			     const struct creation_in *in, const struct derive *d)
 {
-	struct create_in make = {.auth = in->auth, .data = SPAN_NONE, .pub = &in->pub};
+	struct create_in make = { .auth = in->auth, .data = SPAN_NONE, .pub = &in->pub };
 	uint8_t stream[1024]; /* TPM_MAX_DERIVATION_BITS */
 	struct drbg rng;
 	uint32_t rc;
 
-	kdf_a_label(parent->pub.scheme.hash, (struct span){parent->sens.data, parent->sens.len}, d->label, d->context,
-		    SPAN_NONE, sizeof(stream) * 8, stream);
-	drbg_init_stream(&rng, (struct span){stream, sizeof(stream)});
+	kdf_a_label(parent->pub.scheme.hash, (struct span){ parent->sens.data, parent->sens.len },
+		    d->label, d->context, SPAN_NONE, sizeof(stream) * 8, stream);
+	drbg_init_stream(&rng, (struct span){ stream, sizeof(stream) });
 	rc = object_make(t, o, &make, &rng);
 	if (!rc)
 		object_place(o, parent, parent->hierarchy);
@@ -498,9 +508,10 @@ static uint32_t make_derived(struct tpm *t, struct object *o, struct object *par
 	return rc;
 }
 
-static uint32_t read_template(struct span template, bool derivation, struct public_area *pub, struct derive *d)
+static uint32_t read_template(struct span template, bool derivation, struct public_area *pub,
+			      struct derive *d)
 {
-	struct reader r = {template.data, template.len};
+	struct reader r = { template.data, template.len };
 	uint32_t rc;
 
 	if (derivation) {
@@ -513,9 +524,10 @@ static uint32_t read_template(struct span template, bool derivation, struct publ
 	return !rc && r.left ? TPM_RC_SIZE : rc;
 }
 
-static uint32_t make_child(struct tpm *t, struct object *o, struct object *parent, const struct creation_in *in)
+static uint32_t make_child(struct tpm *t, struct object *o, struct object *parent,
+			   const struct creation_in *in)
 {
-	struct create_in make = {.auth = in->auth, .data = in->data, .pub = &in->pub};
+	struct create_in make = { .auth = in->auth, .data = in->data, .pub = &in->pub };
 	uint32_t rc = object_make(t, o, &make, &t->rng);
 
 	if (!rc)
@@ -528,7 +540,7 @@ HANDLER(create_loaded)
 {
 	bool primary = TPM_HANDLE_TYPE(c->handles[0]) == TPM_HT_PERMANENT, derivation;
 	struct object *parent = primary ? NULL : object_get(t, c->handles[0]), *o;
-	struct derive d = {SPAN_NONE, SPAN_NONE};
+	struct derive d = { SPAN_NONE, SPAN_NONE };
 	struct creation_in in;
 	struct span template;
 	uint32_t rc, handle;
@@ -538,7 +550,8 @@ HANDLER(create_loaded)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	derivation = parent && parent->kind == OBJECT_KEY && object_is_derivation_parent(&parent->pub);
+	derivation =
+		parent && parent->kind == OBJECT_KEY && object_is_derivation_parent(&parent->pub);
 	if (parent && !derivation && !object_is_storage_parent(parent))
 		return rc_handle(TPM_RC_TYPE, 1);
 	rc = object_new(t, &o, &handle);
@@ -554,7 +567,8 @@ HANDLER(create_loaded)
 	if (primary)
 		rc = make_primary(t, o, c->handles[0], &in);
 	else
-		rc = derivation ? make_derived(t, o, parent, &in, &d) : make_child(t, o, parent, &in);
+		rc = derivation ? make_derived(t, o, parent, &in, &d)
+				: make_child(t, o, parent, &in);
 	if (rc) {
 		object_free(o);
 		return add_param(rc, 2);

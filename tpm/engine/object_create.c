@@ -75,8 +75,9 @@ uint32_t object_make(struct tpm *t, struct object *o, const struct create_in *in
 	if (rc)
 		return rc;
 	/* What a primary storage key of the endorsement hierarchy protects ends with a Clear (Part 1, 14.4). */
-	if (o->primary && o->hierarchy == TPM_RH_ENDORSEMENT && (drbg_stir(rng, (struct span){t->p.sh_proof, PROOF_SIZE}) ||
-								 drbg_stir(rng, (struct span){t->p.eh_proof, PROOF_SIZE})))
+	if (o->primary && o->hierarchy == TPM_RH_ENDORSEMENT &&
+	    (drbg_stir(rng, (struct span){ t->p.sh_proof, PROOF_SIZE }) ||
+	     drbg_stir(rng, (struct span){ t->p.eh_proof, PROOF_SIZE })))
 		return TPM_RC_FAILURE;
 	o->sens.seed.len = (uint16_t)hash_size(o->pub.name_alg);
 	if (drbg_read(rng, o->sens.seed.bytes, o->sens.seed.len))
@@ -85,7 +86,8 @@ uint32_t object_make(struct tpm *t, struct object *o, const struct create_in *in
 		symmetric_unique(&o->pub, &o->sens, &unique);
 		o->pub.unique_len = unique.len;
 		memcpy(o->pub.unique, unique.bytes, unique.len);
-	} else if (o->pub.attributes & TPMA_OBJECT_sign || !(o->pub.attributes & TPMA_OBJECT_restricted)) {
+	} else if (o->pub.attributes & TPMA_OBJECT_sign ||
+		   !(o->pub.attributes & TPMA_OBJECT_restricted)) {
 		/* Only storage keys have a use for a seed. */
 		memset(&o->sens.seed, 0, sizeof(o->sens.seed));
 	}
@@ -101,7 +103,8 @@ void object_place(struct object *o, const struct object *parent, uint32_t hierar
 	o->hierarchy = hierarchy;
 	o->st_clear = (o->pub.attributes & TPMA_OBJECT_stClear) || (parent && parent->st_clear);
 	if (parent) {
-		object_qualified_name(&parent->qualified_name, o->pub.name_alg, &o->name, &o->qualified_name);
+		object_qualified_name(&parent->qualified_name, o->pub.name_alg, &o->name,
+				      &o->qualified_name);
 		return;
 	}
 	up.len = 4;

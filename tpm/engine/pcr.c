@@ -14,14 +14,17 @@ struct pcr_attributes {
 static struct pcr_attributes attributes_of(unsigned int pcr)
 {
 	static const struct pcr_attributes upper[] = {
-		[16 - 16] = {false, 0x0F, 0x1F}, /* debug */
-		[17 - 16] = {false, 0x10, 0x1C}, /* 17 to 22: dynamic root of trust */
-		[18 - 16] = {false, 0x10, 0x1C}, [19 - 16] = {false, 0x10, 0x0C}, [20 - 16] = {false, 0x14, 0x0E},
-		[21 - 16] = {false, 0x14, 0x04}, [22 - 16] = {false, 0x14, 0x04},
-		[23 - 16] = {false, 0x0F, 0x1F}, /* application */
+		[16 - 16] = { false, 0x0F, 0x1F }, /* debug */
+		[17 - 16] = { false, 0x10, 0x1C }, /* 17 to 22: dynamic root of trust */
+		[18 - 16] = { false, 0x10, 0x1C },
+		[19 - 16] = { false, 0x10, 0x0C },
+		[20 - 16] = { false, 0x14, 0x0E },
+		[21 - 16] = { false, 0x14, 0x04 },
+		[22 - 16] = { false, 0x14, 0x04 },
+		[23 - 16] = { false, 0x0F, 0x1F }, /* application */
 	};
 
-	return pcr < 16 ? (struct pcr_attributes){true, 0, 0x1F} : upper[pcr - 16];
+	return pcr < 16 ? (struct pcr_attributes){ true, 0, 0x1F } : upper[pcr - 16];
 }
 
 uint8_t pcr_property_locality(unsigned int pcr, bool reset)
@@ -131,7 +134,8 @@ void pcr_filter(struct tpm *t, struct pcr_selections *sel)
 {
 	for (uint32_t i = 0; i < sel->count; i++)
 		for (unsigned int b = 0; b < PCR_SELECT_SIZE; b++)
-			sel->list[i].bits[b] &= t->p.pcr_allocated[hash_index(sel->list[i].hash)][b];
+			sel->list[i].bits[b] &=
+				t->p.pcr_allocated[hash_index(sel->list[i].hash)][b];
 }
 
 void pcr_digest(struct tpm *t, struct pcr_selections *sel, uint16_t alg, struct digest *out)
@@ -145,7 +149,8 @@ void pcr_digest(struct tpm *t, struct pcr_selections *sel, uint16_t alg, struct 
 
 		for (unsigned int pcr = 0; pcr < PCR_COUNT; pcr++)
 			if (sel->list[i].bits[pcr / 8] >> (pcr % 8) & 1)
-				hash_update(&ctx, t->c.pcr[bank][pcr], hash_size(sel->list[i].hash));
+				hash_update(&ctx, t->c.pcr[bank][pcr],
+					    hash_size(sel->list[i].hash));
 	}
 	out->len = (uint16_t)hash_finish(&ctx, out->bytes);
 }

@@ -7,10 +7,10 @@
 #include "tpm/engine/modules.h"
 
 #define PERMANENT_MAGIC 0x45505631 /* "EPV1" */
-#define VOLATILE_MAGIC	0x45565631 /* "EVV1" */
-#define STATE_VERSION	1
-#define HEADER_SIZE	12 /* magic, version, payload length */
-#define CHECKSUM_SIZE	32 /* SHA-256 of everything before it */
+#define VOLATILE_MAGIC  0x45565631 /* "EVV1" */
+#define STATE_VERSION   1
+#define HEADER_SIZE     12 /* magic, version, payload length */
+#define CHECKSUM_SIZE   32 /* SHA-256 of everything before it */
 
 static void xfer_digest(struct xfer *x, struct digest *d)
 {
@@ -199,10 +199,11 @@ static void xfer_volatile(struct tpm *t, struct xfer *x)
 		session_xfer(x, &t->sessions[i]);
 }
 
-static long save(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct xfer *), uint8_t *buf, size_t max)
+static long save(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct xfer *),
+		 uint8_t *buf, size_t max)
 {
-	struct writer w = {.buf = buf, .max = max};
-	struct xfer x = {.saving = true, .out = &w};
+	struct writer w = { .buf = buf, .max = max };
+	struct xfer x = { .saving = true, .out = &w };
 	uint8_t sum[CHECKSUM_SIZE];
 	struct writer patch;
 
@@ -212,20 +213,20 @@ static long save(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struc
 	body(t, &x);
 	if (w.overflow)
 		return -ENOSPC;
-	patch = (struct writer){.buf = buf + 8, .max = 4};
+	patch = (struct writer){ .buf = buf + 8, .max = 4 };
 	write_u32(&patch, (uint32_t)(w.len - HEADER_SIZE));
 	hash_buf(TPM_ALG_SHA256, buf, w.len, sum);
 	write_bytes(&w, sum, sizeof(sum));
 	return w.overflow ? -ENOSPC : (long)w.len;
 }
 
-static int load(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct xfer *), const uint8_t *buf,
-		size_t len)
+static int load(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct xfer *),
+		const uint8_t *buf, size_t len)
 {
-	struct reader r = {buf, len};
+	struct reader r = { buf, len };
 	uint32_t m, version, size;
 	uint8_t sum[CHECKSUM_SIZE];
-	struct xfer x = {0};
+	struct xfer x = { 0 };
 
 	if (!read_u32(&r, &m) || !read_u32(&r, &version) || !read_u32(&r, &size))
 		return -EBADMSG;
@@ -234,7 +235,7 @@ static int load(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct
 	hash_buf(TPM_ALG_SHA256, buf, len - CHECKSUM_SIZE, sum);
 	if (memcmp(sum, buf + len - CHECKSUM_SIZE, CHECKSUM_SIZE))
 		return -EBADMSG;
-	x.in = (struct reader){r.pos, size};
+	x.in = (struct reader){ r.pos, size };
 	body(t, &x);
 	return x.bad || x.in.left ? -EBADMSG : 0;
 }
@@ -304,7 +305,8 @@ static int entropy(void *arg, unsigned char *out, size_t len)
 	return t->platform->random(t->ctx, out, len);
 }
 
-struct tpm *tpm_create(const struct tpm_platform *platform, void *ctx, const void *permanent, size_t len, int *err)
+struct tpm *tpm_create(const struct tpm_platform *platform, void *ctx, const void *permanent,
+		       size_t len, int *err)
 {
 	struct tpm *t = calloc(1, sizeof(*t));
 

@@ -6,7 +6,7 @@
 
 static void hash_u32(struct hash_ctx *ctx, uint32_t v)
 {
-	uint8_t bytes[4] = {v >> 24, v >> 16, v >> 8, (uint8_t)v};
+	uint8_t bytes[4] = { v >> 24, v >> 16, v >> 8, (uint8_t)v };
 
 	hash_update(ctx, bytes, 4);
 }
@@ -75,7 +75,7 @@ HANDLER(policy_pcr)
 	struct pcr_selections sel;
 	struct digest given, now;
 	uint8_t list[64];
-	struct writer w = {.buf = list, .max = sizeof(list)};
+	struct writer w = { .buf = list, .max = sizeof(list) };
 	uint32_t rc;
 
 	arg_digest(c, &given);
@@ -94,7 +94,7 @@ HANDLER(policy_pcr)
 		now = given;
 	}
 	write_pcr_selections(&w, &sel);
-	policy_extend(s, c->code, (struct span){list, w.len}, digest_span(&now));
+	policy_extend(s, c->code, (struct span){ list, w.len }, digest_span(&now));
 	return 0;
 }
 
@@ -118,7 +118,7 @@ HANDLER(policy_locality)
 	if (!both)
 		return rc_param(TPM_RC_RANGE, 1);
 	s->locality = both;
-	policy_extend(s, c->code, (struct span){&locality, 1}, SPAN_NONE);
+	policy_extend(s, c->code, (struct span){ &locality, 1 }, SPAN_NONE);
 	return 0;
 }
 
@@ -313,6 +313,6 @@ HANDLER(policy_nv_written)
 	s->check_written = true;
 	s->written_state = written;
 	byte = written;
-	policy_extend(s, c->code, (struct span){&byte, 1}, SPAN_NONE);
+	policy_extend(s, c->code, (struct span){ &byte, 1 }, SPAN_NONE);
 	return 0;
 }

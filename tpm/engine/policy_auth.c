@@ -40,7 +40,8 @@ static uint32_t check_assertion(struct tpm *t, const struct session *s, const st
 	return a->cp_hash.len == hash_size(s->hash) ? 0 : rc_param(TPM_RC_SIZE, cp_no);
 }
 
-static void update_twice(struct session *s, uint32_t code, const struct name *entity, struct span ref)
+static void update_twice(struct session *s, uint32_t code, const struct name *entity,
+			 struct span ref)
 {
 	struct hash_ctx ctx;
 
@@ -62,11 +63,11 @@ static void accept_assertion(struct session *s, uint32_t code, const struct asse
 		s->timeout = a->timeout;
 }
 
-static void auth_ticket(struct tpm *t, uint16_t tag, uint32_t hierarchy, const struct assertion *a, bool on_reset,
-			struct ticket *ticket)
+static void auth_ticket(struct tpm *t, uint16_t tag, uint32_t hierarchy, const struct assertion *a,
+			bool on_reset, struct ticket *ticket)
 {
 	uint8_t body[2 * (2 + HASH_MAX_SIZE) + 2 * (2 + NAME_MAX_SIZE) + 32];
-	struct writer w = {.buf = body, .max = sizeof(body)};
+	struct writer w = { .buf = body, .max = sizeof(body) };
 
 	write_digest(&w, &a->cp_hash);
 	write_2b(&w, a->ref.data, a->ref.len);
@@ -74,13 +75,13 @@ static void auth_ticket(struct tpm *t, uint16_t tag, uint32_t hierarchy, const s
 	write_u64(&w, a->timeout);
 	write_u32(&w, a->timeout ? t->epoch : 0);
 	write_u64(&w, on_reset ? t->p.total_reset_count : 0);
-	ticket_make(t, tag, hierarchy, (struct span){body, w.len}, SPAN_NONE, ticket);
+	ticket_make(t, tag, hierarchy, (struct span){ body, w.len }, SPAN_NONE, ticket);
 }
 
 static void write_assertion_result(struct tpm *t, struct cmd *c, uint16_t tag, uint32_t hierarchy,
 				   const struct assertion *a, bool with_ticket)
 {
-	struct ticket ticket = {.tag = tag, .hierarchy = TPM_RH_NULL};
+	struct ticket ticket = { .tag = tag, .hierarchy = TPM_RH_NULL };
 	bool on_reset = !a->nonce.len;
 
 	if (!with_ticket) {
@@ -107,7 +108,7 @@ static void assertion_args(struct cmd *c, struct assertion *a)
 static void signed_hash(uint16_t alg, const struct assertion *a, struct digest *out)
 {
 	uint32_t v = (uint32_t)a->expiration;
-	uint8_t expiration[4] = {v >> 24, v >> 16, v >> 8, (uint8_t)v};
+	uint8_t expiration[4] = { v >> 24, v >> 16, v >> 8, (uint8_t)v };
 	struct hash_ctx ctx;
 
 	hash_start(&ctx, alg);
@@ -123,7 +124,7 @@ HANDLER(policy_signed)
 {
 	struct object *key = object_get(t, c->handles[0]);
 	struct session *s = session_get(t, c->handles[1]);
-	struct assertion a = {0};
+	struct assertion a = { 0 };
 	struct signature sig;
 	struct digest digest;
 	uint32_t rc;
@@ -152,7 +153,8 @@ HANDLER(policy_signed)
 
 static bool is_pin_pass(struct tpm *t, uint32_t handle)
 {
-	struct nv_index *index = TPM_HANDLE_TYPE(handle) == TPM_HT_NV_INDEX ? nv_find(t, handle) : NULL;
+	struct nv_index *index =
+		TPM_HANDLE_TYPE(handle) == TPM_HT_NV_INDEX ? nv_find(t, handle) : NULL;
 
 	return index && nv_type(index) == TPM_NT_PIN_PASS;
 }
@@ -161,7 +163,7 @@ static bool is_pin_pass(struct tpm *t, uint32_t handle)
 HANDLER(policy_secret)
 {
 	struct session *s = session_get(t, c->handles[1]);
-	struct assertion a = {0};
+	struct assertion a = { 0 };
 	uint32_t rc;
 
 	assertion_args(c, &a);
@@ -188,7 +190,7 @@ HANDLER(policy_ticket)
 	struct session *s = session_get(t, c->handles[0]);
 	struct span timeout, name;
 	struct ticket ticket, own;
-	struct assertion a = {0};
+	struct assertion a = { 0 };
 	struct reader r;
 	bool on_reset;
 	uint32_t rc;
@@ -205,7 +207,7 @@ HANDLER(policy_ticket)
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (timeout.len != 8)
 		return rc_param(TPM_RC_SIZE, 1);
-	r = (struct reader){timeout.data, timeout.len};
+	r = (struct reader){ timeout.data, timeout.len };
 	read_u64(&r, &a.timeout);
 	on_reset = a.timeout & EXPIRES_ON_RESET;
 	a.timeout &= ~EXPIRES_ON_RESET;
@@ -218,12 +220,14 @@ HANDLER(policy_ticket)
 	auth_ticket(t, ticket.tag, ticket.hierarchy, &a, on_reset, &own);
 	if (!digest_equal(&own.digest, &ticket.digest))
 		return rc_param(TPM_RC_TICKET, 5);
-	accept_assertion(s, ticket.tag == TPM_ST_AUTH_SIGNED ? TPM_CC_PolicySigned : TPM_CC_PolicySecret, &a);
+	accept_assertion(
+		s, ticket.tag == TPM_ST_AUTH_SIGNED ? TPM_CC_PolicySigned : TPM_CC_PolicySecret,
+		&a);
 	return 0;
 }
 
-static uint32_t check_approval(struct tpm *t, const struct session *s, const struct digest *policy, struct span ref,
-			       const struct name *key, const struct ticket *ticket)
+static uint32_t check_approval(struct tpm *t, const struct session *s, const struct digest *policy,
+			       struct span ref, const struct name *key, const struct ticket *ticket)
 {
 	uint16_t alg;
 	struct hash_ctx ctx;
@@ -243,7 +247,8 @@ static uint32_t check_approval(struct tpm *t, const struct session *s, const str
 	hash_update(&ctx, policy->bytes, policy->len);
 	hash_update(&ctx, ref.data, ref.len);
 	a_hash.len = (uint16_t)hash_finish(&ctx, a_hash.bytes);
-	ticket_make(t, TPM_ST_VERIFIED, ticket->hierarchy, digest_span(&a_hash), name_span(key), &own);
+	ticket_make(t, TPM_ST_VERIFIED, ticket->hierarchy, digest_span(&a_hash), name_span(key),
+		    &own);
 	return digest_equal(&own.digest, &ticket->digest) ? 0 : rc_param(TPM_RC_VALUE, 4);
 }
 

@@ -12,11 +12,17 @@ static bool bits_match(const uint8_t *a, struct span b, bool set)
 	return true;
 }
 
+/*
+ * Two negative operands compare by magnitude as unsigned numbers, the larger being the lesser: sign and magnitude
+ * rather than two's complement. Part 4 (the reference code) decides that, and tpm2-tools' policy tests rely on it.
+ */
 static int compare_signed(const uint8_t *a, const uint8_t *b, size_t len)
 {
-	if (len && (a[0] ^ b[0]) & 0x80)
+	if (!len)
+		return 0;
+	if ((a[0] ^ b[0]) & 0x80)
 		return a[0] & 0x80 ? -1 : 1;
-	return len ? memcmp(a, b, len) : 0;
+	return a[0] & 0x80 ? memcmp(b, a, len) : memcmp(a, b, len);
 }
 
 /* TPM_EO (Part 2, 6.8): is operandA <op> operandB? */
@@ -62,7 +68,9 @@ static uint32_t comparison_args(struct cmd *c, struct comparison *cmp)
 	arg_2b(c, HASH_MAX_SIZE, &cmp->operand);
 	arg_u16(c, &cmp->offset);
 	cmp->op = 0;
-	arg_with(c, !read_u16(&c->in, &cmp->op) ? TPM_RC_INSUFFICIENT : cmp->op > TPM_EO_BITCLEAR ? TPM_RC_VALUE : 0);
+	arg_with(c, !read_u16(&c->in, &cmp->op) ? TPM_RC_INSUFFICIENT
+		    : cmp->op > TPM_EO_BITCLEAR ? TPM_RC_VALUE
+						: 0);
 	return args_end(c);
 }
 
@@ -78,7 +86,8 @@ static uint32_t compare(const struct comparison *cmp, const uint8_t *data, size_
 /* args = H(operandB || offset || operation) */
 static void comparison_digest(const struct comparison *cmp, uint16_t alg, struct digest *out)
 {
-	uint8_t tail[4] = {cmp->offset >> 8, (uint8_t)cmp->offset, cmp->op >> 8, (uint8_t)cmp->op};
+	uint8_t tail[4] = { cmp->offset >> 8, (uint8_t)cmp->offset, cmp->op >> 8,
+			    (uint8_t)cmp->op };
 	struct hash_ctx ctx;
 
 	hash_start(&ctx, alg);
@@ -117,7 +126,7 @@ HANDLER(policy_counter_timer)
 {
 	struct session *s = session_get(t, c->handles[0]);
 	uint8_t info[32];
-	struct writer w = {.buf = info, .max = sizeof(info)};
+	struct writer w = { .buf = info, .max = sizeof(info) };
 	struct comparison cmp;
 	struct digest args;
 	uint32_t rc = comparison_args(c, &cmp);
@@ -140,7 +149,7 @@ HANDLER(policy_authorize_nv)
 {
 	struct session *s = session_get(t, c->handles[2]);
 	struct nv_index *index = nv_find(t, c->handles[1]);
-	struct reader r = {index->data, index->pub.size};
+	struct reader r = { index->data, index->pub.size };
 	uint32_t rc = args_end(c);
 	struct span digest;
 	struct name name;

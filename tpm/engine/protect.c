@@ -4,7 +4,8 @@
 #include <mbedtls/platform_util.h>
 #include "tpm/engine/modules.h"
 
-static void integrity(const struct protection *p, struct span iv, struct span data, struct digest *out)
+static void integrity(const struct protection *p, struct span iv, struct span data,
+		      struct digest *out)
 {
 	uint8_t key[HASH_MAX_SIZE];
 	unsigned int size = hash_size(p->hash);
@@ -19,7 +20,8 @@ static void integrity(const struct protection *p, struct span iv, struct span da
 	mbedtls_platform_zeroize(key, sizeof(key));
 }
 
-static void crypt(const struct protection *p, bool encrypt, const uint8_t *iv, uint8_t *data, size_t len)
+static void crypt(const struct protection *p, bool encrypt, const uint8_t *iv, uint8_t *data,
+		  size_t len)
 {
 	uint8_t key[SYM_MAX_KEY];
 
@@ -28,31 +30,33 @@ static void crypt(const struct protection *p, bool encrypt, const uint8_t *iv, u
 	mbedtls_platform_zeroize(key, sizeof(key));
 }
 
-void protect_outer(struct tpm *t, const struct protection *p, uint8_t *data, size_t len, struct writer *w)
+void protect_outer(struct tpm *t, const struct protection *p, uint8_t *data, size_t len,
+		   struct writer *w)
 {
-	uint8_t iv[2 + SYM_BLOCK] = {0, SYM_BLOCK};
-	struct span iv_span = {iv, p->iv ? sizeof(iv) : 0};
+	uint8_t iv[2 + SYM_BLOCK] = { 0, SYM_BLOCK };
+	struct span iv_span = { iv, p->iv ? sizeof(iv) : 0 };
 	struct digest mac;
 
 	if (p->iv)
 		drbg_read(&t->rng, iv + 2, SYM_BLOCK);
 	crypt(p, true, p->iv ? iv + 2 : NULL, data, len);
-	integrity(p, iv_span, (struct span){data, len}, &mac);
+	integrity(p, iv_span, (struct span){ data, len }, &mac);
 	write_digest(w, &mac);
 	write_bytes(w, iv, iv_span.len);
 	write_bytes(w, data, len);
 }
 
-uint32_t unprotect_outer(const struct protection *p, struct span in, uint8_t *out, size_t max, size_t *len)
+uint32_t unprotect_outer(const struct protection *p, struct span in, uint8_t *out, size_t max,
+			 size_t *len)
 {
-	struct reader r = {in.data, in.len};
+	struct reader r = { in.data, in.len };
 	struct span iv = SPAN_NONE, data;
 	struct digest mac, given;
 	uint32_t rc = read_digest(&r, &given);
 
 	if (rc)
 		return rc;
-	integrity(p, SPAN_NONE, (struct span){r.pos, r.left}, &mac);
+	integrity(p, SPAN_NONE, (struct span){ r.pos, r.left }, &mac);
 	if (!digest_equal(&mac, &given))
 		return TPM_RC_INTEGRITY;
 	if (p->iv) {
@@ -71,7 +75,7 @@ uint32_t unprotect_outer(const struct protection *p, struct span in, uint8_t *ou
 
 uint32_t sensitive_parse(const uint8_t *buf, size_t len, struct sensitive *sens)
 {
-	struct reader r = {buf, len};
+	struct reader r = { buf, len };
 	uint16_t size;
 	uint32_t rc;
 
@@ -94,11 +98,12 @@ static struct protection for_parent(const struct object *parent, const struct na
 	};
 }
 
-void protect_private(struct tpm *t, const struct object *parent, const struct object *o, struct writer *w)
+void protect_private(struct tpm *t, const struct object *parent, const struct object *o,
+		     struct writer *w)
 {
 	struct protection p = for_parent(parent, &o->name, true);
 	uint8_t buf[PRIVATE_MAX];
-	struct writer plain = {.buf = buf, .max = sizeof(buf)};
+	struct writer plain = { .buf = buf, .max = sizeof(buf) };
 	size_t mark = write_2b_begin(&plain);
 
 	write_sensitive(&plain, &o->sens);
@@ -125,11 +130,11 @@ uint32_t unprotect_private(const struct object *parent, struct span priv, const 
 
 static struct span label_span(const char *label)
 {
-	return (struct span){(const uint8_t *)label, strlen(label) + 1};
+	return (struct span){ (const uint8_t *)label, strlen(label) + 1 };
 }
 
-static uint32_t secret_make_rsa(struct tpm *t, struct object *to, const char *label, struct digest *seed,
-				struct writer *w)
+static uint32_t secret_make_rsa(struct tpm *t, struct object *to, const char *label,
+				struct digest *seed, struct writer *w)
 {
 	struct rsa_key *key = object_rsa(to);
 	uint8_t out[RSA_MAX_BYTES];
@@ -139,7 +144,8 @@ static uint32_t secret_make_rsa(struct tpm *t, struct object *to, const char *la
 		return TPM_RC_FAILURE;
 	if (!key)
 		return TPM_RC_KEY;
-	if (rsa_encrypt(key, &t->rng, TPM_ALG_OAEP, to->pub.name_alg, label_span(label), digest_span(seed), out))
+	if (rsa_encrypt(key, &t->rng, TPM_ALG_OAEP, to->pub.name_alg, label_span(label),
+			digest_span(seed), out))
 		return TPM_RC_VALUE;
 	write_2b(w, out, to->pub.unique_len);
 	return 0;
@@ -149,13 +155,14 @@ static void seed_from_point(const struct object *key, const char *label, const s
 			    const struct ecc_point *ephemeral, struct digest *seed)
 {
 	seed->len = (uint16_t)hash_size(key->pub.name_alg);
-	kdf_e(key->pub.name_alg, (struct span){z->x.bytes, z->x.len}, label,
-	      (struct span){ephemeral->x.bytes, ephemeral->x.len},
-	      (struct span){key->pub.point.x.bytes, key->pub.point.x.len}, seed->len * 8u, seed->bytes);
+	kdf_e(key->pub.name_alg, (struct span){ z->x.bytes, z->x.len }, label,
+	      (struct span){ ephemeral->x.bytes, ephemeral->x.len },
+	      (struct span){ key->pub.point.x.bytes, key->pub.point.x.len }, seed->len * 8u,
+	      seed->bytes);
 }
 
-static uint32_t secret_make_ecc(struct tpm *t, struct object *to, const char *label, struct digest *seed,
-				struct writer *w)
+static uint32_t secret_make_ecc(struct tpm *t, struct object *to, const char *label,
+				struct digest *seed, struct writer *w)
 {
 	struct ecc_point ephemeral, z;
 	struct ecc_num d;
@@ -174,14 +181,15 @@ static uint32_t secret_make_ecc(struct tpm *t, struct object *to, const char *la
 	return rc;
 }
 
-uint32_t secret_make(struct tpm *t, struct object *to, const char *label, struct digest *seed, struct writer *w)
+uint32_t secret_make(struct tpm *t, struct object *to, const char *label, struct digest *seed,
+		     struct writer *w)
 {
 	return to->pub.type == TPM_ALG_RSA ? secret_make_rsa(t, to, label, seed, w)
 					   : secret_make_ecc(t, to, label, seed, w);
 }
 
-static uint32_t secret_open_rsa(struct tpm *t, struct object *key, const char *label, struct span secret,
-				struct digest *seed)
+static uint32_t secret_open_rsa(struct tpm *t, struct object *key, const char *label,
+				struct span secret, struct digest *seed)
 {
 	struct rsa_key *rsa = object_rsa(key);
 	uint8_t out[RSA_MAX_BYTES];
@@ -190,8 +198,8 @@ static uint32_t secret_open_rsa(struct tpm *t, struct object *key, const char *l
 
 	if (secret.len != key->pub.unique_len)
 		return TPM_RC_SIZE;
-	if (!rsa || rsa_decrypt(rsa, &t->rng, TPM_ALG_OAEP, key->pub.name_alg, label_span(label), secret.data, out,
-				&len))
+	if (!rsa || rsa_decrypt(rsa, &t->rng, TPM_ALG_OAEP, key->pub.name_alg, label_span(label),
+				secret.data, out, &len))
 		return TPM_RC_VALUE;
 	if (len > hash_size(key->pub.name_alg))
 		rc = TPM_RC_VALUE;
@@ -201,10 +209,10 @@ static uint32_t secret_open_rsa(struct tpm *t, struct object *key, const char *l
 	return rc;
 }
 
-static uint32_t secret_open_ecc(struct tpm *t, struct object *key, const char *label, struct span secret,
-				struct digest *seed)
+static uint32_t secret_open_ecc(struct tpm *t, struct object *key, const char *label,
+				struct span secret, struct digest *seed)
 {
-	struct reader r = {secret.data, secret.len};
+	struct reader r = { secret.data, secret.len };
 	struct ecc_point ephemeral, z;
 	struct ecc_num d;
 	uint32_t rc = read_ecc_point(&r, &ephemeral);
@@ -224,7 +232,8 @@ static uint32_t secret_open_ecc(struct tpm *t, struct object *key, const char *l
 	return rc;
 }
 
-uint32_t secret_open(struct tpm *t, struct object *key, const char *label, struct span secret, struct digest *seed)
+uint32_t secret_open(struct tpm *t, struct object *key, const char *label, struct span secret,
+		     struct digest *seed)
 {
 	if (key->pub.type == TPM_ALG_RSA)
 		return secret_open_rsa(t, key, label, secret, seed);

@@ -10,7 +10,7 @@
 
 #define CONTEXT_LOADED(slot) ((uint16_t)((slot) + 1))
 #define CONTEXT_IS_LOADED(v) ((v) && (v) <= MAX_LOADED_SESSIONS)
-#define CONTEXT_GAP_MAX	     0xFFFF
+#define CONTEXT_GAP_MAX      0xFFFF
 
 struct session *session_get(struct tpm *t, uint32_t handle)
 {
@@ -207,7 +207,7 @@ static void derive_key(struct tpm *t, struct session *s, uint32_t bind, const st
 		       const struct digest *nonce)
 {
 	uint8_t key[2 * HASH_MAX_SIZE];
-	struct digest auth = {0};
+	struct digest auth = { 0 };
 	size_t len;
 
 	if (bind != TPM_RH_NULL)
@@ -220,8 +220,8 @@ static void derive_key(struct tpm *t, struct session *s, uint32_t bind, const st
 		return;
 	}
 	s->key.len = (uint16_t)hash_size(s->hash);
-	kdf_a(s->hash, (struct span){key, len}, "ATH", digest_span(&s->nonce), digest_span(nonce), s->key.len * 8u,
-	      s->key.bytes);
+	kdf_a(s->hash, (struct span){ key, len }, "ATH", digest_span(&s->nonce), digest_span(nonce),
+	      s->key.len * 8u, s->key.bytes);
 	mbedtls_platform_zeroize(key, sizeof(key));
 	mbedtls_platform_zeroize(&auth, sizeof(auth));
 }
@@ -237,7 +237,8 @@ static uint32_t check_bind(struct tpm *t, uint32_t bind)
 	return o->public_only || object_is_sequence(o) ? rc_handle(TPM_RC_HANDLE, 2) : 0;
 }
 
-static uint32_t decrypt_salt(struct tpm *t, uint32_t key_handle, struct span secret, struct digest *salt)
+static uint32_t decrypt_salt(struct tpm *t, uint32_t key_handle, struct span secret,
+			     struct digest *salt)
 {
 	struct object *key;
 	uint32_t rc;
@@ -257,8 +258,8 @@ static uint32_t decrypt_salt(struct tpm *t, uint32_t key_handle, struct span sec
 	return rc ? rc_param(TPM_RC_VALUE, 2) : 0;
 }
 
-static void start_session(struct tpm *t, struct session *s, uint8_t type, uint32_t bind, const struct digest *salt,
-			  const struct digest *nonce)
+static void start_session(struct tpm *t, struct session *s, uint8_t type, uint32_t bind,
+			  const struct digest *salt, const struct digest *nonce)
 {
 	s->trial = type == TPM_SE_TRIAL;
 	s->nonce.len = nonce->len;
@@ -279,13 +280,15 @@ static uint32_t read_session_type(struct reader *r, uint8_t *type)
 {
 	if (!read_u8(r, type))
 		return TPM_RC_INSUFFICIENT;
-	return *type == TPM_SE_HMAC || *type == TPM_SE_POLICY || *type == TPM_SE_TRIAL ? 0 : TPM_RC_VALUE;
+	return *type == TPM_SE_HMAC || *type == TPM_SE_POLICY || *type == TPM_SE_TRIAL
+		       ? 0
+		       : TPM_RC_VALUE;
 }
 
 /* Part 3, 11.1 */
 HANDLER(start_auth_session)
 {
-	struct digest nonce, salt = {0};
+	struct digest nonce, salt = { 0 };
 	struct session *s;
 	struct sym_def sym;
 	struct span secret;

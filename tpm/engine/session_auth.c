@@ -35,7 +35,8 @@ static uint32_t check_password_attributes(const struct auth *a)
 }
 
 /* An index of the session that encrypts or decrypts; at most one may. */
-static uint32_t claim_cipher(const struct cmd *c, const struct auth *a, uint16_t command_flag, int i, int *index)
+static uint32_t claim_cipher(const struct cmd *c, const struct auth *a, uint16_t command_flag,
+			     int i, int *index)
 {
 	if (!(c->def->flags & command_flag) || *index != NO_SESSION)
 		return TPM_RC_ATTRIBUTES;
@@ -119,8 +120,8 @@ static size_t hmac_key(struct tpm *t, const struct auth *a, uint8_t *key)
 }
 
 /* HMAC(key, pHash || nonceNewer || nonceOlder [|| nonces of cipher sessions] || attributes): Part 1, 19.6.5. */
-static void session_hmac(struct tpm *t, const struct cmd *c, int i, const struct digest *p_hash, bool response,
-			 struct digest *out)
+static void session_hmac(struct tpm *t, const struct cmd *c, int i, const struct digest *p_hash,
+			 bool response, struct digest *out)
 {
 	const struct auth *a = &c->auth[i];
 	const struct session *s = a->session;
@@ -252,21 +253,24 @@ static bool policy_available(struct tpm *t, const struct cmd *c, int i)
 	if (TPM_HANDLE_TYPE(entity) != TPM_HT_NV_INDEX || policy_required(t, c, i))
 		return true;
 	index = nv_find(t, entity);
-	return index->pub.attributes & (c->def->flags & CMD_NV_WRITE ? TPMA_NV_POLICYWRITE : TPMA_NV_POLICYREAD);
+	return index->pub.attributes &
+	       (c->def->flags & CMD_NV_WRITE ? TPMA_NV_POLICYWRITE : TPMA_NV_POLICYREAD);
 }
 
 static bool template_matches(const struct cmd *c, const struct session *s)
 {
-	struct reader r = {c->params, c->params_len};
+	struct reader r = { c->params, c->params_len };
 	struct span sensitive, template;
 	uint8_t digest[HASH_MAX_SIZE];
 
-	if (c->code != TPM_CC_Create && c->code != TPM_CC_CreatePrimary && c->code != TPM_CC_CreateLoaded)
+	if (c->code != TPM_CC_Create && c->code != TPM_CC_CreatePrimary &&
+	    c->code != TPM_CC_CreateLoaded)
 		return false;
 	if (read_2b(&r, 0xFFFF, &sensitive) || read_2b(&r, 0xFFFF, &template))
 		return false;
 	hash_buf(s->hash, template.data, template.len, digest);
-	return s->limit.len == hash_size(s->hash) && bytes_equal(digest, s->limit.bytes, s->limit.len);
+	return s->limit.len == hash_size(s->hash) &&
+	       bytes_equal(digest, s->limit.bytes, s->limit.len);
 }
 
 static bool name_hash_matches(struct tpm *t, const struct cmd *c, const struct session *s)
@@ -282,7 +286,8 @@ static bool name_hash_matches(struct tpm *t, const struct cmd *c, const struct s
 		hash_update(&ctx, name.bytes, name.len);
 	}
 	hash_finish(&ctx, digest);
-	return s->limit.len == hash_size(s->hash) && bytes_equal(digest, s->limit.bytes, s->limit.len);
+	return s->limit.len == hash_size(s->hash) &&
+	       bytes_equal(digest, s->limit.bytes, s->limit.len);
 }
 
 static uint32_t check_policy_limits(struct tpm *t, struct cmd *c, int i)
@@ -302,7 +307,9 @@ static uint32_t check_policy_limits(struct tpm *t, struct cmd *c, int i)
 			return TPM_RC_POLICY_FAIL;
 	}
 	if (s->check_written) {
-		index = TPM_HANDLE_TYPE(c->auth[i].entity) == TPM_HT_NV_INDEX ? nv_find(t, c->auth[i].entity) : NULL;
+		index = TPM_HANDLE_TYPE(c->auth[i].entity) == TPM_HT_NV_INDEX
+				? nv_find(t, c->auth[i].entity)
+				: NULL;
 		if (!index || !!(index->pub.attributes & TPMA_NV_WRITTEN) != s->written_state)
 			return TPM_RC_POLICY_FAIL;
 	}
@@ -383,10 +390,12 @@ static uint32_t check_entity(struct tpm *t, struct cmd *c, int i)
 	bool uses_auth = true;
 	uint32_t rc;
 
-	if (a->entity == TPM_RH_PLATFORM && command_pp_required(t, c->def) && !t->platform->physical_presence(t->ctx))
+	if (a->entity == TPM_RH_PLATFORM && command_pp_required(t, c->def) &&
+	    !t->platform->physical_presence(t->ctx))
 		return TPM_RC_PP;
 	if (s) {
-		s->include_auth = s->policy ? s->auth_value_needed || s->password_needed : !bound_to(t, s, a->entity);
+		s->include_auth = s->policy ? s->auth_value_needed || s->password_needed
+					    : !bound_to(t, s, a->entity);
 		uses_auth = s->include_auth;
 	}
 	if (uses_auth && !entity_da_exempt(t, a->entity)) {
@@ -437,13 +446,14 @@ static uint32_t check_one(struct tpm *t, struct cmd *c, int i)
 }
 
 /* En- or decrypts the TPM2B at the start of params (Part 1, clause 21). */
-static uint32_t crypt_first(struct tpm *t, struct cmd *c, int i, uint8_t *params, size_t len, bool encrypt)
+static uint32_t crypt_first(struct tpm *t, struct cmd *c, int i, uint8_t *params, size_t len,
+			    bool encrypt)
 {
 	const struct auth *a = &c->auth[i];
 	const struct session *s = a->session;
 	uint8_t key[2 * HASH_MAX_SIZE], derived[SYM_MAX_KEY + SYM_BLOCK];
 	size_t key_len = s->key.len, size;
-	struct digest auth = {0};
+	struct digest auth = { 0 };
 	struct span newer = encrypt ? digest_span(&s->nonce) : digest_span(&a->nonce);
 	struct span older = encrypt ? digest_span(&a->nonce) : digest_span(&s->nonce);
 
@@ -458,10 +468,12 @@ static uint32_t crypt_first(struct tpm *t, struct cmd *c, int i, uint8_t *params
 	memcpy(key + key_len, auth.bytes, auth.len);
 	key_len += auth.len;
 	if (s->sym.alg == TPM_ALG_XOR) {
-		kdf_xor(s->hash, (struct span){key, key_len}, newer, older, params + 2, size);
+		kdf_xor(s->hash, (struct span){ key, key_len }, newer, older, params + 2, size);
 	} else {
-		kdf_a(s->hash, (struct span){key, key_len}, "CFB", newer, older, s->sym.bits + SYM_BLOCK * 8u, derived);
-		sym_cfb(s->sym.alg, s->sym.bits, derived, encrypt, derived + s->sym.bits / 8, params + 2, size);
+		kdf_a(s->hash, (struct span){ key, key_len }, "CFB", newer, older,
+		      s->sym.bits + SYM_BLOCK * 8u, derived);
+		sym_cfb(s->sym.alg, s->sym.bits, derived, encrypt, derived + s->sym.bits / 8,
+			params + 2, size);
 	}
 	mbedtls_platform_zeroize(key, sizeof(key));
 	mbedtls_platform_zeroize(derived, sizeof(derived));
@@ -492,7 +504,8 @@ uint32_t session_check(struct tpm *t, struct cmd *c)
 	if (audit_wanted(t, c))
 		cmd_cp_hash(t, c, t->p.audit_hash);
 	if (c->decrypt != NO_SESSION)
-		return rc_session(crypt_first(t, c, c->decrypt, c->params, c->params_len, false), c->decrypt);
+		return rc_session(crypt_first(t, c, c->decrypt, c->params, c->params_len, false),
+				  c->decrypt);
 	return 0;
 }
 
@@ -506,9 +519,10 @@ uint32_t session_check_none(struct tpm *t, struct cmd *c)
 }
 
 /* rpHash = H(responseCode || commandCode || parameters): Part 1, 16.8. */
-static void rp_hash(const struct cmd *c, uint16_t alg, const uint8_t *params, size_t len, struct digest *out)
+static void rp_hash(const struct cmd *c, uint16_t alg, const uint8_t *params, size_t len,
+		    struct digest *out)
 {
-	uint8_t head[8] = {0, 0, 0, 0, c->code >> 24, c->code >> 16, c->code >> 8, c->code};
+	uint8_t head[8] = { 0, 0, 0, 0, c->code >> 24, c->code >> 16, c->code >> 8, c->code };
 	struct hash_ctx ctx;
 
 	hash_start(&ctx, alg);
@@ -517,8 +531,8 @@ static void rp_hash(const struct cmd *c, uint16_t alg, const uint8_t *params, si
 	out->len = (uint16_t)hash_finish(&ctx, out->bytes);
 }
 
-static void audit_extend(struct tpm *t, struct cmd *c, uint16_t alg, const uint8_t *params, size_t len,
-			 struct digest *digest)
+static void audit_extend(struct tpm *t, struct cmd *c, uint16_t alg, const uint8_t *params,
+			 size_t len, struct digest *digest)
 {
 	const struct digest *cp = cmd_cp_hash(t, c, alg);
 	struct hash_ctx ctx;
@@ -570,11 +584,12 @@ static void audit_command(struct tpm *t, struct cmd *c, const uint8_t *params, s
 	audit_extend(t, c, t->p.audit_hash, params, len, &t->r.audit_digest);
 }
 
-static void respond_one(struct tpm *t, struct cmd *c, int i, const uint8_t *params, size_t len, struct writer *w)
+static void respond_one(struct tpm *t, struct cmd *c, int i, const uint8_t *params, size_t len,
+			struct writer *w)
 {
 	struct auth *a = &c->auth[i];
 	struct session *s = a->session;
-	struct digest hmac = {0}, rp;
+	struct digest hmac = { 0 }, rp;
 
 	if (!s) {
 		write_u16(w, 0);
@@ -595,11 +610,13 @@ static void respond_one(struct tpm *t, struct cmd *c, int i, const uint8_t *para
 		session_flush(t, a->handle);
 }
 
-void session_respond(struct tpm *t, struct cmd *c, uint8_t *params, size_t len, struct writer *w, bool sessions)
+void session_respond(struct tpm *t, struct cmd *c, uint8_t *params, size_t len, struct writer *w,
+		     bool sessions)
 {
 	for (int i = 0; i < c->auth_count; i++)
 		if (c->auth[i].session)
-			drbg_read(&t->rng, c->auth[i].session->nonce.bytes, c->auth[i].session->nonce.len);
+			drbg_read(&t->rng, c->auth[i].session->nonce.bytes,
+				  c->auth[i].session->nonce.len);
 	if (c->encrypt != NO_SESSION)
 		crypt_first(t, c, c->encrypt, params, len, true);
 	if (c->audit != NO_SESSION)

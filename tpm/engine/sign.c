@@ -6,9 +6,10 @@
 
 #define TICKET_HASH TPM_ALG_SHA256
 
-void ticket_make(struct tpm *t, uint16_t tag, uint32_t hierarchy, struct span a, struct span b, struct ticket *ticket)
+void ticket_make(struct tpm *t, uint16_t tag, uint32_t hierarchy, struct span a, struct span b,
+		 struct ticket *ticket)
 {
-	uint8_t tag_bytes[2] = {tag >> 8, (uint8_t)tag};
+	uint8_t tag_bytes[2] = { tag >> 8, (uint8_t)tag };
 	struct hmac_ctx ctx;
 
 	ticket->tag = tag;
@@ -26,7 +27,8 @@ static bool type_signs_with(const struct object *key, uint16_t scheme)
 	case TPM_ALG_RSA:
 		return scheme == TPM_ALG_RSASSA || scheme == TPM_ALG_RSAPSS;
 	case TPM_ALG_ECC:
-		return scheme == TPM_ALG_ECDSA || scheme == TPM_ALG_ECDAA || scheme == TPM_ALG_ECSCHNORR;
+		return scheme == TPM_ALG_ECDSA || scheme == TPM_ALG_ECDAA ||
+		       scheme == TPM_ALG_ECSCHNORR;
 	case TPM_ALG_KEYEDHASH:
 		return scheme == TPM_ALG_HMAC;
 	default:
@@ -56,20 +58,22 @@ static void private_scalar(const struct object *key, struct ecc_num *d)
 	memcpy(d->bytes, key->sens.data, d->len);
 }
 
-static uint32_t sign_rsa(struct tpm *t, struct object *key, const struct scheme *scheme, const struct digest *digest,
-			 struct signature *sig)
+static uint32_t sign_rsa(struct tpm *t, struct object *key, const struct scheme *scheme,
+			 const struct digest *digest, struct signature *sig)
 {
 	struct rsa_key *rsa = object_rsa(key);
 
 	sig->len = key->pub.unique_len;
 	if (!rsa)
 		return TPM_RC_KEY;
-	return rsa_sign(rsa, &t->rng, scheme->scheme, scheme->hash, digest->bytes, sig->bytes) ? TPM_RC_SIZE : 0;
+	return rsa_sign(rsa, &t->rng, scheme->scheme, scheme->hash, digest->bytes, sig->bytes)
+		       ? TPM_RC_SIZE
+		       : 0;
 }
 
 /* e = H(x of R || digest) as a number below n. */
-static int schnorr_challenge(uint16_t curve, uint16_t hash, const struct ecc_num *x, const struct digest *digest,
-			     struct ecc_num *e)
+static int schnorr_challenge(uint16_t curve, uint16_t hash, const struct ecc_num *x,
+			     const struct digest *digest, struct ecc_num *e)
 {
 	uint8_t value[HASH_MAX_SIZE];
 	struct hash_ctx ctx;
@@ -79,7 +83,7 @@ static int schnorr_challenge(uint16_t curve, uint16_t hash, const struct ecc_num
 	hash_update(&ctx, x->bytes, x->len);
 	hash_update(&ctx, digest->bytes, digest->len);
 	size = hash_finish(&ctx, value);
-	return ecc_reduce(curve, (struct span){value, size}, e);
+	return ecc_reduce(curve, (struct span){ value, size }, e);
 }
 
 static int sign_schnorr(struct tpm *t, const struct object *key, const struct scheme *scheme,
@@ -143,7 +147,8 @@ static uint32_t sign_ecc(struct tpm *t, const struct object *key, const struct s
 	}
 }
 
-static void hmac_of(const struct object *key, uint16_t hash, const struct digest *digest, struct signature *sig)
+static void hmac_of(const struct object *key, uint16_t hash, const struct digest *digest,
+		    struct signature *sig)
 {
 	struct hmac_ctx ctx;
 
@@ -152,8 +157,8 @@ static void hmac_of(const struct object *key, uint16_t hash, const struct digest
 	sig->len = (uint16_t)hmac_finish(&ctx, sig->bytes);
 }
 
-uint32_t sign_digest(struct tpm *t, struct object *key, const struct scheme *scheme, const struct digest *digest,
-		     struct signature *sig)
+uint32_t sign_digest(struct tpm *t, struct object *key, const struct scheme *scheme,
+		     const struct digest *digest, struct signature *sig)
 {
 	memset(sig, 0, sizeof(*sig));
 	sig->alg = scheme->scheme;
@@ -172,13 +177,15 @@ uint32_t sign_digest(struct tpm *t, struct object *key, const struct scheme *sch
 }
 
 /* R = s * G - e * Q; good when H(x of R || digest) is e again. */
-static bool verify_schnorr(struct object *key, const struct digest *digest, const struct signature *sig)
+static bool verify_schnorr(struct object *key, const struct digest *digest,
+			   const struct signature *sig)
 {
 	uint16_t curve = key->pub.curve;
-	struct ecc_num zero = {.len = 1}, params[7], negative, e;
+	struct ecc_num zero = { .len = 1 }, params[7], negative, e;
 	struct ecc_point r;
 
-	if (ecc_reduce(curve, (struct span){sig->ecc.r.bytes, sig->ecc.r.len}, &e) || ecc_parameters(curve, params))
+	if (ecc_reduce(curve, (struct span){ sig->ecc.r.bytes, sig->ecc.r.len }, &e) ||
+	    ecc_parameters(curve, params))
 		return false;
 	/* -e = e * (n - 1) mod n */
 	params[5].bytes[params[5].len - 1] -= 1;
@@ -193,7 +200,8 @@ static bool verify_ecc(struct object *key, const struct digest *digest, const st
 {
 	switch (sig->alg) {
 	case TPM_ALG_ECDSA:
-		return !ecc_ecdsa_verify(key->pub.curve, &key->pub.point, digest_span(digest), &sig->ecc);
+		return !ecc_ecdsa_verify(key->pub.curve, &key->pub.point, digest_span(digest),
+					 &sig->ecc);
 	case TPM_ALG_ECSCHNORR:
 		return verify_schnorr(key, digest, sig);
 	default:
@@ -201,7 +209,8 @@ static bool verify_ecc(struct object *key, const struct digest *digest, const st
 	}
 }
 
-uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *digest, const struct signature *sig)
+uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *digest,
+		     const struct signature *sig)
 {
 	struct signature own;
 	struct rsa_key *rsa;
@@ -214,7 +223,8 @@ uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *dig
 	switch (key->pub.type) {
 	case TPM_ALG_RSA:
 		rsa = object_rsa(key);
-		return rsa && !rsa_verify(rsa, sig->alg, sig->hash, digest->bytes, (struct span){sig->bytes, sig->len})
+		return rsa && !rsa_verify(rsa, sig->alg, sig->hash, digest->bytes,
+					  (struct span){ sig->bytes, sig->len })
 			       ? 0
 			       : TPM_RC_SIGNATURE;
 	case TPM_ALG_ECC:
@@ -225,21 +235,25 @@ uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *dig
 		if (sig->hash != key->pub.scheme.hash && key->pub.scheme.scheme != TPM_ALG_NULL)
 			return TPM_RC_SIGNATURE;
 		hmac_of(key, sig->hash, digest, &own);
-		return own.len == sig->len && bytes_equal(own.bytes, sig->bytes, own.len) ? 0 : TPM_RC_SIGNATURE;
+		return own.len == sig->len && bytes_equal(own.bytes, sig->bytes, own.len)
+			       ? 0
+			       : TPM_RC_SIGNATURE;
 	}
 }
 
 /* r is never stored: it is derived from the count, and a bit says whether that count is still good (Part 1, C.2.2). */
-static void derive_r(struct tpm *t, uint64_t counter, uint16_t curve, const struct name *name, struct ecc_num *r)
+static void derive_r(struct tpm *t, uint64_t counter, uint16_t curve, const struct name *name,
+		     struct ecc_num *r)
 {
 	uint8_t seed[ECC_MAX_BYTES + 8], count[8];
 	size_t len = ecc_size(curve) + 8;
 
 	for (int i = 0; i < 8; i++)
 		count[i] = (uint8_t)(counter >> (56 - 8 * i));
-	kdf_a(TPM_ALG_SHA256, (struct span){t->r.commit_nonce, sizeof(t->r.commit_nonce)}, "ECDAA Commit",
-	      name_span(name), (struct span){count, 8}, (unsigned int)len * 8, seed);
-	ecc_scalar_from(curve, (struct span){seed, len}, r);
+	kdf_a(TPM_ALG_SHA256, (struct span){ t->r.commit_nonce, sizeof(t->r.commit_nonce) },
+	      "ECDAA Commit", name_span(name), (struct span){ count, 8 }, (unsigned int)len * 8,
+	      seed);
+	ecc_scalar_from(curve, (struct span){ seed, len }, r);
 	mbedtls_platform_zeroize(seed, sizeof(seed));
 }
 
@@ -250,12 +264,14 @@ static uint64_t whole_counter(const struct tpm *t, uint16_t counter)
 	return c > t->r.commit_counter ? c - 0x10000 : c;
 }
 
-bool commit_key(struct tpm *t, uint16_t counter, uint16_t curve, const struct name *name, struct ecc_num *r)
+bool commit_key(struct tpm *t, uint16_t counter, uint16_t curve, const struct name *name,
+		struct ecc_num *r)
 {
 	uint64_t whole = whole_counter(t, counter);
 	unsigned int slot = counter % COMMIT_SLOTS;
 
-	if (!(t->r.commit_used[slot / 8] >> (slot % 8) & 1) || t->r.commit_counter - whole >= COMMIT_SLOTS)
+	if (!(t->r.commit_used[slot / 8] >> (slot % 8) & 1) ||
+	    t->r.commit_counter - whole >= COMMIT_SLOTS)
 		return false;
 	derive_r(t, whole, curve, name, r);
 	return true;
@@ -276,5 +292,5 @@ void commit_end(struct tpm *t, uint16_t counter)
 {
 	unsigned int slot = counter % COMMIT_SLOTS;
 
-	t->r.commit_used[slot / 8] &= (uint8_t)~(1u << (slot % 8));
+	t->r.commit_used[slot / 8] &= (uint8_t) ~(1u << (slot % 8));
 }

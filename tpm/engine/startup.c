@@ -19,7 +19,11 @@ void tpm_reset(struct tpm *t)
 	t->exclusive_audit = TPM_RH_UNASSIGNED;
 }
 
-enum startup { RESET, RESTART, RESUME };
+enum startup {
+	RESET,
+	RESTART,
+	RESUME
+};
 
 static uint32_t startup_kind(const struct tpm *t, uint16_t type, bool locality3, enum startup *kind)
 {

@@ -144,8 +144,8 @@ static bool is_ecc_sign(uint16_t s)
 }
 
 /* Reads a selector accepted by `known`, or TPM_ALG_NULL as the rule says; anything else is `error`. */
-static uint32_t read_scheme(struct reader *r, enum null_rule rule, bool (*known)(uint16_t), uint32_t error,
-			    struct scheme *v)
+static uint32_t read_scheme(struct reader *r, enum null_rule rule, bool (*known)(uint16_t),
+			    uint32_t error, struct scheme *v)
 {
 	if (!read_u16(r, &v->scheme))
 		return TPM_RC_INSUFFICIENT;
@@ -176,7 +176,8 @@ static bool known_ecc(uint16_t s)
 
 static bool known_kdf(uint16_t s)
 {
-	return s == TPM_ALG_MGF1 || s == TPM_ALG_KDF1_SP800_56A || s == TPM_ALG_KDF2 || s == TPM_ALG_KDF1_SP800_108;
+	return s == TPM_ALG_MGF1 || s == TPM_ALG_KDF1_SP800_56A || s == TPM_ALG_KDF2 ||
+	       s == TPM_ALG_KDF1_SP800_108;
 }
 
 uint32_t read_sig_scheme(struct reader *r, enum null_rule rule, struct scheme *v)
@@ -375,8 +376,8 @@ uint32_t read_sensitive(struct reader *r, struct sensitive *v)
 		rc = read_digest(r, &v->seed);
 	if (rc)
 		return rc;
-	max = v->type == TPM_ALG_RSA	     ? SENSITIVE_MAX
-	      : v->type == TPM_ALG_ECC	     ? ECC_MAX_BYTES
+	max = v->type == TPM_ALG_RSA         ? SENSITIVE_MAX
+	      : v->type == TPM_ALG_ECC       ? ECC_MAX_BYTES
 	      : v->type == TPM_ALG_SYMCIPHER ? SYM_MAX_KEY
 					     : MAX_SYM_DATA;
 	return read_2b_into(r, &v->len, v->data, max);
@@ -439,7 +440,8 @@ uint32_t read_signature(struct reader *r, enum null_rule rule, struct signature 
 
 static bool is_hierarchy(uint32_t h)
 {
-	return h == TPM_RH_OWNER || h == TPM_RH_ENDORSEMENT || h == TPM_RH_PLATFORM || h == TPM_RH_NULL;
+	return h == TPM_RH_OWNER || h == TPM_RH_ENDORSEMENT || h == TPM_RH_PLATFORM ||
+	       h == TPM_RH_NULL;
 }
 
 uint32_t read_ticket(struct reader *r, uint16_t tag, uint16_t other_tag, struct ticket *v)

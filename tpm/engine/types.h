@@ -13,17 +13,17 @@
 #include "tpm/crypto/sym.h"
 #include "tpm/engine/buf.h"
 
-#define PCR_COUNT	  24
-#define PCR_SELECT_SIZE	  ((PCR_COUNT + 7) / 8)
-#define HASH_COUNT	  4
+#define PCR_COUNT         24
+#define PCR_SELECT_SIZE   ((PCR_COUNT + 7) / 8)
+#define HASH_COUNT        4
 #define MAX_DIGEST_BUFFER 1024
-#define MAX_NV_BUFFER	  1024
-#define MAX_SYM_DATA	  128
-#define MAX_LABEL	  32
-#define MAX_CREDENTIAL	  2048
-#define NAME_MAX_SIZE	  (2 + HASH_MAX_SIZE)
-#define SENSITIVE_MAX	  (RSA_MAX_BYTES / 2)
-#define PRIVATE_MAX	  1024 /* a TPM2B_PRIVATE: two digests, lengths and the largest TPM2B_SENSITIVE */
+#define MAX_NV_BUFFER     1024
+#define MAX_SYM_DATA      128
+#define MAX_LABEL         32
+#define MAX_CREDENTIAL    2048
+#define NAME_MAX_SIZE     (2 + HASH_MAX_SIZE)
+#define SENSITIVE_MAX     (RSA_MAX_BYTES / 2)
+#define PRIVATE_MAX       1024 /* a TPM2B_PRIVATE: two digests, lengths and the largest TPM2B_SENSITIVE */
 
 struct digest {
 	uint16_t len;
@@ -54,8 +54,8 @@ struct public_area {
 	struct sym_def sym; /* RSA, ECC, SYMCIPHER */
 	struct scheme scheme;
 	struct scheme kdf; /* ECC */
-	uint16_t bits;	   /* RSA */
-	uint16_t curve;	   /* ECC */
+	uint16_t bits;     /* RSA */
+	uint16_t curve;    /* ECC */
 	uint32_t exponent; /* RSA */
 	struct ecc_point point;
 	/* RSA: n; KEYEDHASH and SYMCIPHER: digest */
@@ -120,7 +120,10 @@ struct digest_list {
 	struct digest list[8];
 };
 
-enum null_rule { NO_NULL, NULL_OK };
+enum null_rule {
+	NO_NULL,
+	NULL_OK
+};
 
 /* A TPM2B view; TPM_RC_SIZE when longer than max. */
 uint32_t read_2b(struct reader *r, size_t max, struct span *v);
@@ -172,11 +175,11 @@ bool digest_equal(const struct digest *a, const struct digest *b);
 bool bytes_equal(const void *a, const void *b, size_t len);
 static inline struct span digest_span(const struct digest *d)
 {
-	return (struct span){d->bytes, d->len};
+	return (struct span){ d->bytes, d->len };
 }
 static inline struct span name_span(const struct name *n)
 {
-	return (struct span){n->bytes, n->len};
+	return (struct span){ n->bytes, n->len };
 }
 /* Drops trailing zeros, as authorisation values are compared without them (Part 1, 19.6.4.3). */
 void auth_trim(struct digest *auth);
