@@ -128,6 +128,9 @@ host-objs := host/main.o host/options.o host/console.o host/kvm.o host/memory.o 
 # --- host/tcg-init.c: PID 1 of the outer machine when KVM runs inside QEMU TCG
 tcg-init-objs := $(patsubst %.c,%.o,$(wildcard host/tcg-init.c))
 
+# --- host/tsc-khz.c: what the front end tells that machine's kernel
+tsc-khz-objs := host/tsc-khz.o
+
 # --- initrd/: PID 1 of VTL2; mkcpio packs initramfs images
 init-objs := $(patsubst %.c,%.o,$(wildcard initrd/init.c))
 mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
@@ -146,8 +149,9 @@ vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(pr
 init-link      := $(init-objs)
 tcg-init-link  := $(tcg-init-objs)
 mkcpio-link    := $(mkcpio-objs)
+tsc-khz-link   := $(tsc-khz-objs)
 
-programs := paravisor vtlhost vtpmd init tcg-init mkcpio
+programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz
 
 # ---------------------------------------------------------------------------------------------
 # Tools and flags.
@@ -330,7 +334,7 @@ build: $(rel-bins) $(vtl2-files) $(guest-bins) $(unit-bins) $(fuzz-bins) $(addpr
 # Running.
 
 ## runtime: build what ./entresol run needs, and no tests
-runtime: $(addprefix $(B)/rel/,vtlhost tcg-init mkcpio) $(vtl2-files)
+runtime: $(addprefix $(B)/rel/,vtlhost tcg-init mkcpio tsc-khz) $(vtl2-files)
 .PHONY: runtime
 
 ## run: boot a guest at VTL0; KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)
