@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/core/x86/native.h"
 
+#include <asm/ldt.h>
 #include <asm/prctl.h>
-#include <cpuid.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +11,40 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+/* Linux's selectors of user mode. */
+#define SELECTOR_CODE_64 0x33
+#define SELECTOR_CODE_32 0x23
+#define SELECTOR_DATA    0x2b
+/* Entries 0 and 1 of the local descriptor table, at privilege level 3. */
+#define SELECTOR_LDT_CODE 0x07
+#define SELECTOR_LDT_DATA 0x0f
+
+/* Where in native_code 32 and 16-bit code lands when it is back in 64-bit mode. */
+#define LANDING_NEXT  1024
+#define LANDING_TAKEN 1056
+
 uint8_t *native_data;
 uint8_t *native_code;
 bool native_has_avx;
 int native_signal;
+struct native_mode native_mode;
+
+struct far_pointer {
+	uint32_t offset;
+	uint16_t selector;
+} __attribute__((packed)); /* as LJMP wants it */
 
 /* Used by the assembly below, by absolute names, as no register is free there. */
 extern struct native_state native_regs;
 extern uint64_t native_host_rsp, native_target;
-extern uint8_t native_outcome_byte, native_avx_byte;
+extern uint8_t native_outcome_byte, native_avx_byte, native_far_byte;
+extern uint16_t native_data_selector;
+extern struct far_pointer native_far_target;
 struct native_state native_regs;
 uint64_t native_host_rsp, native_target;
-uint8_t native_outcome_byte, native_avx_byte;
+uint8_t native_outcome_byte, native_avx_byte, native_far_byte;
+uint16_t native_data_selector;
+struct far_pointer native_far_target;
 
 void native_trampoline(void);
 void native_return_next(void);
@@ -65,37 +87,72 @@ __asm__(".text\n"
 	".endr\n"
 	"2:\n"
 	"mov %rsp, native_host_rsp(%rip)\n"
+	"mov native_data_selector(%rip), %ds\n"
+	"mov native_data_selector(%rip), %es\n"
+	"cmpb $0, native_far_byte(%rip)\n"
+	"jne 3f\n"
 	"pushq native_regs+128(%rip)\n"
 	"popfq\n" FOR_EACH_GPR(LOAD) LOAD(
 		"rsp",
 		"32") "jmp *native_target(%rip)\n"
+		      "3:\n"
+		      "pushq native_regs+128(%rip)\n"
+		      "popfq\n"
+		      "mov native_data_selector(%rip), %ss\n" FOR_EACH_GPR(LOAD) LOAD(
+			      "rsp",
+			      "32") "ljmp *native_far_target(%rip)\n"
 
-		      "native_return_taken:\n"
-		      "movb $1, native_outcome_byte(%rip)\n"
-		      "jmp 3f\n"
-		      "native_return_fault:\n"
-		      "movb $2, native_outcome_byte(%rip)\n"
-		      "jmp 3f\n"
-		      "native_return_next:\n"
-		      "movb $0, native_outcome_byte(%rip)\n"
-		      "3:\n" SAVE("rsp", "32") "mov native_host_rsp(%rip), %rsp\n" FOR_EACH_GPR(
-			      SAVE) "pushfq\n"
-				    "popq native_regs+128(%rip)\n"
-				    "cld\n"
-				    "cmpb $0, native_avx_byte(%rip)\n"
-				    "je 4f\n"
-				    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-				    "vmovdqu %ymm\\n, native_regs+136+32*\\n(%rip)\n"
-				    ".endr\n"
-				    "vzeroupper\n"
-				    "jmp 5f\n"
-				    "4:\n"
-				    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-				    "movdqu %xmm\\n, native_regs+136+32*\\n(%rip)\n"
-				    ".endr\n"
-				    "5:\n"
-				    "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
-				    "ret\n");
+				    "native_return_taken:\n"
+				    "movb $1, native_outcome_byte(%rip)\n"
+				    "jmp 4f\n"
+				    "native_return_fault:\n"
+				    "movb $2, native_outcome_byte(%rip)\n"
+				    "jmp 4f\n"
+				    "native_return_next:\n"
+				    "movb $0, native_outcome_byte(%rip)\n"
+				    "4:\n" SAVE("rsp", "32") "mov native_host_rsp(%rip), "
+							     "%rsp\n" FOR_EACH_GPR(
+								     SAVE) "pushfq\n"
+									   "popq "
+									   "native_regs+128(%rip)\n"
+									   "cld\n"
+									   "mov $0x2b, %eax\n"
+									   "mov %eax, %ss\n"
+									   "cmpb $0, "
+									   "native_avx_byte(%rip)\n"
+									   "je 5f\n"
+									   ".irp n, "
+									   "0,1,2,3,4,5,6,7,8,9,10,"
+									   "11,12,13,14,15\n"
+									   "vmovdqu %ymm\\n, "
+									   "native_regs+136+32*\\n("
+									   "%rip)\n"
+									   ".endr\n"
+									   "vzeroupper\n"
+									   "jmp 6f\n"
+									   "5:\n"
+									   ".irp n, "
+									   "0,1,2,3,4,5,6,7,8,9,10,"
+									   "11,12,13,14,15\n"
+									   "movdqu %xmm\\n, "
+									   "native_regs+136+32*\\n("
+									   "%rip)\n"
+									   ".endr\n"
+									   "6:\n"
+									   "pop %r15; pop %r14; "
+									   "pop %r13; pop %r12; "
+									   "pop %rbp; pop %rbx\n"
+									   "ret\n");
+
+/* REG_CSGSFS: CS, GS, FS and SS, 16 bits each. */
+static void return_to_fault(ucontext_t *ucontext)
+{
+	greg_t *selectors = &ucontext->uc_mcontext.gregs[REG_CSGSFS];
+	uint64_t others = (uint64_t)*selectors & 0x0000ffffffff0000;
+
+	*selectors = (greg_t)(others | SELECTOR_CODE_64 | (uint64_t)SELECTOR_DATA << 48);
+	ucontext->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)native_return_fault;
+}
 
 static void handle_signal(int signal, siginfo_t *info, void *context)
 {
@@ -103,14 +160,16 @@ static void handle_signal(int signal, siginfo_t *info, void *context)
 	uint64_t rip = ucontext->uc_mcontext.gregs[REG_RIP];
 
 	(void)info;
-	if (rip - (uintptr_t)native_code >= 4096) {
+	if ((ucontext->uc_mcontext.gregs[REG_CSGSFS] & 0xffff) == SELECTOR_LDT_CODE)
+		rip += (uintptr_t)native_code;
+	if (rip - (uintptr_t)native_code >= NATIVE_CODE_SIZE) {
 		struct sigaction fallback = { .sa_handler = SIG_DFL };
 
 		sigaction(signal, &fallback, NULL);
 		return;
 	}
 	native_signal = signal;
-	ucontext->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)native_return_fault;
+	return_to_fault(ucontext);
 }
 
 void native_catch_signals(void)
@@ -142,7 +201,7 @@ static uint8_t *map_low(size_t len, int protection)
 
 void native_setup(void)
 {
-	native_code = map_low(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+	native_code = map_low(NATIVE_CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	native_data = map_low(NATIVE_DATA_SIZE + 2 * NATIVE_GUARD_SIZE, PROT_NONE);
 	native_data += NATIVE_GUARD_SIZE;
 	if (mprotect(native_data, NATIVE_DATA_SIZE, PROT_READ | PROT_WRITE))
@@ -154,6 +213,51 @@ void native_setup(void)
 		abort();
 }
 
+static bool write_ldt(unsigned int entry, const uint8_t *base, uint32_t limit,
+		      unsigned int contents, bool is_32bit)
+{
+	struct user_desc descriptor = {
+		.entry_number = entry,
+		.base_addr = (unsigned int)(uintptr_t)base,
+		.limit = limit,
+		.seg_32bit = is_32bit,
+		.contents = contents,
+		.useable = 1,
+	};
+
+	return !syscall(SYS_modify_ldt, 0x11, &descriptor, sizeof(descriptor));
+}
+
+/* 16-bit code, and data that ends with the buffer on a stack with a 32-bit pointer. */
+static bool set_mode_16(void)
+{
+	native_mode = (struct native_mode){
+		.bits = 16,
+		.cs = SELECTOR_LDT_CODE,
+		.ds = SELECTOR_LDT_DATA,
+		.code_base = (uintptr_t)native_code,
+		.data_base = (uintptr_t)native_data,
+		.code_limit = NATIVE_CODE_SIZE - 1,
+		.data_limit = NATIVE_DATA_SIZE - 1,
+	};
+	return write_ldt(0, native_code, native_mode.code_limit, MODIFY_LDT_CONTENTS_CODE, false) &&
+	       write_ldt(1, native_data, native_mode.data_limit, MODIFY_LDT_CONTENTS_DATA, true);
+}
+
+bool native_set_mode(unsigned int bits)
+{
+	if (bits == 16)
+		return set_mode_16();
+	native_mode = (struct native_mode){
+		.bits = bits,
+		.cs = bits == 64 ? SELECTOR_CODE_64 : SELECTOR_CODE_32,
+		.ds = SELECTOR_DATA,
+		.code_limit = UINT32_MAX,
+		.data_limit = UINT32_MAX,
+	};
+	return true;
+}
+
 /* jmp *0(%rip) and the address. */
 static void put_jump(uint8_t *at, void (*to)(void))
 {
@@ -163,12 +267,39 @@ static void put_jump(uint8_t *at, void (*to)(void))
 	memcpy(at + 6, &address, sizeof(address));
 }
 
+/* ljmp $0x33, $landing; with 66 in 16-bit code. */
+static void put_far_jump(uint8_t *at, const uint8_t *landing)
+{
+	struct far_pointer target = { (uint32_t)(uintptr_t)landing, SELECTOR_CODE_64 };
+
+	if (native_mode.bits == 16)
+		*at++ = 0x66;
+	*at++ = 0xea;
+	memcpy(at, &target, sizeof(target));
+}
+
+static void put_exits(uint8_t *next, uint8_t *taken)
+{
+	if (native_mode.bits == 64) {
+		put_jump(next, native_return_next);
+		put_jump(taken, native_return_taken);
+		return;
+	}
+	put_far_jump(next, native_code + LANDING_NEXT);
+	put_far_jump(taken, native_code + LANDING_TAKEN);
+	put_jump(native_code + LANDING_NEXT, native_return_next);
+	put_jump(native_code + LANDING_TAKEN, native_return_taken);
+}
+
 enum native_outcome native_run(struct native_state *state, const uint8_t *insn, size_t len)
 {
 	memcpy(native_code, insn, len);
-	put_jump(native_code + len, native_return_next);
-	put_jump(native_code + len + NATIVE_TAKEN_DISTANCE, native_return_taken);
+	put_exits(native_code + len, native_code + len + NATIVE_TAKEN_DISTANCE);
 	native_target = (uintptr_t)native_code;
+	native_far_byte = native_mode.bits != 64;
+	native_far_target.offset = (uintptr_t)native_code - native_mode.code_base;
+	native_far_target.selector = native_mode.cs;
+	native_data_selector = native_mode.ds;
 	native_regs = *state;
 	native_trampoline();
 	*state = native_regs;
