@@ -1,0 +1,73 @@
+#ifndef DEVICES_STORAGE_SCSI_INTERNAL_H
+#define DEVICES_STORAGE_SCSI_INTERNAL_H
+
+#include <pthread.h>
+
+#include "devices/storage/scsi_lun.h"
+
+/* Shared by the SCSI target's own files only. */
+
+/* Bytes that one READ, WRITE, WRITE SAME or UNMAP may ask for: block limits say it too. */
+#define SCSI_MAX_TRANSFER           (1u << 20)
+#define SCSI_MAX_UNMAP_DESCRIPTORS  256u
+#define SCSI_MAX_WRITE_SAME_SECTORS (1u << 22)
+#define SCSI_MAX_UNMAP_SECTORS      (1u << 22)
+
+/* Persistent reservations (SPC-5 5.13), of the one initiator. */
+struct scsi_reservation {
+	uint64_t key; /* 0: not registered */
+	uint32_t generation;
+	bool held;
+	uint8_t type;
+};
+
+struct scsi_lun {
+	struct scsi_lun_config config;
+	unsigned int references; /* atomic */
+	uint32_t attention; /* unit attention to report once, enum scsi_additional_sense; atomic */
+	struct disk_watcher watcher;
+	pthread_mutex_t lock; /* of reservation */
+	struct scsi_reservation reservation;
+};
+
+void scsi_finish(struct scsi_command *command, enum scsi_status status);
+void scsi_fail(struct scsi_command *command, enum scsi_sense_key key,
+	       enum scsi_additional_sense code);
+void scsi_fail_errno(struct scsi_command *command, int err);
+
+/* Puts the first `len` bytes, cut at the CDB's allocation length, and finishes. */
+void scsi_finish_with(struct scsi_command *command, const void *data, uint32_t len,
+		      uint32_t allocation);
+
+/* Copies `len` bytes of parameters from the initiator. 0, -EINVAL: it sent fewer; -EFAULT. */
+int scsi_command_take(struct scsi_command *command, void *buf, uint32_t len);
+
+struct disk_info scsi_lun_info(struct scsi_lun *lun);
+
+/* What a sense buffer holds, in fixed format. */
+void scsi_build_sense(uint8_t sense[SCSI_SENSE_SIZE], enum scsi_sense_key key,
+		      enum scsi_additional_sense code);
+
+/* Handlers: each finishes its command, now or later, by exactly one of the above. */
+void scsi_inquiry(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_mode_sense(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_read_capacity_10(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_read_capacity_16(struct scsi_lun *lun, struct scsi_command *command);
+
+void scsi_read(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_write(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_verify(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_synchronize(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_unmap(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_write_same(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_get_lba_status(struct scsi_lun *lun, struct scsi_command *command);
+
+void scsi_reserve_in(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_reserve_out(struct scsi_lun *lun, struct scsi_command *command);
+
+void scsi_dvd_toc(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_dvd_configuration(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_dvd_event_status(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_dvd_disc_info(struct scsi_lun *lun, struct scsi_command *command);
+
+#endif

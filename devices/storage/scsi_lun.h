@@ -1,0 +1,78 @@
+#ifndef DEVICES_STORAGE_SCSI_LUN_H
+#define DEVICES_STORAGE_SCSI_LUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/disk.h"
+#include "proto/scsi.h"
+
+/*
+ * A SCSI logical unit over a disk: direct access (SBC-4) or DVD (MMC-6). One initiator, which is the
+ * guest; commands may run on several loops at once.
+ */
+
+struct event_loop;
+struct guest_memory;
+struct scsi_lun;
+
+enum scsi_direction {
+	SCSI_NO_DATA,
+	SCSI_DATA_IN,
+	SCSI_DATA_OUT
+};
+
+/*
+ * One command. The caller owns it and leaves it alone until done(), which comes on the thread of
+ * `loop`, possibly before scsi_lun_execute() returns.
+ */
+struct scsi_command {
+	uint8_t cdb[16]; /* shorter ones are padded with zeroes */
+	enum scsi_direction direction;
+	struct disk_segment *segments; /* the data buffer; the target may shorten them */
+	unsigned int segment_count;
+	uint32_t data_len; /* of all segments together */
+	const struct guest_memory *memory;
+	struct event_loop *loop;
+	void (*done)(struct scsi_command *command);
+
+	/* Results. */
+	uint8_t status; /* enum scsi_status */
+	bool has_sense;
+	uint8_t sense[SCSI_SENSE_SIZE];
+	uint32_t transferred; /* bytes */
+
+	/* The target's. */
+	struct scsi_lun *lun;
+	struct disk_request disk;
+	uint8_t *parameters; /* of an UNMAP under way */
+	uint32_t parameter_next, parameter_end;
+};
+
+struct scsi_lun_config {
+	struct disk *disk; /* outlives the unit */
+	bool dvd;          /* read-only, 2048-byte sectors */
+	bool read_only;    /* even if the disk is not */
+	/* The last reference is gone; the disk is free. May be NULL. */
+	void (*released)(void *ctx);
+	void *ctx;
+};
+
+/* A unit with one reference, the caller's. NULL when out of memory. */
+struct scsi_lun *scsi_lun_create(const struct scsi_lun_config *config);
+void scsi_lun_get(struct scsi_lun *lun);
+void scsi_lun_put(struct scsi_lun *lun);
+
+/* Starts a command, which holds a reference until it is done. On the thread of command->loop. */
+void scsi_lun_execute(struct scsi_lun *lun, struct scsi_command *command);
+
+/*
+ * What a controller answers for a number that has no unit: a standard INQUIRY that says so, and
+ * -ENOENT for everything else.
+ */
+int scsi_absent_execute(struct scsi_command *command);
+
+/* Copies data for the initiator, as much as it has room for, and sets `transferred`. 0 or -EFAULT. */
+int scsi_command_put(struct scsi_command *command, const void *data, uint32_t len);
+
+#endif
