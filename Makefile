@@ -69,6 +69,17 @@ tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-c
 tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
+# --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
+scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
+	scsi_dvd.o)
+storage-objs := $(scsi-objs) devices/storage/storvsp.o
+devices-objs += $(storage-objs)
+core-objs += core/disk.o
+storage-test-objs := $(storage-objs) core/disk.o devices/storage/file_disk.o $(vmbus-test-objs) \
+	$(vmbus-client-objs)
+tests/unit/devices/storage/storvsp_test-objs := $(storage-test-objs)
+tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs)
+
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \

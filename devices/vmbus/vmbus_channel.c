@@ -323,6 +323,11 @@ void vmbus_channel_resume(struct vmbus_channel *channel)
 	vmbus_channel_schedule(channel, VMBUS_WORK_SIGNAL);
 }
 
+void vmbus_channel_wake(struct vmbus_channel *channel)
+{
+	vmbus_channel_schedule(channel, VMBUS_WORK_SIGNAL);
+}
+
 static int send_packet(struct vmbus_channel *channel, const struct vmbus_ring_packet *packet)
 {
 	bool signal = false;

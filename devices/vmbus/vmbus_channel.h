@@ -101,6 +101,9 @@ int vmbus_channel_receive(struct vmbus_channel *channel, struct vmbus_packet *pa
 void vmbus_channel_pause(struct vmbus_channel *channel);
 void vmbus_channel_resume(struct vmbus_channel *channel);
 
+/* Has ready() called soon, as if the guest had signalled; nothing happens unless it is open. */
+void vmbus_channel_wake(struct vmbus_channel *channel);
+
 /*
  * Sends a packet and signals the guest if that is needed. Loop. 0; -EAGAIN: no room, ready() will
  * come when there is; -EMSGSIZE: can never fit; -EPROTO as above; -EPIPE: not open.
