@@ -340,6 +340,34 @@ static void test_faults(void **state)
 	expect_exception("f7 f1", X86_VECTOR_DE); /* edx:eax / ecx overflows */
 }
 
+/* The most negative quotient fits, its opposite does not. */
+static void test_division_limits(void **state)
+{
+	(void)state;
+	start(64);
+	*gpr(X86_RCX) = 1;
+	*gpr(X86_RAX) = 0xff80;
+	expect_done("f6 f9");
+	assert_int_equal(*gpr(X86_RAX), 0x0080);
+	expect_exception("f6 f9", X86_VECTOR_DE);
+	*gpr(X86_RCX) = 0xff;
+	*gpr(X86_RAX) = 0xff80;
+	expect_exception("f6 f9", X86_VECTOR_DE);
+	*gpr(X86_RAX) = 0x0080;
+	expect_done("f6 f9");
+	assert_int_equal(*gpr(X86_RAX), 0x0080);
+	*gpr(X86_RAX) = 0x8000000000000000;
+	*gpr(X86_RDX) = -1;
+	*gpr(X86_RCX) = 1;
+	expect_done("48 f7 f9");
+	assert_int_equal(*gpr(X86_RAX), 0x8000000000000000);
+	*gpr(X86_RDX) = -1;
+	*gpr(X86_RCX) = -1;
+	expect_exception("48 f7 f9", X86_VECTOR_DE);
+	*gpr(X86_RCX) = 0;
+	expect_exception("48 f7 f1", X86_VECTOR_DE);
+}
+
 static void test_alignment(void **state)
 {
 	(void)state;
@@ -672,6 +700,7 @@ int main(void)
 		cmocka_unit_test(test_fetch),
 		cmocka_unit_test(test_no_instruction),
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_division_limits),
 		cmocka_unit_test(test_alignment),
 		cmocka_unit_test(test_locked),
 		cmocka_unit_test(test_cmpxchg16b),
