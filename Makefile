@@ -135,6 +135,13 @@ host-objs := host/main.o host/options.o host/console.o host/kvm.o host/memory.o 
 	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o host/level_routes.o \
 	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
 	host/host_port.o host/vmbus.o host/device_tree.o host/vtl2_boot.o
+host-test-objs := tests/unit/host/fake_partition.o host/hypercall.o host/registers.o host/msr.o \
+	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
+	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o
+tests/unit/host/hypercall_test-objs := $(host-test-objs)
+tests/unit/host/synic_test-objs := $(host-test-objs)
+tests/unit/host/options_test-objs := host/options.o
+tests/fuzz/host_hypercall_fuzz-objs := $(host-test-objs)
 
 # --- host/tcg-init.c: PID 1 of the outer machine when KVM runs inside QEMU TCG
 tcg-init-objs := $(patsubst %.c,%.o,$(wildcard host/tcg-init.c))
