@@ -19,9 +19,9 @@ core-objs := core/device_lock.o core/event_loop.o core/guest_access.o core/guest
 	core/io_bus.o core/log.o
 core-objs += core/x86/paging.o
 tests/unit/core/x86/paging_test-objs := core/x86/paging.o
-x86-objs := $(addprefix core/x86/,x86.o decode.o opcodes.o vector.o operands.o alu.o emulate.o \
-	emulate_arithmetic.o emulate_branch.o emulate_data.o emulate_string.o emulate_vector.o \
-	execution.o)
+x86-objs := $(addprefix core/x86/,x86.o decode.o decode_address.o decode_opcode.o decode_vector.o \
+	opcodes.o vector.o operands.o alu.o emulate.o emulate_arithmetic.o emulate_branch.o \
+	emulate_data.o emulate_string.o emulate_vector.o execution.o)
 core-objs += $(x86-objs)
 tests/unit/core/x86/x86_native_test-objs := tests/unit/core/x86/native.o $(x86-objs)
 tests/unit/core/x86/x86_decode_test-objs := $(x86-objs)
