@@ -83,7 +83,7 @@ tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs)
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
-	interrupt.o host_port.o counters.o start_state.o)
+	interrupt.o host_port.o counters.o sandbox.o start_state.o)
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
 	exit_hypercall.o hypercall.o machine.o) vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)

@@ -16,6 +16,7 @@
 #include "paravisor/host_port.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
+#include "paravisor/sandbox.h"
 #include "paravisor/start_state.h"
 #include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
@@ -204,6 +205,9 @@ static int assemble(struct machine *m, int argc, char *argv[])
 		ret = host_port_start_input(m->host_port, m);
 	if (ret)
 		return ret;
+	ret = sandbox_enter();
+	if (ret)
+		return fail(m, "cannot give up privileges", ret);
 	return start_vps(m);
 }
 

@@ -1,0 +1,11 @@
+#ifndef PARAVISOR_SANDBOX_H
+#define PARAVISOR_SANDBOX_H
+
+/*
+ * Gives up, for good, what the process needs no more once its devices are open: capabilities,
+ * gaining privileges by execve, being traced and dumping core.
+ * Threads that start later inherit it; call it before they do. 0 or -errno.
+ */
+int sandbox_enter(void);
+
+#endif
