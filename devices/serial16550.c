@@ -67,7 +67,7 @@ enum {
 
 #define FIFO_LEN        16
 #define BATCH_LEN       240
-#define BATCH_PERIOD_NS 2000000ull
+#define BATCH_PERIOD_NS 10000000ull
 
 struct received {
 	uint8_t byte;

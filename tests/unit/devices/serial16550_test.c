@@ -141,7 +141,7 @@ static void test_transmit_a_line(void **state)
 	assert_string_equal(output, "one\r\n");
 	assert_int_equal(batches, 1);
 	assert_int_equal(inb(&rig, LSR), 0x60);
-	fake_clock_advance(2 * NS_PER_MILLISECOND);
+	fake_clock_advance(10 * NS_PER_MILLISECOND);
 	assert_string_equal(output, "one\r\ntwo");
 	assert_int_equal(batches, 2);
 }
@@ -150,10 +150,10 @@ static void test_transmit_does_not_wait_longer(void **state)
 {
 	(void)state;
 	put("a");
-	fake_clock_advance(NS_PER_MILLISECOND);
+	fake_clock_advance(6 * NS_PER_MILLISECOND);
 	put("b");
 	assert_int_equal(output_len, 0);
-	fake_clock_advance(NS_PER_MILLISECOND);
+	fake_clock_advance(4 * NS_PER_MILLISECOND);
 	assert_string_equal(output, "ab");
 }
 
