@@ -292,6 +292,38 @@ static void relocates_upwards(void **state)
 	assert_int_equal(boot_guest_check(t->guest.low + 22 * MIB, KERNEL_LEN, 1), KERNEL_LEN);
 }
 
+/* A kernel needs at least the room of its own bytes, whatever it says. */
+static void needs_its_own_size(void **state)
+{
+	struct test *t = *state;
+	struct linux_setup_header header = boot_guest_header(KERNEL_LEN);
+	struct boot_region reserved = { { 18 * MIB, MIB }, E820_RESERVED };
+
+	header.init_size = 0x1000;
+	t->config.reserved = &reserved;
+	t->config.reserved_count = 1;
+	stage(t, &header);
+	assert_int_equal(load(t), 0);
+	assert_int_equal(t->state.rip, 20 * MIB + 0x200);
+}
+
+/* Protocol 2.06 ends at 0x23c: what follows is code, not fields. */
+static void loads_old(void **state)
+{
+	struct test *t = *state;
+	struct linux_setup_header header = boot_guest_header(KERNEL_LEN);
+
+	header.version = LINUX_PROTOCOL(2, 6);
+	header.jump_offset = 0x3a;
+	header.xloadflags = 0;
+	header.pref_address = 0x8000000000;
+	header.init_size = UINT32_MAX;
+	stage(t, &header);
+	assert_int_equal(load(t), 0);
+	assert_int_equal(t->state.rip, 2 * MIB);
+	assert_int_equal(params(t)->hdr.init_size, 0);
+}
+
 static void refuses_bad_bzimages(void **state)
 {
 	struct test *t = *state;
@@ -688,6 +720,8 @@ int main(void)
 		TEST(loads_memtest),
 		TEST(loads_fixed),
 		TEST(relocates_upwards),
+		TEST(needs_its_own_size),
+		TEST(loads_old),
 		TEST(refuses_bad_bzimages),
 		TEST(refuses_truncated),
 		TEST(refuses_other_files),
