@@ -67,7 +67,7 @@ enum {
 
 #define FIFO_LEN        16
 #define BATCH_LEN       240
-#define BATCH_PERIOD_NS 10000000ull
+#define BATCH_PERIOD_NS 20000000ull
 
 struct received {
 	uint8_t byte;
@@ -169,6 +169,7 @@ static void flush(struct serial16550 *s)
 {
 	size_t len = s->batch_len;
 
+	event_timer_cancel(&s->batch_timer);
 	s->batch_len = 0;
 	if (len > 0 && s->config.backend.transmit)
 		s->config.backend.transmit(s->config.backend.ctx, s->batch, len);

@@ -20,7 +20,7 @@ struct io_bus;
 /* Called with the device's lock held. */
 struct serial_backend {
 	/*
-	 * Output, in batches: at a line's end, when 240 bytes have gathered, and at the latest 10 ms
+	 * Output, in batches: at a line's end, when 240 bytes have gathered, and at the latest 20 ms
 	 * after the first byte of a batch. The bytes are the device's. NULL: output is dropped.
 	 */
 	void (*transmit)(void *ctx, const uint8_t *bytes, size_t len);

@@ -141,7 +141,7 @@ static void test_transmit_a_line(void **state)
 	assert_string_equal(output, "one\r\n");
 	assert_int_equal(batches, 1);
 	assert_int_equal(inb(&rig, LSR), 0x60);
-	fake_clock_advance(10 * NS_PER_MILLISECOND);
+	fake_clock_advance(20 * NS_PER_MILLISECOND);
 	assert_string_equal(output, "one\r\ntwo");
 	assert_int_equal(batches, 2);
 }
@@ -150,11 +150,19 @@ static void test_transmit_does_not_wait_longer(void **state)
 {
 	(void)state;
 	put("a");
-	fake_clock_advance(6 * NS_PER_MILLISECOND);
+	fake_clock_advance(10 * NS_PER_MILLISECOND);
 	put("b");
 	assert_int_equal(output_len, 0);
-	fake_clock_advance(4 * NS_PER_MILLISECOND);
+	fake_clock_advance(10 * NS_PER_MILLISECOND);
 	assert_string_equal(output, "ab");
+	/* A batch that has ended by itself does not cut the next one short. */
+	put("c");
+	fake_clock_advance(15 * NS_PER_MILLISECOND);
+	put("\nd");
+	fake_clock_advance(19 * NS_PER_MILLISECOND);
+	assert_string_equal(output, "abc\n");
+	fake_clock_advance(NS_PER_MILLISECOND);
+	assert_string_equal(output, "abc\nd");
 }
 
 static void test_transmit_full_batch(void **state)
@@ -353,7 +361,7 @@ static void test_loopback_data(void **state)
 	outb(&rig, MCR, 0x10);
 	outb(&rig, FCR, 0x01);
 	put("loop");
-	fake_clock_advance(10 * NS_PER_MILLISECOND);
+	fake_clock_advance(100 * NS_PER_MILLISECOND);
 	assert_int_equal(output_len, 0);
 	assert_int_equal(receive("x"), 0); /* the input is disconnected */
 	assert_int_equal(inb(&rig, DATA), 'l');
