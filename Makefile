@@ -125,6 +125,9 @@ tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/e
 tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o
 vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
+tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
+tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
+tests/unit/tpm/store_test-objs := tpm/store.o
 
 # --- igvm/: image format and builder
 igvm-objs :=

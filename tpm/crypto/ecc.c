@@ -65,7 +65,8 @@ static int load_bn_p256(mbedtls_ecp_group *grp)
 	if (!err)
 		err = mbedtls_mpi_lset(&grp->G.Z, 1);
 	grp->pbits = grp->nbits = 256;
-	grp->h = 1;
+	grp->h =
+		2; /* not the cofactor: 1 would tell mbedTLS that these numbers are constants not to be freed */
 	return err;
 }
 

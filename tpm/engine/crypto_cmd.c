@@ -107,9 +107,6 @@ HANDLER(ecdh_keygen)
 		return rc;
 	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
 		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) ||
-	    key->pub.attributes & TPMA_OBJECT_restricted)
-		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (ecc_generate(&t->rng, &t->rng, key->pub.curve, &d, &pub))
 		return TPM_RC_FAILURE;
 	if (ecc_multiply(key->pub.curve, &d, &key->pub.point, &z, &t->rng))

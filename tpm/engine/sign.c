@@ -257,11 +257,12 @@ static void derive_r(struct tpm *t, uint64_t counter, uint16_t curve, const stru
 	mbedtls_platform_zeroize(seed, sizeof(seed));
 }
 
+/* The full value of a counter of which the low bits are known: the last one given out that has them. */
 static uint64_t whole_counter(const struct tpm *t, uint16_t counter)
 {
 	uint64_t c = (t->r.commit_counter & ~0xFFFFull) | counter;
 
-	return c > t->r.commit_counter ? c - 0x10000 : c;
+	return c >= t->r.commit_counter ? c - 0x10000 : c;
 }
 
 bool commit_key(struct tpm *t, uint16_t counter, uint16_t curve, const struct name *name,
@@ -271,7 +272,7 @@ bool commit_key(struct tpm *t, uint16_t counter, uint16_t curve, const struct na
 	unsigned int slot = counter % COMMIT_SLOTS;
 
 	if (!(t->r.commit_used[slot / 8] >> (slot % 8) & 1) ||
-	    t->r.commit_counter - whole >= COMMIT_SLOTS)
+	    t->r.commit_counter - whole > COMMIT_SLOTS)
 		return false;
 	derive_r(t, whole, curve, name, r);
 	return true;
@@ -279,13 +280,11 @@ bool commit_key(struct tpm *t, uint16_t counter, uint16_t curve, const struct na
 
 uint16_t commit_next(struct tpm *t, uint16_t curve, const struct name *name, struct ecc_num *r)
 {
-	unsigned int slot;
+	unsigned int slot = t->r.commit_counter % COMMIT_SLOTS;
 
-	t->r.commit_counter++;
-	slot = t->r.commit_counter % COMMIT_SLOTS;
 	t->r.commit_used[slot / 8] |= (uint8_t)(1u << (slot % 8));
 	derive_r(t, t->r.commit_counter, curve, name, r);
-	return (uint16_t)t->r.commit_counter;
+	return (uint16_t)t->r.commit_counter++;
 }
 
 void commit_end(struct tpm *t, uint16_t counter)

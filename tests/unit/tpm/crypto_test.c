@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+/* Known answers for tpm/crypto: FIPS 180-4, RFC 4231, SP800-38A, RFC 6979, and the TPM's own KDFs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "proto/tpm.h"
+#include "tpm/crypto/ecc.h"
+#include "tpm/crypto/fermat.h"
+#include "tpm/crypto/hash.h"
+#include "tpm/crypto/kdf.h"
+#include "tpm/crypto/rsa.h"
+#include "tpm/crypto/sym.h"
+
+static size_t unhex(const char *hex, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (; hex[0] && hex[1]; hex += 2) {
+		char pair[3] = { hex[0], hex[1], 0 };
+
+		out[n++] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	return n;
+}
+
+static void assert_hex(const uint8_t *got, const char *hex)
+{
+	uint8_t want[512];
+	size_t n = unhex(hex, want);
+
+	assert_memory_equal(got, want, n);
+}
+
+static void hmac_rfc4231_case_2(void **state)
+{
+	uint8_t out[HASH_MAX_SIZE];
+	struct hmac_ctx ctx;
+
+	(void)state;
+	hmac_start(&ctx, TPM_ALG_SHA256, "Jefe", 4);
+	hmac_update(&ctx, "what do ya want ", 16);
+	hmac_update(&ctx, "for nothing?", 12);
+	assert_int_equal(hmac_finish(&ctx, out), 32);
+	assert_hex(out, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+static void hmac_key_longer_than_a_block(void **state)
+{
+	uint8_t key[131], out[HASH_MAX_SIZE];
+	struct hmac_ctx ctx;
+
+	(void)state;
+	memset(key, 0xaa, sizeof(key)); /* RFC 4231 case 6 */
+	hmac_start(&ctx, TPM_ALG_SHA512, key, sizeof(key));
+	hmac_update(&ctx, "Test Using Larger Than Block-Size Key - Hash Key First", 54);
+	assert_int_equal(hmac_finish(&ctx, out), 64);
+	assert_hex(out, "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352");
+}
+
+static struct span text(const char *s)
+{
+	return (struct span){ (const uint8_t *)s, strlen(s) };
+}
+
+static void kdfs_match_an_independent_implementation(void **state)
+{
+	uint8_t out[128], zero[20] = { 0 };
+
+	(void)state;
+	kdf_a(TPM_ALG_SHA256, text("key"), "STORAGE", text("U"), text("VV"), 400, out);
+	assert_hex(out, "c08d14e1a6bed15b4948bf1a9ba9cdf2c6ae334d1f1103f496809038fa4457b0"
+			"49994c6f161827505d9625bec700f9426918");
+	kdf_a(TPM_ALG_SHA1, (struct span){ zero, 20 }, "X", SPAN_NONE, SPAN_NONE, 521, out);
+	assert_hex(out, "01cac0e75d352040");
+	kdf_e(TPM_ALG_SHA256, text("zz"), "IDENTITY", text("a"), text("b"), 300, out);
+	assert_hex(out, "086016f9a867f80d18a875cf");
+}
+
+static void xor_obfuscation_undoes_itself(void **state)
+{
+	uint8_t data[70], copy[70];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		copy[i] = data[i] = (uint8_t)i;
+	kdf_xor(TPM_ALG_SHA256, text("k"), text("new"), text("old"), data, sizeof(data));
+	assert_memory_not_equal(data, copy, sizeof(data));
+	kdf_xor(TPM_ALG_SHA256, text("k"), text("new"), text("old"), data, sizeof(data));
+	assert_memory_equal(data, copy, sizeof(data));
+}
+
+/* SP800-38A, F.1 to F.5, first blocks of the AES-128 examples */
+static void aes_modes(void **state)
+{
+	static const struct {
+		uint16_t mode;
+		const char *iv, *cipher;
+	} cases[] = {
+		{ TPM_ALG_ECB, "00000000000000000000000000000000",
+		  "3ad77bb40d7a3660a89ecaf32466ef97" },
+		{ TPM_ALG_CBC, "000102030405060708090a0b0c0d0e0f",
+		  "7649abac8119b246cee98e9b12e9197d" },
+		{ TPM_ALG_CFB, "000102030405060708090a0b0c0d0e0f",
+		  "3b3fd92eb72dad20333449f8e83cfb4a" },
+		{ TPM_ALG_OFB, "000102030405060708090a0b0c0d0e0f",
+		  "3b3fd92eb72dad20333449f8e83cfb4a" },
+		{ TPM_ALG_CTR, "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+		  "874d6191b620e3261bef6864990db6ce" },
+	};
+	uint8_t key[16], plain[16], iv[16], out[16];
+
+	(void)state;
+	unhex("2b7e151628aed2a6abf7158809cf4f3c", key);
+	unhex("6bc1bee22e409f96e93d7e117393172a", plain);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unhex(cases[i].iv, iv);
+		assert_int_equal(
+			sym_crypt(TPM_ALG_AES, 128, key, cases[i].mode, true, iv, plain, out, 16),
+			0);
+		assert_hex(out, cases[i].cipher);
+		unhex(cases[i].iv, iv);
+		assert_int_equal(
+			sym_crypt(TPM_ALG_AES, 128, key, cases[i].mode, false, iv, out, out, 16),
+			0);
+		assert_memory_equal(out, plain, 16);
+	}
+}
+
+static void streams_continue_where_they_stopped(void **state)
+{
+	static const uint16_t modes[] = { TPM_ALG_CTR, TPM_ALG_OFB, TPM_ALG_CBC, TPM_ALG_CFB };
+	uint8_t key[16] = { 1 }, plain[64] = { 2 }, whole[64], parts[64], iv[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		memset(iv, 7, sizeof(iv));
+		sym_crypt(TPM_ALG_CAMELLIA, 128, key, modes[i], true, iv, plain, whole, 64);
+		memset(iv, 7, sizeof(iv));
+		sym_crypt(TPM_ALG_CAMELLIA, 128, key, modes[i], true, iv, plain, parts, 32);
+		sym_crypt(TPM_ALG_CAMELLIA, 128, key, modes[i], true, iv, plain + 32, parts + 32,
+			  32);
+		assert_memory_equal(whole, parts, 64);
+	}
+	assert_int_not_equal(
+		sym_crypt(TPM_ALG_AES, 128, key, TPM_ALG_CBC, true, iv, plain, whole, 15), 0);
+}
+
+static void num(struct ecc_num *n, const char *hex)
+{
+	n->len = (uint16_t)unhex(hex, n->bytes);
+}
+
+static struct drbg test_rng(const char *seed)
+{
+	struct drbg rng;
+
+	assert_int_equal(drbg_init_seeded(&rng, text(seed), "test", SPAN_NONE), 0);
+	return rng;
+}
+
+/* RFC 6979, A.2.5: P-256, SHA-256, message "sample" */
+static void ecdsa_p256(void **state)
+{
+	struct drbg rng = test_rng("ecdsa");
+	struct ecc_signature sig;
+	struct ecc_point q;
+	struct ecc_num d;
+	uint8_t digest[32];
+
+	(void)state;
+	num(&d, "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");
+	assert_int_equal(ecc_public(TPM_ECC_NIST_P256, &d, &q, &rng), 0);
+	assert_hex(q.x.bytes, "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6");
+	assert_hex(q.y.bytes, "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299");
+	hash_buf(TPM_ALG_SHA256, "sample", 6, digest);
+	num(&sig.r, "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716");
+	num(&sig.s, "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8");
+	assert_int_equal(ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig),
+			 0);
+	digest[31] ^= 1;
+	assert_int_not_equal(
+		ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig), 0);
+	drbg_free(&rng);
+}
+
+static void every_curve_agrees_on_a_shared_secret(void **state)
+{
+	struct drbg rng = test_rng("ecdh");
+	uint16_t curve;
+
+	(void)state;
+	for (unsigned int i = 0; (curve = ecc_curve_by_index(i)) != TPM_ECC_NONE; i++) {
+		struct ecc_point qa, qb, za, zb;
+		struct ecc_num a, b;
+
+		assert_int_equal(ecc_generate(&rng, &rng, curve, &a, &qa), 0);
+		assert_int_equal(ecc_generate(&rng, &rng, curve, &b, &qb), 0);
+		assert_true(ecc_on_curve(curve, &qa));
+		assert_int_equal(ecc_multiply(curve, &a, &qb, &za, &rng), 0);
+		assert_int_equal(ecc_multiply(curve, &b, &qa, &zb, &rng), 0);
+		assert_memory_equal(za.x.bytes, zb.x.bytes, za.x.len);
+		qb.x.bytes[qb.x.len - 1] ^= 1;
+		assert_false(ecc_on_curve(curve, &qb));
+		assert_int_not_equal(ecc_multiply(curve, &a, &qb, &za, &rng), 0);
+	}
+	drbg_free(&rng);
+}
+
+static void fermat_tells_primes_from_composites(void **state)
+{
+	uint64_t prime[1] = { 0xFFFFFFFFFFFFFFC5 }, composite[1] = { 0xFFFFFFFFFFFFFFC7 };
+	/* 2^128 - 159 is prime */
+	uint64_t two[2] = { -159ull, ~0ull }, two_composite[2] = { -157ull, ~0ull };
+
+	(void)state;
+	assert_true(fermat_base2(prime, 1));
+	assert_false(fermat_base2(composite, 1));
+	assert_true(fermat_base2(two, 2));
+	assert_false(fermat_base2(two_composite, 2));
+}
+
+static void rsa_keys_are_a_function_of_the_stream(void **state)
+{
+	uint8_t n1[128], p1[64], n2[128], p2[64], in[128] = { 0 }, out[128], back[128];
+	struct drbg a = test_rng("rsa"), b = test_rng("rsa"), other = test_rng("rsb");
+	struct rsa_key key;
+
+	(void)state;
+	assert_int_equal(rsa_generate(&a, 1024, 65537, n1, p1), 0);
+	assert_int_equal(rsa_generate(&b, 1024, 65537, n2, p2), 0);
+	assert_memory_equal(n1, n2, sizeof(n1));
+	assert_true(n1[0] & 0x80);
+	assert_int_equal(
+		rsa_load_private(&key, (struct span){ n1, 128 }, 65537, (struct span){ p1, 64 }),
+		0);
+	in[127] = 2;
+	assert_int_equal(rsa_raw_public(&key, in, out), 0);
+	assert_int_equal(rsa_raw_private(&key, &a, out, back), 0);
+	assert_memory_equal(in, back, 128);
+	rsa_free(&key);
+	assert_int_equal(rsa_generate(&other, 1024, 65537, n2, p2), 0);
+	assert_memory_not_equal(n1, n2, sizeof(n1));
+	assert_int_not_equal(
+		rsa_load_private(&key, (struct span){ n1, 128 }, 65537, (struct span){ p2, 64 }),
+		0);
+	drbg_free(&a);
+	drbg_free(&b);
+	drbg_free(&other);
+}
+
+static void rsa_paddings(void **state)
+{
+	struct drbg rng = test_rng("pad");
+	uint8_t n[128], p[64], out[512], back[512], digest[32] = { 9 };
+	struct rsa_key key;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(rsa_generate(&rng, 1024, 65537, n, p), 0);
+	assert_int_equal(
+		rsa_load_private(&key, (struct span){ n, 128 }, 65537, (struct span){ p, 64 }), 0);
+	assert_int_equal(rsa_encrypt(&key, &rng, TPM_ALG_OAEP, TPM_ALG_SHA256, text("L"),
+				     text("hello"), out),
+			 0);
+	assert_int_equal(
+		rsa_decrypt(&key, &rng, TPM_ALG_OAEP, TPM_ALG_SHA256, text("L"), out, back, &len),
+		0);
+	assert_int_equal(len, 5);
+	assert_memory_equal(back, "hello", 5);
+	assert_int_not_equal(
+		rsa_decrypt(&key, &rng, TPM_ALG_OAEP, TPM_ALG_SHA256, text("M"), out, back, &len),
+		0);
+	assert_int_equal(rsa_encrypt(&key, &rng, TPM_ALG_RSAES, 0, SPAN_NONE, text("hello"), out),
+			 0);
+	assert_int_equal(rsa_decrypt(&key, &rng, TPM_ALG_RSAES, 0, SPAN_NONE, out, back, &len), 0);
+	assert_int_equal(len, 5);
+	assert_int_equal(rsa_sign(&key, &rng, TPM_ALG_RSAPSS, TPM_ALG_SHA256, digest, out), 0);
+	assert_int_equal(
+		rsa_verify(&key, TPM_ALG_RSAPSS, TPM_ALG_SHA256, digest, (struct span){ out, 128 }),
+		0);
+	assert_int_not_equal(
+		rsa_verify(&key, TPM_ALG_RSASSA, TPM_ALG_SHA256, digest, (struct span){ out, 128 }),
+		0);
+	assert_int_equal(rsa_sign(&key, &rng, TPM_ALG_RSASSA, TPM_ALG_SHA256, digest, out), 0);
+	digest[0]++;
+	assert_int_not_equal(
+		rsa_verify(&key, TPM_ALG_RSASSA, TPM_ALG_SHA256, digest, (struct span){ out, 128 }),
+		0);
+	rsa_free(&key);
+	drbg_free(&rng);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hmac_rfc4231_case_2),
+		cmocka_unit_test(hmac_key_longer_than_a_block),
+		cmocka_unit_test(kdfs_match_an_independent_implementation),
+		cmocka_unit_test(xor_obfuscation_undoes_itself),
+		cmocka_unit_test(aes_modes),
+		cmocka_unit_test(streams_continue_where_they_stopped),
+		cmocka_unit_test(ecdsa_p256),
+		cmocka_unit_test(every_curve_agrees_on_a_shared_secret),
+		cmocka_unit_test(fermat_tells_primes_from_composites),
+		cmocka_unit_test(rsa_keys_are_a_function_of_the_stream),
+		cmocka_unit_test(rsa_paddings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
