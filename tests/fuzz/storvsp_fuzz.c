@@ -1,0 +1,262 @@
+/*
+ * A guest's storage driver that does what the input says: any SRB with any CDB and buffer, any other
+ * packet, sub-channels, units that come and go, disk errors, resets. Afterwards everything must be
+ * given back.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/event_loop.h"
+#include "core/log.h"
+#include "devices/storage/file_disk.h"
+#include "devices/storage/scsi_lun.h"
+#include "devices/storage/storvsp.h"
+#include "devices/vmbus/vmbus_server.h"
+#include "proto/storvsp.h"
+#include "tests/unit/devices/vmbus/vmbus_client.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define DISK_SIZE (256u << 10)
+#define BUFFER    0x400000u
+
+static struct client client;
+static struct client_channel channels[2];
+static struct storvsp *storvsp;
+static struct file_disk *file;
+static struct scsi_lun *luns[2];
+static int fd = -1;
+static unsigned int released;
+static bool gone;
+
+struct input {
+	const uint8_t *data;
+	size_t size;
+};
+
+static uint64_t take(struct input *in, size_t len)
+{
+	uint64_t value = 0;
+
+	if (len > in->size)
+		len = in->size;
+	memcpy(&value, in->data, len);
+	in->data += len;
+	in->size -= len;
+	return value;
+}
+
+static void take_bytes(struct input *in, void *buf, size_t len)
+{
+	if (len > in->size)
+		len = in->size;
+	memcpy(buf, in->data, len);
+	in->data += len;
+	in->size -= len;
+}
+
+static void lun_released(void *ctx)
+{
+	(void)ctx;
+	released++;
+}
+
+static void controller_gone(void *ctx)
+{
+	(void)ctx;
+	gone = true;
+}
+
+static void make_units(void)
+{
+	struct file_disk_config disk = {
+		.fd = fd, .memory = client.memory, .sector_size = 512, .physical_sector_size = 4096
+	};
+
+	file = file_disk_create(&disk);
+	if (!file)
+		abort();
+	for (int i = 0; i < 2; i++) {
+		struct scsi_lun_config config = { .disk = file_disk_disk(file),
+						  .dvd = i,
+						  .released = lun_released };
+
+		luns[i] = scsi_lun_create(&config);
+		if (!luns[i] || storvsp_attach(storvsp, 0, (uint8_t)i, luns[i]))
+			abort();
+	}
+}
+
+static void control(uint32_t operation, uint16_t argument)
+{
+	struct vstor_packet packet = { .operation = operation };
+	uint8_t buf[128];
+
+	packet.version.major_minor = argument;
+	client_send(&channels[0], VM_PKT_DATA_INBAND, 1, operation, NULL, 0, &packet,
+		    sizeof(packet));
+	client_run(&client);
+	client_receive(&channels[0], buf, sizeof(buf));
+}
+
+static uint32_t take_offer(void)
+{
+	const struct vmbus_channel_offer_channel *offer =
+		client_take(&client, CHANNELMSG_OFFERCHANNEL);
+
+	if (!offer)
+		abort();
+	return offer->child_relid;
+}
+
+static void open_channel(struct client_channel *channel, uint32_t relid, uint64_t gpa)
+{
+	if (client_open(&client, channel, relid, 0x2000 + relid, relid % CLIENT_VPS, gpa, 4))
+		abort();
+}
+
+static void prologue(void)
+{
+	struct vmbus_channel_message_header request = { .msgtype = CHANNELMSG_REQUESTOFFERS };
+	struct storvsp_config config = { .server = client.server, .max_sub_channels = 2 };
+	uint32_t relid;
+
+	if (storvsp_create(&config, &storvsp))
+		abort();
+	make_units();
+	if (!client_connect(&client, VMBUS_VERSION_5_3))
+		abort();
+	client_post(&client, &request, sizeof(request));
+	relid = take_offer();
+	client_drop_messages(&client);
+	open_channel(&channels[0], relid, 0x100000);
+}
+
+static void initialize(void)
+{
+	uint32_t relid;
+
+	control(VSTOR_OPERATION_BEGIN_INITIALIZATION, 0);
+	control(VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, VMSTOR_PROTO_VERSION_WIN10);
+	control(VSTOR_OPERATION_QUERY_PROPERTIES, 0);
+	control(VSTOR_OPERATION_END_INITIALIZATION, 0);
+	control(VSTOR_OPERATION_CREATE_SUB_CHANNELS, 1);
+	relid = take_offer();
+	open_channel(&channels[1], relid, 0x200000);
+}
+
+/* An SRB with a CDB from the input and a buffer that is mostly, but not always, fit for it. */
+static void send_srb(struct input *in)
+{
+	struct {
+		struct vmdata_gpa_direct_header header;
+		struct gpa_range range;
+		uint64_t pages[20];
+	} ext = { .header.range_cnt = 1 };
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+	uint8_t how = (uint8_t)take(in, 1);
+	struct client_channel *channel = &channels[how & 1];
+	uint32_t len = how & 2 ? (uint32_t)take(in, 1) * 512 % 0x10000 : (uint32_t)take(in, 1);
+	size_t pages = (len + 4095) / 4096;
+
+	packet.vm_srb.cdb_length = 16;
+	packet.vm_srb.lun = (how >> 2) & 3;
+	packet.vm_srb.data_in = (how >> 4) & 3;
+	packet.vm_srb.data_transfer_length = len + ((how & 0xC0) == 0xC0);
+	take_bytes(in, packet.vm_srb.cdb_or_sense, 16);
+	take_bytes(in, client.ram + BUFFER, how >> 4 & 1 ? 0 : 48);
+	ext.range.byte_count = len;
+	for (size_t i = 0; i < pages; i++)
+		ext.pages[i] =
+			(how & 0xC0) == 0x80 ? CLIENT_RAM / 4096 - 1 + i : BUFFER / 4096 + 2 * i;
+	client_send(channel, len ? VM_PKT_DATA_USING_GPA_DIRECT : VM_PKT_DATA_INBAND, 1, 9, &ext,
+		    len ? 16 + 8 * pages : 0, &packet, sizeof(packet));
+}
+
+static void send_any(struct input *in)
+{
+	uint8_t buf[80] = { 0 };
+
+	take_bytes(in, buf, 16);
+	client_send(&channels[take(in, 1) & 1], VM_PKT_DATA_INBAND, 1, 3, NULL, 0, buf,
+		    take(in, 1) % sizeof(buf));
+}
+
+static void step(struct input *in)
+{
+	static const int errors[] = { 0, 0, -EIO, -ENOSPC, -ENOMEM, -EBADE, -EOPNOTSUPP, -ENODEV };
+	uint8_t buf[256];
+	uint8_t unit;
+
+	switch (take(in, 1) % 10) {
+	case 0:
+	case 1:
+	case 2:
+		send_srb(in);
+		break;
+	case 3:
+		send_any(in);
+		break;
+	case 4:
+		client_run(&client);
+		break;
+	case 5:
+		while (client_receive(&channels[0], buf, sizeof(buf)) > 0 ||
+		       client_receive(&channels[1], buf, sizeof(buf)) > 0)
+			;
+		break;
+	case 6:
+		unit = (uint8_t)take(in, 1);
+		if (unit & 2)
+			storvsp_detach(storvsp, 0, unit & 1);
+		else
+			storvsp_attach(storvsp, 0, unit & 1, luns[unit & 1]);
+		break;
+	case 7:
+		file_disk_inject(file, errors[take(in, 1) % 8]);
+		file_disk_resized(file);
+		break;
+	case 8:
+		client_drop_messages(&client);
+		client_close(&channels[take(in, 1) & 1]);
+		break;
+	case 9:
+		event_loop_run_once(client.loops[take(in, 1) % CLIENT_VPS], 0);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, size };
+
+	log_set_level(LOG_ERROR);
+	released = 0;
+	gone = false;
+	if (fd < 0)
+		fd = memfd_create("disk", 0);
+	if (client_init(&client, 0, 0) || ftruncate(fd, 0) || ftruncate(fd, DISK_SIZE))
+		abort();
+	prologue();
+	initialize();
+	while (in.size)
+		step(&in);
+
+	vmbus_server_reset(client.server);
+	client_run(&client);
+	if (!vmbus_server_is_idle(client.server))
+		abort();
+	for (int i = 0; i < 2; i++)
+		scsi_lun_put(luns[i]);
+	storvsp_destroy(storvsp, controller_gone, NULL);
+	client_run(&client);
+	if (!gone || released != 2)
+		abort();
+	client_fini(&client);
+	file_disk_destroy(file);
+	return 0;
+}
