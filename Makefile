@@ -59,8 +59,8 @@ tests/fuzz/chipset_fuzz-objs := $(chipset-objs) $(device-test-objs)
 tests/unit/devices/chipset_test-objs := $(chipset-objs) $(device-test-objs)
 
 # --- devices/vmbus/: VMBus server, shared with vtlhost
-vmbus-objs := $(addprefix devices/vmbus/,vmbus_server.o vmbus_control.o vmbus_channel.o \
-	vmbus_gpadl.o vmbus_gpa.o vmbus_packet.o vmbus_ring.o vmbus_outbox.o)
+vmbus-objs := $(addprefix devices/vmbus/,vmbus_server.o vmbus_control.o vmbus_control_gpadl.o \
+	vmbus_channel.o vmbus_gpadl.o vmbus_gpa.o vmbus_packet.o vmbus_ring.o vmbus_outbox.o)
 devices-objs += $(vmbus-objs)
 vmbus-client-objs := tests/unit/devices/vmbus/vmbus_client.o core/log.o
 vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/guest_access.o

@@ -8,8 +8,9 @@
 #include "devices/storage/scsi_internal.h"
 
 #define VENDOR       "ENTRESOL"
-#define PRODUCT_DISK "Virtual Disk    "
-#define PRODUCT_DVD  "Virtual DVD-ROM "
+#define PRODUCT_DISK "Virtual Disk"
+#define PRODUCT_DVD  "Virtual DVD-ROM"
+#define REVISION     "1.0"
 
 static void invalid_field(struct scsi_command *command)
 {
@@ -17,6 +18,13 @@ static void invalid_field(struct scsi_command *command)
 }
 
 /* --- INQUIRY (SPC-5 6.6) and its pages (SPC-5 7.7, SBC-4 6.6) */
+
+/* Left-aligned ASCII, padded with spaces (SPC-5 4.3.1). */
+static void store_text(uint8_t *field, size_t len, const char *text)
+{
+	for (size_t i = 0; i < len; i++)
+		field[i] = *text ? (uint8_t)*text++ : ' ';
+}
 
 static void standard_inquiry(struct scsi_lun *lun, struct scsi_command *command)
 {
@@ -30,9 +38,9 @@ static void standard_inquiry(struct scsi_lun *lun, struct scsi_command *command)
 		[7] = 0x02, /* command queuing */
 	};
 
-	memcpy(&data[8], VENDOR, 8);
-	memcpy(&data[16], dvd ? PRODUCT_DVD : PRODUCT_DISK, 16);
-	memcpy(&data[32], "1.0 ", 4);
+	store_text(&data[8], 8, VENDOR);
+	store_text(&data[16], 16, dvd ? PRODUCT_DVD : PRODUCT_DISK);
+	store_text(&data[32], 4, REVISION);
 	store_be16(&data[58], 0x0460);                /* SPC-4 */
 	store_be16(&data[60], dvd ? 0x0540 : 0x0600); /* MMC-6, SBC-4 */
 	scsi_finish_with(command, data, sizeof(data), load_be16(&command->cdb[3]));

@@ -137,7 +137,10 @@ void vmbus_server_send(struct vmbus_server *server, const void *message, size_t 
 /* Goes on with a disconnect that waited for channels, when the last of them has closed. */
 void vmbus_server_check_disconnect(struct vmbus_server *server);
 
-/* --- vmbus_control.c: channels as the guest's messages see them. Under the lock. */
+/* --- vmbus_control.c and vmbus_control_gpadl.c: what the guest's messages do. Under the lock. */
+
+/* The channel that the guest knows under this number, or NULL. */
+struct vmbus_channel *vmbus_control_find(const struct vmbus_server *server, uint32_t id);
 
 /* Numbers every channel that is offered and tells the guest of it. */
 void vmbus_control_send_offers(struct vmbus_server *server);
