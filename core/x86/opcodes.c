@@ -377,15 +377,17 @@ static const struct x86_opcode xsave_ptwrite[4] = {
 	OTHER(RD, Ey),
 	INVALID,
 };
+/* The flushes are loads of a byte to protection checks, and nothing to the emulator. */
+#define FLUSH OP(NOP, RD, 0, SPEC(M, B))
 static const struct x86_opcode xsaveopt_clwb[4] = {
 	OTHER(WR, Mb),
-	OP(NOP, 0, 0, Mb),
+	FLUSH,
 	OTHER(RW, Mq), /* CLRSSBSY */
 	INVALID,
 };
 static const struct x86_opcode clflush[4] = {
-	OP(NOP, 0, 0, Mb),
-	OP(NOP, 0, 0, Mb),
+	FLUSH,
+	FLUSH,
 	INVALID,
 	INVALID,
 };

@@ -190,6 +190,24 @@ static void add_vector(struct operand_list *list)
 		add_modrm(list);
 }
 
+/* CLZERO clears the cache line that rAX points into (APM vol. 3). */
+static bool is_clzero(const struct x86_insn *insn)
+{
+	return insn->opcode_info->operation == X86_OP_OTHER && insn->map == X86_MAP_0F &&
+	       insn->opcode == 0x01 && insn->modrm == 0xfc;
+}
+
+static void add_other(struct operand_list *list)
+{
+	const struct x86_insn *insn = list->insn;
+	uint64_t offset = x86_truncate(list->cpu->gpr[X86_RAX], insn->address_size);
+
+	if (is_clzero(insn))
+		add(list, insn->address.segment, offset & ~63UL, 64, X86_ACCESS_WRITE);
+	else
+		add_modrm(list);
+}
+
 static void add_stack_operation(struct operand_list *list)
 {
 	uint32_t size = list->insn->operand_size;
@@ -233,7 +251,7 @@ static void add_stack_operation(struct operand_list *list)
 		add_leave(list);
 		break;
 	default:
-		add_modrm(list);
+		add_other(list);
 	}
 }
 

@@ -161,7 +161,8 @@ static void test_operands(void **state)
 		{ 64, "0f ae 07", 0, 512, W, {} },
 		{ 64, "0f ae 0f", 0, 512, R, {} },
 		{ 64, "0f ae 27", 0, 0, W, {} },
-		{ 64, "0f ae 3f", 0, 0, 0, {} },
+		{ 64, "0f ae 3f", 0, 1, R, {} },
+		{ 64, "66 0f ae 37", 0, 1, R, {} },
 		{ 64, "0f 18 07", 0, 0, 0, {} },
 		{ 64, "0f 01 17", 0, 10, R, {} },
 		{ 32, "0f 01 17", 0, 6, R, {} },
@@ -375,6 +376,9 @@ static void test_accesses_64(void **state)
 	ACCESSES(&cpu, "d7", 1, { 0x4000, 1, R });
 	ACCESSES(&cpu, "66 0f f7 c1", 1, { 0x8000, 16, W });
 	ACCESSES(&cpu, "66 0f 38 f8 07", 2, { 0x8000, 64, R }, { 0x1000, 64, W });
+	ACCESSES(&cpu, "0f ae 3f", 1, { 0x8000, 1, R });
+	cpu.gpr[X86_RAX] = 0x1fff;
+	ACCESSES(&cpu, "0f 01 fc", 1, { 0x1fc0, 64, W });
 	ACCESSES(&cpu, "0f ae 27", 1, { 0x8000, 0, W });
 	ACCESSES(&cpu, "c5 fe 7f 07", 1, { 0x8000, 32, W });
 	/* Bit strings reach as far as the register says, in both directions. */
