@@ -23,7 +23,9 @@ x86-objs := $(addprefix core/x86/,x86.o decode.o decode_address.o decode_opcode.
 	opcodes.o vector.o operands.o alu.o emulate.o emulate_arithmetic.o emulate_branch.o \
 	emulate_data.o emulate_string.o emulate_vector.o execution.o)
 core-objs += $(x86-objs)
-tests/unit/core/x86/x86_native_test-objs := tests/unit/core/x86/native.o $(x86-objs)
+x86-native-objs := $(addprefix tests/unit/core/x86/,native.o generate.o) $(x86-objs)
+tests/unit/core/x86/x86_native_test-objs := $(x86-native-objs)
+tests/unit/core/x86/x86_operands_test-objs := $(x86-native-objs)
 tests/unit/core/x86/x86_decode_test-objs := $(x86-objs)
 tests/unit/core/x86/x86_emulate_test-objs := $(x86-objs)
 tests/unit/core/x86/x86_objdump_test-objs := $(x86-objs)

@@ -36,6 +36,10 @@ static int find_form(const struct decoder *d, struct x86_vector_form *form)
 		return -EINVAL;
 	if (!vex && insn->map != X86_MAP_0F && !(form->flags & X86_VECTOR_EVEX))
 		return -EINVAL;
+	/* VCVTQQ2PD, unlike VCVTDQ2PD, converts as many bytes as it makes. */
+	if (!vex && insn->map == X86_MAP_0F && insn->opcode == 0xe6 && prefix == X86_SIMD_F3 &&
+	    insn->rex_w)
+		form->size = X86_SIZE_X;
 	return 0;
 }
 

@@ -27,6 +27,9 @@ uint8_t *native_data;
 uint8_t *native_code;
 bool native_has_avx;
 int native_signal;
+uint8_t native_vector;
+uint32_t native_error_code;
+uint64_t native_fault_address;
 struct native_mode native_mode;
 
 struct far_pointer {
@@ -92,57 +95,58 @@ __asm__(".text\n"
 	"cmpb $0, native_far_byte(%rip)\n"
 	"jne 3f\n"
 	"pushq native_regs+128(%rip)\n"
-	"popfq\n" FOR_EACH_GPR(LOAD) LOAD(
-		"rsp",
-		"32") "jmp *native_target(%rip)\n"
-		      "3:\n"
-		      "pushq native_regs+128(%rip)\n"
-		      "popfq\n"
-		      "mov native_data_selector(%rip), %ss\n" FOR_EACH_GPR(LOAD) LOAD(
-			      "rsp",
-			      "32") "ljmp *native_far_target(%rip)\n"
+	"popfq\n" FOR_EACH_GPR(LOAD)
+		LOAD("rsp",
+		     "32") "jmp *native_target(%rip)\n"
+			   "3:\n"
+			   "pushq native_regs+128(%rip)\n"
+			   "popfq\n"
+			   "mov native_data_selector(%rip), %ss\n" FOR_EACH_GPR(LOAD) LOAD(
+				   "rsp",
+				   "32") "ljmp *native_far_target(%rip)\n"
 
-				    "native_return_taken:\n"
-				    "movb $1, native_outcome_byte(%rip)\n"
-				    "jmp 4f\n"
-				    "native_return_fault:\n"
-				    "movb $2, native_outcome_byte(%rip)\n"
-				    "jmp 4f\n"
-				    "native_return_next:\n"
-				    "movb $0, native_outcome_byte(%rip)\n"
-				    "4:\n" SAVE("rsp", "32") "mov native_host_rsp(%rip), "
-							     "%rsp\n" FOR_EACH_GPR(
-								     SAVE) "pushfq\n"
-									   "popq "
-									   "native_regs+128(%rip)\n"
-									   "cld\n"
-									   "mov $0x2b, %eax\n"
-									   "mov %eax, %ss\n"
-									   "cmpb $0, "
-									   "native_avx_byte(%rip)\n"
-									   "je 5f\n"
-									   ".irp n, "
-									   "0,1,2,3,4,5,6,7,8,9,10,"
-									   "11,12,13,14,15\n"
-									   "vmovdqu %ymm\\n, "
-									   "native_regs+136+32*\\n("
-									   "%rip)\n"
-									   ".endr\n"
-									   "vzeroupper\n"
-									   "jmp 6f\n"
-									   "5:\n"
-									   ".irp n, "
-									   "0,1,2,3,4,5,6,7,8,9,10,"
-									   "11,12,13,14,15\n"
-									   "movdqu %xmm\\n, "
-									   "native_regs+136+32*\\n("
-									   "%rip)\n"
-									   ".endr\n"
-									   "6:\n"
-									   "pop %r15; pop %r14; "
-									   "pop %r13; pop %r12; "
-									   "pop %rbp; pop %rbx\n"
-									   "ret\n");
+					 "native_return_taken:\n"
+					 "movb $1, native_outcome_byte(%rip)\n"
+					 "jmp 4f\n"
+					 "native_return_fault:\n"
+					 "movb $2, native_outcome_byte(%rip)\n"
+					 "jmp 4f\n"
+					 "native_return_next:\n"
+					 "movb $0, native_outcome_byte(%rip)\n"
+					 "4:\n" SAVE("rsp",
+						     "32") "mov native_host_rsp(%rip), "
+							   "%rsp\n" FOR_EACH_GPR(
+								   SAVE) "pushfq\n"
+									 "popq "
+									 "native_regs+128(%rip)\n"
+									 "cld\n"
+									 "mov $0x2b, %eax\n"
+									 "mov %eax, %ss\n"
+									 "cmpb $0, "
+									 "native_avx_byte(%rip)\n"
+									 "je 5f\n"
+									 ".irp n, "
+									 "0,1,2,3,4,5,6,7,8,9,10,"
+									 "11,12,13,14,15\n"
+									 "vmovdqu %ymm\\n, "
+									 "native_regs+136+32*\\n("
+									 "%rip)\n"
+									 ".endr\n"
+									 "vzeroupper\n"
+									 "jmp 6f\n"
+									 "5:\n"
+									 ".irp n, "
+									 "0,1,2,3,4,5,6,7,8,9,10,"
+									 "11,12,13,14,15\n"
+									 "movdqu %xmm\\n, "
+									 "native_regs+136+32*\\n("
+									 "%rip)\n"
+									 ".endr\n"
+									 "6:\n"
+									 "pop %r15; pop %r14; "
+									 "pop %r13; pop %r12; "
+									 "pop %rbp; pop %rbx\n"
+									 "ret\n");
 
 /* REG_CSGSFS: CS, GS, FS and SS, 16 bits each. */
 static void return_to_fault(ucontext_t *ucontext)
@@ -169,6 +173,9 @@ static void handle_signal(int signal, siginfo_t *info, void *context)
 		return;
 	}
 	native_signal = signal;
+	native_vector = ucontext->uc_mcontext.gregs[REG_TRAPNO];
+	native_error_code = ucontext->uc_mcontext.gregs[REG_ERR];
+	native_fault_address = ucontext->uc_mcontext.gregs[REG_CR2];
 	return_to_fault(ucontext);
 }
 
@@ -204,12 +211,19 @@ void native_setup(void)
 	native_code = map_low(NATIVE_CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	native_data = map_low(NATIVE_DATA_SIZE + 2 * NATIVE_GUARD_SIZE, PROT_NONE);
 	native_data += NATIVE_GUARD_SIZE;
-	if (mprotect(native_data, NATIVE_DATA_SIZE, PROT_READ | PROT_WRITE))
-		abort();
+	native_protect_data(false);
 	native_has_avx = __builtin_cpu_supports("avx");
 	native_avx_byte = native_has_avx;
 	/* libc does not use GS on x86-64. */
 	if (syscall(SYS_arch_prctl, ARCH_SET_GS, NATIVE_GS_BASE))
+		abort();
+}
+
+void native_protect_data(bool inaccessible)
+{
+	int protection = inaccessible ? PROT_NONE : PROT_READ | PROT_WRITE;
+
+	if (mprotect(native_data, NATIVE_DATA_SIZE, protection))
 		abort();
 }
 

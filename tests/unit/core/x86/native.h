@@ -45,12 +45,19 @@ extern uint8_t *native_data;
 extern uint8_t *native_code;
 extern bool native_has_avx;
 extern int native_signal;
+/* Of the last fault: the exception's vector, error code and CR2, where it has them. */
+extern uint8_t native_vector;
+extern uint32_t native_error_code;
+extern uint64_t native_fault_address;
 extern struct native_mode native_mode;
 
 /* The GS base during native_run() in 64-bit code. */
 #define NATIVE_GS_BASE 0x1000UL
 
 void native_setup(void);
+
+/* Lets the buffer fault, or not. */
+void native_protect_data(bool inaccessible);
 
 /* For native_run(): bits is 64, 32 or 16. False when the kernel does not let us. */
 bool native_set_mode(unsigned int bits);
