@@ -166,7 +166,7 @@ static void finds_room(void **state)
 	assert_int_equal(gpa, 4096 * MIB);
 	assert_int_equal(memory_map_find(&map, MIB, 4096, 70 * MIB, 80 * MIB, false, &gpa),
 			 -ENOSPC);
-	assert_int_equal(memory_map_find(&map, MIB, 64 * MIB, 10 * MIB, 60 * MIB, true, &gpa),
+	assert_int_equal(memory_map_find(&map, MIB, 32 * MIB, 34 * MIB, 60 * MIB, true, &gpa),
 			 -ENOSPC);
 	assert_int_equal(memory_map_find(&map, 65 * MIB, 1, 0, UINT64_MAX, false, &gpa), -ENOSPC);
 	assert_int_equal(memory_map_find(&map, MIB, 1ull << 63, 1, UINT64_MAX, true, &gpa),
