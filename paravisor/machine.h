@@ -32,6 +32,8 @@ struct machine {
 
 	struct vp *vps; /* topology.vp_count of them */
 
+	uint64_t mtrr_def_type; /* of all VPs at the start */
+
 	/* How the run ends: the first outcome counts. */
 	pthread_mutex_t end_lock;
 	bool ended; /* atomic; true: no VP runs VTL0 any more */

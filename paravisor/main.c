@@ -156,6 +156,7 @@ static int load_guest(struct machine *m)
 	ret = vp_enter(&m->vps[0]);
 	if (ret)
 		return fail(m, "cannot enter VP 0", ret);
+	m->mtrr_def_type = state.mtrr_def_type;
 	ret = start_state_set(m->vps[0].vtl, &state);
 	return ret ? fail(m, "cannot set VTL0's start state", ret) : 0;
 }

@@ -44,7 +44,6 @@ static int set_control(struct vtl_vp *vp, const struct boot_vp_state *state)
 		uint64_t value;
 	} registers[] = {
 		{ HV_X64_REGISTER_PAT, state->pat },
-		{ HV_X64_REGISTER_MSR_MTRR_DEF_TYPE, state->mtrr_def_type },
 		{ HV_X64_REGISTER_CR3, state->cr3 },
 		{ HV_X64_REGISTER_CR4, state->cr4 },
 		{ HV_X64_REGISTER_EFER, state->efer },
@@ -57,10 +56,17 @@ static int set_control(struct vtl_vp *vp, const struct boot_vp_state *state)
 	return ret;
 }
 
+int start_state_set_memory_type(struct vtl_vp *vp, uint64_t mtrr_def_type)
+{
+	return vtl_vp_set(vp, HV_X64_REGISTER_MSR_MTRR_DEF_TYPE, mtrr_def_type);
+}
+
 int start_state_set(struct vtl_vp *vp, const struct boot_vp_state *state)
 {
 	int ret = set_control(vp, state);
 
+	if (!ret)
+		ret = start_state_set_memory_type(vp, state->mtrr_def_type);
 	if (!ret)
 		ret = set_segments(vp, state);
 	if (!ret)

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "paravisor/exit.h"
 #include "paravisor/machine.h"
+#include "paravisor/start_state.h"
 #include "vtl/vtl.h"
 
 /* Handlers and the emulator need a few KiB; what is not touched costs nothing. */
@@ -82,6 +83,8 @@ static void *vp_thread(void *arg)
 	struct vp *vp = arg;
 	int ret = vp_enter(vp);
 
+	if (!ret)
+		ret = start_state_set_memory_type(vp->vtl, vp->machine->mtrr_def_type);
 	if (ret)
 		machine_end(vp->machine, HOST_PORT_FAILURE, "cannot start VP %u: errno %d",
 			    vp->index, -ret);
