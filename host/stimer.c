@@ -110,11 +110,13 @@ static void set_alarm(struct vp *vp, uint64_t deadline)
 
 void stimer_service(struct vp *vp)
 {
+	/* Before the time is read: an alarm that goes off after this asks again. */
+	bool changed = atomic_exchange(&vp->timers_changed, false);
 	uint64_t now = reference_time_now(&vp->partition->time);
 	uint64_t next = UINT64_MAX;
 	unsigned int vtl, i;
 
-	if (!vp->timers_changed && now < vp->next_deadline)
+	if (!changed && now < vp->next_deadline)
 		return;
 	for (vtl = 0; vtl < HOST_VTL_COUNT; vtl++) {
 		struct vcpu *vcpu = &vp->vcpu[vtl];
@@ -128,7 +130,6 @@ void stimer_service(struct vp *vp)
 				next = timer->expires;
 		}
 	}
-	vp->timers_changed = false;
 	vp->next_deadline = next;
 	set_alarm(vp, next);
 }

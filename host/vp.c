@@ -33,14 +33,20 @@ struct vp_mailbox_entry {
 
 static __thread struct vp *current_vp;
 
-/* Whatever KVM_RUN comes next, or runs now, ends with EINTR. */
-static void on_kick(int sig)
+/*
+ * Whatever KVM_RUN comes next, or runs now, ends with EINTR. An alarm that is early by reference
+ * time, which runs a little differently from the alarm's clock, has to be set again.
+ */
+static void on_kick(int sig, siginfo_t *info, void *context)
 {
 	struct vp *vp = current_vp;
 
 	(void)sig;
+	(void)context;
 	if (!vp)
 		return;
+	if (info->si_code == SI_TIMER)
+		atomic_store(&vp->timers_changed, true);
 	vp->vcpu[HOST_VTL0].run->immediate_exit = 1;
 	vp->vcpu[HOST_VTL2].run->immediate_exit = 1;
 }
@@ -307,6 +313,26 @@ static void run_once(struct vp *vp)
 		exit_vtl2(vcpu, err);
 }
 
+/* Where a VP was when the time was over: all there is to say about a guest that hangs. */
+static void log_state(struct vp *vp)
+{
+	const struct vcpu *vtl0 = &vp->vcpu[HOST_VTL0], *vtl2 = &vp->vcpu[HOST_VTL2];
+	uint64_t now = reference_time_now(&vp->partition->time);
+
+	log_info("VP %u at the end: VTL%u; VTL0 at %#llx, flags %#llx; VTL2 at %#llx, flags "
+		 "%#llx%s; "
+		 "next timer in %lld us; %llu VTL switches, %llu KVM exits",
+		 vp->index, vp->active == HOST_VTL0 ? 0u : 2u,
+		 (unsigned long long)vcpu_regs(vtl0)->rip,
+		 (unsigned long long)vcpu_regs(vtl0)->rflags,
+		 (unsigned long long)vcpu_regs(vtl2)->rip,
+		 (unsigned long long)vcpu_regs(vtl2)->rflags,
+		 vtl2_interrupt_pending(vp) ? ", interrupt pending" : "",
+		 vp->next_deadline == UINT64_MAX ? -1ll : (long long)(vp->next_deadline - now) / 10,
+		 (unsigned long long)vp->counters.vtl_switches,
+		 (unsigned long long)vp->counters.kvm_exits);
+}
+
 static void *vp_thread(void *arg)
 {
 	struct vp *vp = arg;
@@ -321,18 +347,23 @@ static void *vp_thread(void *arg)
 		partition_end(vp->partition, RUN_FAILURE, "timer_create: %s", strerror(errno));
 		return NULL;
 	}
-	while (!partition_ended(vp->partition)) {
+	/* Asked after service(), like all that a kick may be about: it takes the kick's flag back. */
+	for (;;) {
 		service(vp);
+		if (partition_ended(vp->partition))
+			break;
 		run_once(vp);
 	}
 	serve_mailbox(vp);
 	timer_delete(vp->timer);
+	if (atomic_load(&vp->partition->outcome) == RUN_TIMEOUT)
+		log_state(vp);
 	return NULL;
 }
 
 int vp_start_thread(struct vp *vp)
 {
-	struct sigaction action = { .sa_handler = on_kick };
+	struct sigaction action = { .sa_sigaction = on_kick, .sa_flags = SA_SIGINFO };
 	int ret;
 
 	sigaction(KICK_SIGNAL, &action, NULL);
