@@ -159,7 +159,7 @@ init-objs := $(patsubst %.c,%.o,$(wildcard initrd/init.c))
 mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
 
 # --- tests/guests/: freestanding guests that end-to-end tests boot, each NAME.c and the runtime
-guests := end fuzz isolation
+guests := end exits fuzz isolation
 guest-runtime := start.S exceptions.S runtime.c
 
 # ---------------------------------------------------------------------------------------------
