@@ -137,10 +137,12 @@ igvm-objs :=
 # --- host/: vtlhost, VSM on Linux/KVM
 host-objs := host/main.o host/options.o host/console.o host/kvm.o host/memory.o \
 	host/partition.o host/vp.o host/vtl_switch.o host/registers.o host/msr.o host/cpuid.o \
-	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o host/level_routes.o \
+	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o \
+	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
 	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
 	host/host_port.o host/vmbus.o host/device_tree.o host/vtl2_boot.o
-host-test-objs := tests/unit/host/fake_partition.o host/hypercall.o host/registers.o host/msr.o \
+host-test-objs := tests/unit/host/fake_partition.o host/hypercall.o host/hypercall_vp.o \
+	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
 	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o
 tests/unit/host/hypercall_test-objs := $(host-test-objs)
