@@ -67,6 +67,8 @@ static int locate_operand(const struct vcpu *vcpu, const struct x86_cpu *cpu, st
 	if (x86_decode(&insn, &mode, fault->bytes, fault->byte_count))
 		return -ENOEXEC;
 	count = x86_memory_operands(&insn, cpu, operands);
+	if (count < 0) /* gathers and scatters: their addresses are in vector registers */
+		return -ENOEXEC;
 	for (i = 0; i < count; i++)
 		if (operand_denied(vcpu, &operands[i], fault))
 			return 0;

@@ -132,6 +132,14 @@ size_t host_port_input(struct host_port *port, const uint8_t *bytes, size_t len)
 	return done;
 }
 
+void host_port_request_counters(struct host_port *port)
+{
+	struct vcpu *vcpu = &port->partition->vps[0].vcpu[HOST_VTL2];
+
+	if (synic_listening(vcpu, HOST_PORT_SINT))
+		synic_post(vcpu, HOST_PORT_SINT, HOST_PORT_COUNTERS, "", 0);
+}
+
 void host_port_counters(struct host_port *port, struct host_port_counters *counters)
 {
 	pthread_mutex_lock(&port->lock);

@@ -24,6 +24,9 @@ int host_port_message(struct host_port *port, uint32_t type, const uint8_t *payl
  */
 size_t host_port_input(struct host_port *port, const uint8_t *bytes, size_t len);
 
+/* Asks VTL2 for its counters. The main thread only. */
+void host_port_request_counters(struct host_port *port);
+
 /* The counters that VTL2 sent last; zeroes before. */
 void host_port_counters(struct host_port *port, struct host_port_counters *counters);
 

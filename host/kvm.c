@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -107,23 +108,25 @@ static int enable_capability(int vm, uint32_t capability, uint64_t arg)
 	return kvm_ioctl(vm, KVM_ENABLE_CAP, &cap);
 }
 
-static int filter_msrs(int vm)
+static int filter_msrs(int vm, bool mtrrs)
 {
-	uint8_t nothing_allowed[HV_MSR_COUNT / 8] = { 0 };
+	static uint8_t nothing_allowed[HV_MSR_COUNT / 8];
+	const uint32_t both = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
-		.ranges[0] = {
-			.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
-			.base = HV_MSR_BASE,
-			.nmsrs = HV_MSR_COUNT,
-			.bitmap = nothing_allowed,
-		},
+		.ranges[0] = { both, HV_MSR_COUNT, HV_MSR_BASE, nothing_allowed },
 	};
 
+	if (mtrrs) {
+		filter.ranges[1] = (struct kvm_msr_filter_range){ both, KVM_MTRR_COUNT,
+								  KVM_MTRR_BASE, nothing_allowed };
+		filter.ranges[2] = (struct kvm_msr_filter_range){ both, 1, KVM_MTRR_DEFAULT_TYPE,
+								  nothing_allowed };
+	}
 	return kvm_ioctl(vm, KVM_X86_SET_MSR_FILTER, &filter);
 }
 
-int kvm_create_vm(const struct kvm *kvm)
+static int create_vm(const struct kvm *kvm, bool mtrrs)
 {
 	int vm = kvm_ioctl_value(kvm->fd, KVM_CREATE_VM, 0);
 	int ret;
@@ -141,7 +144,7 @@ int kvm_create_vm(const struct kvm *kvm)
 				KVM_MSR_EXIT_REASON_FILTER | KVM_MSR_EXIT_REASON_UNKNOWN);
 	if (ret < 0)
 		goto close_vm;
-	ret = filter_msrs(vm);
+	ret = filter_msrs(vm, mtrrs);
 	if (ret < 0)
 		goto close_vm;
 	return vm;
@@ -149,6 +152,16 @@ int kvm_create_vm(const struct kvm *kvm)
 close_vm:
 	close(vm);
 	return ret;
+}
+
+int kvm_create_vm(const struct kvm *kvm)
+{
+	return create_vm(kvm, false);
+}
+
+int kvm_create_vm_sharing_mtrrs(const struct kvm *kvm)
+{
+	return create_vm(kvm, true);
 }
 
 int kvm_add_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host)

@@ -12,6 +12,11 @@ struct host_memory;
 /* Pins of the split irqchip that stand for level-triggered vectors: see kvm_route_level_vector(). */
 #define KVM_LEVEL_PINS 240
 
+/* MTRRs by their MSRs (SDM vol. 3, 12.11): all of 200h to 26Fh but PAT's neighbours, and 2FFh. */
+#define KVM_MTRR_BASE         0x200u
+#define KVM_MTRR_COUNT        0x70u
+#define KVM_MTRR_DEFAULT_TYPE 0x2ffu
+
 struct kvm {
 	int fd;
 	size_t run_size;
@@ -30,6 +35,9 @@ int kvm_ioctl(int fd, unsigned long request, void *arg);
 
 /* A VM with a split irqchip and exits for unknown and for Hyper-V's MSRs. Returns its descriptor. */
 int kvm_create_vm(const struct kvm *kvm);
+
+/* The same with exits for MTRRs, too. */
+int kvm_create_vm_sharing_mtrrs(const struct kvm *kvm);
 int kvm_add_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host);
 int kvm_create_vcpu(const struct kvm *kvm, int vm, uint32_t id, struct kvm_run **run);
 

@@ -142,11 +142,37 @@ static int write_crash_control(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
+/*
+ * MTRRs are one set for all VTLs of a VP (TLFS 15.11.1). KVM keeps one in each vCPU; VTL0's is the
+ * one that counts, and VTL2's accesses go there.
+ */
+static bool is_shared_mtrr(const struct vcpu *vcpu, uint32_t msr)
+{
+	return vcpu->vtl == HOST_VTL2 &&
+	       (msr - KVM_MTRR_BASE < KVM_MTRR_COUNT || msr == KVM_MTRR_DEFAULT_TYPE);
+}
+
+int msr_access_kvm(struct vcpu *vcpu, uint32_t msr, uint64_t *value, bool set)
+{
+	uint64_t space[(sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)) / 8] = { 0 };
+	struct kvm_msrs *request = (void *)space;
+
+	request->nmsrs = 1;
+	request->entries[0].index = msr;
+	request->entries[0].data = *value;
+	if (kvm_ioctl(vcpu->fd, set ? KVM_SET_MSRS : KVM_GET_MSRS, request) != 1)
+		return -EINVAL;
+	*value = request->entries[0].data;
+	return 0;
+}
+
 int msr_read_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	struct partition *partition = vcpu->vp->partition;
 	struct partition_vtl *vtl = &partition->vtl[vcpu->vtl];
 
+	if (is_shared_mtrr(vcpu, msr))
+		return msr_access_kvm(&vcpu->vp->vcpu[HOST_VTL0], msr, value, false);
 	switch (msr) {
 	case HV_X64_MSR_GUEST_OS_ID:
 		*value = vtl->guest_os_id;
@@ -210,6 +236,8 @@ int msr_write_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	struct partition_vtl *vtl = &vcpu->vp->partition->vtl[vcpu->vtl];
 	unsigned int index;
 
+	if (is_shared_mtrr(vcpu, msr))
+		return msr_access_kvm(&vcpu->vp->vcpu[HOST_VTL0], msr, &value, true);
 	switch (msr) {
 	case HV_X64_MSR_GUEST_OS_ID:
 	case HV_X64_MSR_HYPERCALL:

@@ -45,7 +45,9 @@ static int create_vms(struct partition *partition)
 	int ret;
 
 	for (vtl = 0; vtl < HOST_VTL_COUNT; vtl++) {
-		partition->vtl[vtl].vm = kvm_create_vm(partition->kvm);
+		partition->vtl[vtl].vm = vtl == HOST_VTL2
+						 ? kvm_create_vm_sharing_mtrrs(partition->kvm)
+						 : kvm_create_vm(partition->kvm);
 		if (partition->vtl[vtl].vm < 0)
 			return partition->vtl[vtl].vm;
 	}

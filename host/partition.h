@@ -53,11 +53,11 @@ struct vp {
 	bool thread_started;
 	struct vcpu vcpu[HOST_VTL_COUNT];
 	_Atomic(enum host_vtl) active;
-	uint64_t register_page; /* HV_X64_REGISTER_REG_PAGE of VTL0, written by VTL2 */
+	uint64_t register_page;     /* HV_X64_REGISTER_REG_PAGE of VTL0, written by VTL2 */
 	atomic_bool timers_changed; /* or the alarm went off */
-	uint64_t next_deadline; /* of any stimer, reference time */
-	timer_t timer;          /* kicks this thread at the next stimer deadline */
-	uint8_t fx[512];        /* x87 and SSE state as VTLs last shared it, FXSAVE format */
+	uint64_t next_deadline;     /* of any stimer, reference time */
+	timer_t timer;              /* kicks this thread at the next stimer deadline */
+	uint8_t fx[512];            /* x87 and SSE state as VTLs last shared it, FXSAVE format */
 
 	atomic_bool kicked;
 	atomic_bool vtl2_irq;     /* VTL2's LAPIC may hold a deliverable interrupt */

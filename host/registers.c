@@ -258,16 +258,8 @@ static uint32_t find_msr(uint32_t name)
 
 static uint16_t access_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value, bool set)
 {
-	uint64_t space[(sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)) / 8] = { 0 };
-	struct kvm_msrs *request = (void *)space;
-
-	request->nmsrs = 1;
-	request->entries[0].index = msr;
-	request->entries[0].data = *value;
-	if (kvm_ioctl(vcpu->fd, set ? KVM_SET_MSRS : KVM_GET_MSRS, request) != 1)
-		return HV_STATUS_INVALID_REGISTER_VALUE;
-	*value = request->entries[0].data;
-	return HV_STATUS_SUCCESS;
+	return msr_access_kvm(vcpu, msr, value, set) ? HV_STATUS_INVALID_REGISTER_VALUE
+						     : HV_STATUS_SUCCESS;
 }
 
 /* Registers that the synthetic MSRs give access to, too: HV_REGISTER_x to HV_X64_MSR_x. */
