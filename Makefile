@@ -130,6 +130,8 @@ vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
+tests/fuzz/tpm_command_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
+tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 
 # --- igvm/: image format and builder
 igvm-objs :=
@@ -411,6 +413,16 @@ run-if-there = @if [ -x $1 ]; then exec $1; else echo "$1 is not there: skipped"
 e2e: build
 	$(call run-if-there,tests/e2e/run)
 .PHONY: e2e
+
+## tpm-tools-test: tpm2-tools' integration scripts against vtpmd (TPM2_TOOLS=its source tree, which Debian does not carry)
+tpm-tools-test: $(B)/rel/vtpmd
+	@tests/tpm/run-tpm2-tools "$(TPM2_TOOLS)" $(ONLY)
+.PHONY: tpm-tools-test
+
+## tpm-tss-test: tpm2-tss's integration tests against vtpmd (fetches and builds Debian's source, or TPM2_TSS=built tree)
+tpm-tss-test: $(B)/rel/vtpmd
+	@tests/tpm/run-tpm2-tss $(if $(TPM2_TSS),--build "$(TPM2_TSS)") $(ONLY)
+.PHONY: tpm-tss-test
 
 ## soak: long runs of guests, fuzzed guests among them
 soak: build
