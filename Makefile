@@ -124,12 +124,13 @@ tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/e
 	tpm/engine/policy.o tpm/engine/policy_auth.o tpm/engine/policy_nv.o tpm/engine/protect.o \
 	tpm/engine/selftest.o tpm/engine/session.o tpm/engine/session_auth.o tpm/engine/sign.o \
 	tpm/engine/startup.o tpm/engine/types.o tpm/engine/types_write.o tpm/engine/x509.o
-tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o
+tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o tpm/crb.o
 vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
+tests/unit/tpm/crb_test-objs := tpm/crb.o
 tests/fuzz/tpm_command_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 

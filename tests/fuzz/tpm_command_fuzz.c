@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fixture f;
-	struct reader r = {data, size};
+	struct reader r = { data, size };
 	struct span s;
 	uint16_t len;
 	uint8_t how;

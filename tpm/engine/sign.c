@@ -218,7 +218,8 @@ uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *dig
 	(void)t;
 	if (!type_signs_with(key, sig->alg) || scheme_is_anonymous(sig->alg))
 		return TPM_RC_SCHEME;
-	if (digest->len != hash_size(sig->hash))
+	/* An HMAC may be over anything that fits a TPM2B_DIGEST. */
+	if (key->pub.type != TPM_ALG_KEYEDHASH && digest->len != hash_size(sig->hash))
 		return TPM_RC_SIGNATURE;
 	switch (key->pub.type) {
 	case TPM_ALG_RSA:
