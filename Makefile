@@ -41,6 +41,10 @@ vtl-objs := $(addprefix vtl/,vtl.o translate.o mshv.o mshv_decode.o mshv_hyperca
 	mshv_vp.o host_message.o)
 tests/unit/vtl/vtl_test-objs := vtl/vtl.o tests/unit/fake/fake_vtl.o
 tests/unit/vtl/mshv_decode_test-objs := vtl/mshv_decode.o
+tests/unit/vtl/mshv_registers_test-objs := vtl/mshv_registers.o
+ldflags-tests/unit/vtl/mshv_registers_test := -Wl,--wrap=ioctl
+tests/unit/vtl/mshv_hypercall_test-objs := vtl/mshv_hypercall.o core/log.o
+ldflags-tests/unit/vtl/mshv_hypercall_test := -Wl,--wrap=ioctl
 
 # --- devices/: guest-facing devices
 chipset-objs := devices/acpi_pm.o devices/chipset.o devices/cmos_rtc.o devices/ioapic.o \
@@ -91,6 +95,9 @@ exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
 tests/unit/paravisor/exit_test-objs := $(exit-objs)
 tests/unit/paravisor/hypercall_test-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o
+tests/unit/paravisor/interrupt_test-objs := paravisor/interrupt.o vtl/vtl.o tests/unit/fake/fake_vtl.o \
+	core/event_loop.o core/log.o
+tests/unit/paravisor/host_port_test-objs := paravisor/host_port.o core/event_loop.o core/log.o
 tests/unit/paravisor/options_test-objs := paravisor/options.o
 tests/unit/paravisor/topology_test-objs := paravisor/topology.o
 tests/fuzz/intercept_message_fuzz-objs := $(exit-objs) vtl/mshv_decode.o

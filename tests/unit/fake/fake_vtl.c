@@ -82,6 +82,8 @@ static int set_register(struct vtl_vp *vp, uint32_t name, const union hv_registe
 		f->cpu.cr3 = value->reg64;
 	else if (name == HV_REGISTER_PENDING_EVENT0)
 		f->pending_event = *value;
+	else if (name == HV_REGISTER_DELIVERABILITY_NOTIFICATIONS)
+		f->notifications = value->reg64;
 	else
 		return -ENOENT;
 	return f->fail;

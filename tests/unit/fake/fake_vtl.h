@@ -13,6 +13,7 @@ struct fake_vtl {
 	uint8_t xmm[16][16];
 	uint64_t interrupt_state;
 	union hv_register_value pending_event;
+	uint64_t notifications;           /* deliverability notifications asked for */
 	unsigned int loads, stores, sets; /* calls of these operations */
 	uint32_t loaded, stored;          /* classes of the last one */
 	int fail;                         /* what every operation returns, when not 0 */
