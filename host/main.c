@@ -38,20 +38,37 @@ struct run {
 
 /* --- the log --- */
 
+/* Not by stdio: a VP thread's kick ends a write to a terminal, and stdio would drop the line. */
+static void write_whole(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
 /* Errors are for the user; everything is for --log. */
 static void write_line(void *ctx, enum log_level level, const char *line, size_t len)
 {
 	struct run *run = ctx;
 	struct timespec now;
+	char text[600];
+	int n;
 
 	if (level == LOG_ERROR)
 		fprintf(stderr, "vtlhost: %.*s\r\n", (int)len, line);
 	if (!run->log)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	fprintf(run->log, "[%5lld.%03ld] %.*s\n", (long long)now.tv_sec, now.tv_nsec / 1000000,
-		(int)len, line);
-	fflush(run->log);
+	n = snprintf(text, sizeof(text), "[%5lld.%03ld] %.*s\n", (long long)now.tv_sec,
+		     now.tv_nsec / 1000000, (int)len, line);
+	write_whole(fileno(run->log), text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text));
 }
 
 static int open_log(struct run *run)
