@@ -185,8 +185,9 @@ init-link      := $(init-objs)
 tcg-init-link  := $(tcg-init-objs)
 mkcpio-link    := $(mkcpio-objs)
 tsc-khz-link   := $(tsc-khz-objs)
+plain_kvm-link := tests/bench/plain_kvm.o
 
-programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz
+programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm
 
 # ---------------------------------------------------------------------------------------------
 # Tools and flags.

@@ -446,6 +446,8 @@ static void run_first(void)
 		copy_map((const void *)info->map, info->map_count);
 	fill_idt();
 	load_tables(0);
+	guest_out8(0x21, 0xff); /* both 8259s masked: firmware may have left them otherwise */
+	guest_out8(0xa1, 0xff);
 	guest_console_init();
 	find_processors((const uint8_t *)info->rsdp);
 	guest_main();
