@@ -84,6 +84,7 @@ core-objs += core/disk.o
 storage-test-objs := $(storage-objs) core/disk.o devices/storage/file_disk.o $(vmbus-test-objs) \
 	$(vmbus-client-objs)
 tests/unit/devices/storage/storvsp_test-objs := $(storage-test-objs)
+tests/unit/devices/storage/storvsp_stress_test-objs := $(storage-test-objs)
 tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
@@ -223,7 +224,8 @@ san-cflags := -O1 $(san-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/
 san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
-tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test
+tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test \
+	tests/unit/devices/storage/storvsp_stress_test
 tsan-flags := -fsanitize=thread -fno-omit-frame-pointer
 tsan-cflags := -O1 $(tsan-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include
 tsan-bins := $(addprefix $(B)/tsan/,$(tsan-tests))

@@ -56,15 +56,34 @@ uint32_t client_events(struct client *client, uint32_t relid)
 	return __atomic_load_n(&client->events[relid], __ATOMIC_SEQ_CST);
 }
 
-bool client_wait_event(struct client *client, uint32_t relid, uint32_t seen, unsigned int seconds)
+static struct timespec deadline_in(unsigned int seconds)
 {
 	struct timespec deadline;
-	int err = 0;
 
 	clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_sec += seconds;
+	return deadline;
+}
+
+bool client_wait_event(struct client *client, uint32_t relid, uint32_t seen, unsigned int seconds)
+{
+	struct timespec deadline = deadline_in(seconds);
+	int err = 0;
+
 	pthread_mutex_lock(&client->lock);
 	while (client_events(client, relid) == seen && !err)
+		err = pthread_cond_timedwait(&client->arrived, &client->lock, &deadline);
+	pthread_mutex_unlock(&client->lock);
+	return !err;
+}
+
+bool client_wait_message(struct client *client, unsigned int seconds)
+{
+	struct timespec deadline = deadline_in(seconds);
+	int err = 0;
+
+	pthread_mutex_lock(&client->lock);
+	while (!client->message_count && !err)
 		err = pthread_cond_timedwait(&client->arrived, &client->lock, &deadline);
 	pthread_mutex_unlock(&client->lock);
 	return !err;

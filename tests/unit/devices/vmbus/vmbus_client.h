@@ -95,6 +95,8 @@ void client_close(struct client_channel *channel);
  * nothing came. For tests whose loops run on other threads.
  */
 bool client_wait_event(struct client *client, uint32_t relid, uint32_t seen, unsigned int seconds);
+/* The same for a message in the queue. */
+bool client_wait_message(struct client *client, unsigned int seconds);
 uint32_t client_events(struct client *client, uint32_t relid);
 
 /* Rings. 0, -EAGAIN: full or empty; -EPROTO: the server broke the protocol. */
