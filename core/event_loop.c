@@ -18,6 +18,9 @@ struct posted_call {
 	void *ctx;
 };
 
+/* The longest that event_loop_share_time() holds timers back. */
+#define REST_MAX_NS 20000000ull
+
 struct event_loop {
 	int epoll_fd;
 	int timer_fd;
@@ -27,6 +30,8 @@ struct event_loop {
 	struct event_timer *timers; /* by deadline, equal ones in the order armed */
 	uint64_t run;               /* counts run_timers() */
 	uint64_t programmed_ns;     /* what timer_fd is set to; UINT64_MAX when it is not */
+	bool shares_time;           /* see event_loop_share_time() */
+	uint64_t not_before_ns;     /* timer_fd is not set to less than this */
 	struct posted_call *posts, **posts_tail;
 
 	/* The loop's thread only: what epoll_wait() returned and is not handled yet. */
@@ -158,9 +163,13 @@ static void program_timer_fd(struct event_loop *loop)
 	struct itimerspec spec = { 0 };
 	uint64_t deadline;
 
-	if (!loop->timers || loop->timers->deadline_ns >= loop->programmed_ns)
+	if (!loop->timers)
 		return;
 	deadline = loop->timers->deadline_ns;
+	if (deadline < loop->not_before_ns)
+		deadline = loop->not_before_ns;
+	if (deadline >= loop->programmed_ns)
+		return;
 	/* Zero would disarm it. */
 	spec.it_value.tv_sec = (time_t)(deadline / NS_PER_SECOND);
 	spec.it_value.tv_nsec = deadline ? (long)(deadline % NS_PER_SECOND) : 1;
@@ -189,6 +198,23 @@ static void link_timer(struct event_loop *loop, struct event_timer *timer)
 	timer->next = *at;
 	*at = timer;
 	timer->armed = true;
+}
+
+void event_loop_share_time(struct event_loop *loop)
+{
+	loop->shares_time = true;
+}
+
+/*
+ * What a wake-up for timers cost: from the time that timer_fd was set to until its handlers have
+ * run. A hiccup of the machine is not held against the timers for long.
+ */
+static void leave_time(struct event_loop *loop, uint64_t woken_for)
+{
+	uint64_t now = event_loop_now_ns();
+	uint64_t rest = now > woken_for ? 2 * (now - woken_for) : 0;
+
+	loop->not_before_ns = now + (rest < REST_MAX_NS ? rest : REST_MAX_NS);
 }
 
 void event_timer_arm(struct event_timer *timer, uint64_t deadline_ns)
@@ -261,19 +287,24 @@ static int run_timers(struct event_loop *loop)
 
 static int on_timer_fd(struct event_loop *loop)
 {
-	uint64_t expirations;
+	uint64_t expirations, woken_for;
 	int run;
 
 	pthread_mutex_lock(&loop->lock);
+	woken_for = loop->programmed_ns;
 	/* Setting it anew between epoll_wait() and here made it unreadable, which is as good. */
 	if (read(loop->timer_fd, &expirations, sizeof(expirations)) > 0)
 		loop->programmed_ns = UINT64_MAX;
+	if (loop->shares_time)
+		loop->not_before_ns = UINT64_MAX; /* until the handlers' time is known */
 	loop->run++;
 	pthread_mutex_unlock(&loop->lock);
 
 	run = run_timers(loop);
 
 	pthread_mutex_lock(&loop->lock);
+	if (loop->shares_time)
+		leave_time(loop, woken_for);
 	program_timer_fd(loop);
 	pthread_mutex_unlock(&loop->lock);
 	return run;

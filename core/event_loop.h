@@ -55,6 +55,14 @@ int event_loop_modify(struct event_loop *loop, struct event_watch *watch, uint32
 void event_loop_remove(struct event_loop *loop, struct event_watch *watch);
 
 /*
+ * For a loop that runs between other work of its thread: leaves at least twice the time that a
+ * wake-up for timers costs (its handlers included, at most 20 ms) before the next one. Else a
+ * device whose guest asks for more interrupts than can be had keeps that guest from running at all.
+ * Once, after creation.
+ */
+void event_loop_share_time(struct event_loop *loop);
+
+/*
  * One-shot timers; any thread. Arming an armed timer moves its deadline (CLOCK_MONOTONIC); a
  * deadline that has passed expires in the next run. Handlers may arm and cancel freely, themselves
  * included. Timers that expire in one run are called in the order of their deadlines.

@@ -28,7 +28,9 @@ void interrupt_from_ioapic(void *ctx, uint8_t destination, bool logical, unsigne
 	case IOAPIC_FIXED:
 	case IOAPIC_LOWEST_PRIORITY:
 	case IOAPIC_NMI:
-	case IOAPIC_INIT:
+		break;
+	case IOAPIC_INIT: /* stops the processor that it goes to: worth a line */
+		log_limited(LOG_INFO, "I/O APIC sends INIT to APIC %#x", destination);
 		break;
 	default: /* no SMM here, and no 8259 behind the I/O APIC */
 		log_limited(LOG_WARN, "I/O APIC entry with delivery mode %u ignored", mode);

@@ -21,7 +21,10 @@ int vp_init(struct vp *vp, struct machine *machine, unsigned int index)
 	vp->machine = machine;
 	vp->index = index;
 	vp->loop = event_loop_create();
-	return vp->loop ? 0 : -errno;
+	if (!vp->loop)
+		return -errno;
+	event_loop_share_time(vp->loop);
+	return 0;
 }
 
 int vp_enter(struct vp *vp)

@@ -399,9 +399,44 @@ static void test_timers_then_posts_then_watches(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static struct {
+	unsigned int runs;
+	uint64_t ended, shortest_rest;
+} greedy;
+
+/* Takes a millisecond and is due again at once. */
+static void run_greedy(struct event_timer *timer)
+{
+	uint64_t start = event_loop_now_ns();
+
+	if (greedy.runs++ && start - greedy.ended < greedy.shortest_rest)
+		greedy.shortest_rest = start - greedy.ended;
+	while (event_loop_now_ns() < start + 1000000)
+		;
+	event_timer_arm(timer, 0);
+	greedy.ended = event_loop_now_ns();
+}
+
+static void test_sharing_time(void **state)
+{
+	struct event_loop *loop = *state;
+	struct event_timer timer;
+
+	event_loop_share_time(loop);
+	event_timer_init(&timer, loop, run_greedy);
+	greedy.runs = 0;
+	greedy.shortest_rest = UINT64_MAX;
+	event_timer_arm(&timer, 0);
+	while (greedy.runs < 5)
+		assert_true(event_loop_run_once(loop, 1000) >= 0);
+	assert_true(greedy.shortest_rest >= 2000000);
+	event_timer_cancel(&timer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_sharing_time),
 		TEST(test_timers_run_in_order),
 		TEST(test_timer_is_not_early),
 		TEST(test_earlier_deadline_reprograms),
