@@ -25,6 +25,12 @@ boot() {
 	STATUS=0
 	timeout -k 5 $((seconds + 150)) "$TOP/entresol" run --timeout "$seconds" --log "$WORK/log" "$@" \
 		<"${INPUT:-/dev/null}" >"$WORK/out" 2>&1 || STATUS=$?
+	nothing_left
+}
+
+# Every process of a run has the log's path among its arguments.
+nothing_left() {
+	! pgrep -f -- "$WORK/log" >"$WORK/left" || fail "left running: $(tr '\n' ' ' <"$WORK/left")"
 }
 
 # boot_until SECONDS PATTERN OPTION...: the same, stopped when its output matches.
@@ -45,6 +51,7 @@ boot_until() {
 	done
 	kill $child 2>/dev/null || true
 	wait $child || true
+	nothing_left
 	[ $found = yes ] || seen "$pattern" || fail "'$pattern' never came; $(summary)"
 }
 
