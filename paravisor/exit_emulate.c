@@ -228,7 +228,7 @@ static void log_bytes(const struct vp *vp, const struct vp_exit *exit,
 {
 	const uint8_t *b = emulator->bytes;
 
-	log_limited(LOG_ERROR,
+	log_limited(LOG_WARN,
 		    "VP %u: cannot emulate %02x %02x %02x %02x %02x %02x %02x %02x at RIP %#llx",
 		    vp->index, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
 		    (unsigned long long)exit->rip);
