@@ -25,6 +25,7 @@ boot() {
 	STATUS=0
 	timeout -k 5 $((seconds + 150)) "$TOP/entresol" run --timeout "$seconds" --log "$WORK/log" "$@" \
 		<"${INPUT:-/dev/null}" >"$WORK/out" 2>&1 || STATUS=$?
+	[ -z "${typist:-}" ] || kill "$typist" 2>/dev/null || true
 	nothing_left
 }
 
@@ -53,6 +54,22 @@ boot_until() {
 	wait $child || true
 	nothing_left
 	[ $found = yes ] || seen "$pattern" || fail "'$pattern' never came; $(summary)"
+}
+
+# type_at PROMPT TEXT: a boot's standard input is TEXT from now on, typed when PROMPT has come: what comes before
+# its driver is up is lost, as on any serial port.
+type_at() {
+	INPUT=$WORK/input
+	mkfifo "$INPUT"
+	: >"$WORK/out"
+	(
+		exec 3>"$INPUT"
+		until seen "$1"; do
+			sleep 1
+		done
+		printf '%b' "$2" >&3
+	) &
+	typist=$!
 }
 
 # The output without carriage returns and terminal sequences.
