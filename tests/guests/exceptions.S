@@ -1,5 +1,5 @@
 /*
- * Exceptions and interrupts of the test guests. Every exception runs on a stack of its own (IST 1), so a
+ * Exceptions and interrupts of the test guests. Exceptions, interrupts and NMIs each have a stack of their own, so a
  * test may break any register. The CPU's number comes from TR, which no test can lose.
  */
 #include "tests/guests/guest_limits.h"

@@ -385,8 +385,9 @@ static void put_instruction(struct fuzzer *f, uint8_t *code)
 		for (j = 0; j < opcodes[i].len; j++)
 			code[n++] = opcodes[i].bytes[j];
 		n += put_operand(f, code + n);
+		/* Some forms have a shorter immediate, or none: what is left of it must do nothing. */
 		for (j = 0; j < opcodes[i].immediate; j++)
-			code[n++] = (uint8_t)draw(f);
+			code[n++] = 0x90;
 	}
 	/* What is left over of a wrong guess at the length does nothing. */
 	for (j = 0; j < 12; j++)
@@ -427,10 +428,13 @@ static void step_memory(struct fuzzer *f)
 	f->registers[6] = one_in(f, 2) ? gpa : scratch(f);
 	f->registers[7] = one_in(f, 2) ? outside_ram(f) : scratch(f);
 	put_instruction(f, f->code);
-	/* A command for the LAPIC may not come about by an offset either. */
-	if (gpa >= GUEST_LAPIC + 0x100 && gpa < GUEST_LAPIC + 0x320)
+	/*
+	 * A command for the LAPIC may not come about by an offset either, nor a periodic timer that
+	 * leaves a slow, emulated processor no time for anything else.
+	 */
+	if (gpa >= GUEST_LAPIC + 0x100 && gpa < GUEST_LAPIC + 0x3f0)
 		return;
-	if (f->registers[7] >= GUEST_LAPIC && f->registers[7] < GUEST_LAPIC + 0x320)
+	if (f->registers[7] >= GUEST_LAPIC && f->registers[7] < GUEST_LAPIC + 0x3f0)
 		f->registers[7] = scratch(f);
 	if (verbose)
 		print_code(f, gpa);
@@ -574,9 +578,15 @@ static void step_interrupt(struct fuzzer *f)
 		guest_write32(GUEST_LAPIC + 0x300, vector | (one_in(f, 8) ? 0x400 : 0) |
 							   (uint32_t)(1 + below(f, 3)) << 18);
 		break;
-	case 1: /* the LAPIC's timer */
-		guest_write32(GUEST_LAPIC + 0x320, vector | (uint32_t)below(f, 2) << 17);
-		guest_write32(GUEST_LAPIC + 0x380, (uint32_t)below(f, 100000));
+	case 1: /* the LAPIC's timer, once; periodic only slowly */
+		if (one_in(f, 4)) {
+			guest_write32(GUEST_LAPIC + 0x320, vector); /* not with the old count */
+			guest_write32(GUEST_LAPIC + 0x380, 50000000);
+			guest_write32(GUEST_LAPIC + 0x320, vector | 1 << 17);
+		} else {
+			guest_write32(GUEST_LAPIC + 0x320, vector);
+			guest_write32(GUEST_LAPIC + 0x380, (uint32_t)below(f, 100000));
+		}
 		break;
 	case 2: /* an IOAPIC pin, level or edge, masked or not */
 		guest_write32(0xfec00000, 0x10 + 2 * (uint32_t)below(f, 24));

@@ -57,7 +57,7 @@ extern uint8_t guest_ap_start[], guest_ap_end[], guest_vectors[];
 struct guest_cpu guest_cpus[GUEST_MAX_CPUS];
 static struct idt_entry idt[256] __attribute__((aligned(16)));
 static struct tss tss[GUEST_MAX_CPUS] __attribute__((aligned(16)));
-static uint8_t ist_stacks[GUEST_MAX_CPUS][2][2048] __attribute__((aligned(16)));
+static uint8_t ist_stacks[GUEST_MAX_CPUS][3][2048] __attribute__((aligned(16)));
 static uint8_t hypercall_page[4096] __attribute__((aligned(4096)));
 static char cmdline[2048];
 static unsigned int passed, failed;
@@ -409,8 +409,8 @@ static void load_tables(unsigned int cpu)
 	uint64_t base = (uint64_t)&tss[cpu];
 	uint64_t *descriptor = guest_gdt + GUEST_FIRST_TSS / 8 + 2 * cpu;
 
-	tss[cpu].ist[0] = (uint64_t)ist_stacks[cpu][1];
-	tss[cpu].ist[1] = (uint64_t)ist_stacks[cpu][1] + sizeof(ist_stacks[cpu][1]);
+	for (unsigned int i = 0; i < 3; i++)
+		tss[cpu].ist[i] = (uint64_t)(ist_stacks[cpu][i] + sizeof(ist_stacks[cpu][i]));
 	tss[cpu].io_map = sizeof(struct tss);
 	descriptor[0] = (sizeof(struct tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
 			(base >> 24 & 0xff) << 56;
@@ -429,7 +429,10 @@ static void fill_idt(void)
 		idt[i] = (struct idt_entry){
 			.offset_low = (uint16_t)at,
 			.selector = 8,
-			.ist = i < 32 && i != 2 ? 1 : 2,
+			/* An NMI comes while an interrupt is handled, too. */
+			.ist = i == 2   ? 3
+			       : i < 32 ? 1
+					: 2,
 			.type = 0x8e,
 			.offset_middle = (uint16_t)(at >> 16),
 			.offset_high = (uint32_t)(at >> 32),
