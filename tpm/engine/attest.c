@@ -18,12 +18,11 @@ static uint32_t attest_check(struct tpm *t, struct attest *a, uint32_t handle,
 	a->key_handle = handle;
 	a->key = handle == TPM_RH_NULL ? NULL : object_get(t, handle);
 	if (!a->key) {
-		/* Unsigned: no scheme, but a hash where the structure needs one */
-		if (a->scheme.scheme == TPM_ALG_NULL)
-			a->scheme.hash = TPM_ALG_SHA256;
+		/* No key, no scheme, whatever was asked for: and so no hash either */
+		a->scheme.scheme = a->scheme.hash = TPM_ALG_NULL;
 		return 0;
 	}
-	if (a->key->kind != OBJECT_KEY || !(a->key->pub.attributes & TPMA_OBJECT_sign))
+	if (!sign_capable(a->key))
 		return rc_handle(TPM_RC_KEY, handle_no);
 	return sign_select_scheme(a->key, &a->scheme) ? rc_param(TPM_RC_SCHEME, scheme_no) : 0;
 }
@@ -55,14 +54,13 @@ static size_t attest_begin(struct tpm *t, struct cmd *c, const struct attest *a,
 	size_t mark = write_2b_begin(&c->out);
 	uint64_t version;
 	uint32_t reset, restart;
+	struct name null_name;
 
 	obfuscation(t, a, &version, &reset, &restart);
 	write_u32(&c->out, TPM_GENERATED_VALUE);
 	write_u16(&c->out, type);
-	if (a->key)
-		write_name(&c->out, &a->key->qualified_name);
-	else
-		write_u16(&c->out, 0);
+	entity_name(t, TPM_RH_NULL, &null_name);
+	write_name(&c->out, a->key ? &a->key->qualified_name : &null_name);
 	write_2b(&c->out, a->qualifying.data, a->qualifying.len);
 	write_u64(&c->out, t->p.clock);
 	write_u32(&c->out, t->p.reset_count + reset);
@@ -96,15 +94,13 @@ HANDLER(certify)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, NAME_MAX_SIZE, &a.qualifying);
+	arg_2b(c, DATA_MAX, &a.qualifying);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	rc = args_end(c);
 	if (!rc)
 		rc = attest_check(t, &a, c->handles[1], 2, 2);
 	if (rc)
 		return rc;
-	if (o->kind != OBJECT_KEY)
-		return rc_handle(TPM_RC_TYPE, 1);
 	mark = attest_begin(t, c, &a, TPM_ST_ATTEST_CERTIFY);
 	write_name(&c->out, &o->name);
 	write_name(&c->out, &o->qualified_name);
@@ -121,7 +117,7 @@ HANDLER(certify_creation)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, NAME_MAX_SIZE, &a.qualifying);
+	arg_2b(c, DATA_MAX, &a.qualifying);
 	arg_digest(c, &creation);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	arg_with(c, read_ticket(&c->in, TPM_ST_CREATION, TPM_ST_CREATION, &ticket));
@@ -151,7 +147,7 @@ HANDLER(quote)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, NAME_MAX_SIZE, &a.qualifying);
+	arg_2b(c, DATA_MAX, &a.qualifying);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	arg_with(c, read_pcr_selections(&c->in, &sel));
 	rc = args_end(c);
@@ -159,6 +155,9 @@ HANDLER(quote)
 		rc = attest_check(t, &a, c->handles[0], 1, 2);
 	if (rc)
 		return rc;
+	/* Unsigned or not, the digest of the PCRs needs a hash. */
+	if (a.scheme.hash == TPM_ALG_NULL)
+		return rc_param(TPM_RC_SCHEME, 2);
 	pcr_digest(t, &sel, a.scheme.hash, &digest);
 	mark = attest_begin(t, c, &a, TPM_ST_ATTEST_QUOTE);
 	write_pcr_selections(&c->out, &sel);
@@ -174,7 +173,7 @@ HANDLER(get_session_audit_digest)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, NAME_MAX_SIZE, &a.qualifying);
+	arg_2b(c, DATA_MAX, &a.qualifying);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	rc = args_end(c);
 	if (!rc)
@@ -211,7 +210,7 @@ HANDLER(get_command_audit_digest)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, NAME_MAX_SIZE, &a.qualifying);
+	arg_2b(c, DATA_MAX, &a.qualifying);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	rc = args_end(c);
 	if (!rc)
@@ -238,7 +237,7 @@ HANDLER(get_time)
 	struct attest a;
 	size_t mark;
 
-	arg_2b(c, NAME_MAX_SIZE, &a.qualifying);
+	arg_2b(c, DATA_MAX, &a.qualifying);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	rc = args_end(c);
 	if (!rc)
@@ -267,7 +266,7 @@ HANDLER(nv_certify)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, NAME_MAX_SIZE, &a.qualifying);
+	arg_2b(c, DATA_MAX, &a.qualifying);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	arg_u16(c, &size);
 	arg_u16(c, &offset);
@@ -279,6 +278,8 @@ HANDLER(nv_certify)
 	if (rc)
 		return rc;
 	index = nv_find(t, c->handles[2]);
+	if (!size && !offset && a.scheme.hash == TPM_ALG_NULL)
+		return rc_param(TPM_RC_SCHEME, 2);
 	if (size > MAX_NV_BUFFER)
 		return rc_param(TPM_RC_VALUE, 3);
 	if ((uint32_t)size + offset > index->pub.size)

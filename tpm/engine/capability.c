@@ -289,7 +289,7 @@ static uint32_t fixed_property(uint32_t p, bool *known)
 	case TPM_PT_CLOCK_UPDATE:
 		return CLOCK_UPDATE_MS;
 	case TPM_PT_CONTEXT_HASH:
-		return TPM_ALG_SHA256;
+		return TPM_ALG_SHA512;
 	case TPM_PT_CONTEXT_SYM:
 		return TPM_ALG_AES;
 	case TPM_PT_CONTEXT_SYM_SIZE:
@@ -560,10 +560,12 @@ static uint32_t write_capability(struct tpm *t, struct writer *w, uint32_t cap, 
 /* 30.2 */
 HANDLER(get_capability)
 {
-	uint32_t cap, property, count, rc;
+	uint32_t cap = 0, property, count, rc;
 	bool more = false;
 
-	arg_u32(c, &cap);
+	arg_with(c, !read_u32(&c->in, &cap)       ? TPM_RC_INSUFFICIENT
+		    : cap > TPM_CAP_AUTH_POLICIES ? TPM_RC_VALUE
+						  : 0);
 	arg_u32(c, &property);
 	arg_u32(c, &count);
 	rc = args_end(c);

@@ -67,7 +67,7 @@ HANDLER(clock_set)
 	if (rc)
 		return rc;
 	/* Forward only, and not so far that it could overflow in the TPM's life */
-	if (clock >= 0xFFFF000000000000 || clock < t->p.clock)
+	if (clock > 0xFFFF000000000000 || clock < t->p.clock)
 		return rc_param(TPM_RC_VALUE, 1);
 	t->p.clock = clock;
 	t->clock_saved = clock;

@@ -89,9 +89,9 @@ uint32_t args_end(struct cmd *c)
 
 static bool is_object(uint32_t h)
 {
-	/* Transient handles that no slot can have are no handles at all. */
+	/* A transient handle that no slot can have is no handle at all. */
 	if (TPM_HANDLE_TYPE(h) == TPM_HT_TRANSIENT)
-		return h - TRANSIENT_FIRST < 0x1000000;
+		return h - TRANSIENT_FIRST < MAX_LOADED_OBJECTS;
 	return TPM_HANDLE_TYPE(h) == TPM_HT_PERSISTENT;
 }
 
@@ -152,7 +152,8 @@ static bool handle_is(uint32_t h, uint8_t kind)
 	case H_NV_INDEX:
 		return is_nv(h);
 	case H_CONTEXT:
-		return handle_is(h, H_SESSION) || TPM_HANDLE_TYPE(h) == TPM_HT_TRANSIENT;
+		return handle_is(h, H_SESSION) ||
+		       (TPM_HANDLE_TYPE(h) == TPM_HT_TRANSIENT && is_object(h));
 	default:
 		return false;
 	}

@@ -9,7 +9,7 @@
 #define SAVED_OBJECT   0x80000000
 #define SAVED_SEQUENCE 0x80000001
 #define SAVED_ST_CLEAR 0x80000002
-#define CONTEXT_HASH   TPM_ALG_SHA256
+#define CONTEXT_HASH   TPM_ALG_SHA512
 #define CONTEXT_MAX    2600 /* an object with a 4096-bit key, or a sequence of every hash */
 
 /* TPMS_CONTEXT without the blob */

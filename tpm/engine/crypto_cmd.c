@@ -38,7 +38,7 @@ HANDLER(rsa_encrypt)
 
 	arg_2b(c, RSA_MAX_BYTES, &message);
 	arg_with(c, read_rsa_decrypt(&c->in, NULL_OK, &scheme));
-	arg_2b(c, NAME_MAX_SIZE, &label);
+	arg_2b(c, DATA_MAX, &label);
 	rc = args_end(c);
 	if (rc)
 		return rc;
@@ -70,7 +70,7 @@ HANDLER(rsa_decrypt)
 
 	arg_2b(c, RSA_MAX_BYTES, &cipher);
 	arg_with(c, read_rsa_decrypt(&c->in, NULL_OK, &scheme));
-	arg_2b(c, NAME_MAX_SIZE, &label);
+	arg_2b(c, DATA_MAX, &label);
 	rc = args_end(c);
 	if (rc)
 		return rc;
@@ -163,6 +163,7 @@ HANDLER(ecdh_zgen)
 /* 14.6: TPMS_ALGORITHM_DETAIL_ECC */
 HANDLER(ecc_parameters)
 {
+	struct scheme kdf = { .scheme = TPM_ALG_KDF1_SP800_56A, .hash = TPM_ALG_SHA256 };
 	struct ecc_num params[7];
 	uint16_t curve = 0;
 	uint32_t rc;
@@ -174,9 +175,14 @@ HANDLER(ecc_parameters)
 	if (ecc_parameters(curve, params))
 		return TPM_RC_FAILURE;
 	(void)t;
+	/* The curve's own KDF, with a hash of its strength */
+	if (curve == TPM_ECC_BN_P256)
+		kdf.scheme = TPM_ALG_NULL;
+	else if (curve == TPM_ECC_NIST_P384 || curve == TPM_ECC_NIST_P521)
+		kdf.hash = curve == TPM_ECC_NIST_P384 ? TPM_ALG_SHA384 : TPM_ALG_SHA512;
 	write_u16(&c->out, curve);
 	write_u16(&c->out, (uint16_t)ecc_bits(curve));
-	write_u16(&c->out, TPM_ALG_NULL);
+	write_scheme(&c->out, &kdf);
 	write_u16(&c->out, TPM_ALG_NULL);
 	for (int i = 0; i < 7; i++)
 		write_ecc_num(&c->out, &params[i]);
@@ -441,7 +447,7 @@ HANDLER(sign)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	if (key->kind != OBJECT_KEY || !(key->pub.attributes & TPMA_OBJECT_sign))
+	if (!sign_capable(key))
 		return rc_handle(TPM_RC_KEY, 1);
 	if (key->pub.attributes & TPMA_OBJECT_x509sign)
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);

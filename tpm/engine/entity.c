@@ -30,7 +30,7 @@ static uint32_t check_one(struct tpm *t, const struct cmd *c, uint32_t handle)
 		return hierarchy_enabled(t, handle) ? 0 : TPM_RC_HIERARCHY;
 	case TPM_HT_HMAC_SESSION:
 	case TPM_HT_POLICY_SESSION:
-		return session_get(t, handle) ? 0 : TPM_RC_REFERENCE_H0;
+		return session_check_handle(t, handle);
 	case TPM_HT_NV_INDEX:
 		(void)c;
 		return nv_accessible(t, handle);

@@ -64,9 +64,9 @@ static uint32_t parse_sessions(struct tpm *t, struct cmd *c, struct reader *r, u
 
 	if (tag == TPM_ST_SESSIONS) {
 		if (!read_u32(r, &size))
-			return TPM_RC_AUTHSIZE;
+			return TPM_RC_INSUFFICIENT;
 		if (size < 9 || !read_span(r, size, &s))
-			return TPM_RC_AUTHSIZE;
+			return TPM_RC_SIZE;
 		area = (struct reader){ s.data, s.len };
 		if (c->def->flags & CMD_NO_SESSIONS)
 			return TPM_RC_AUTH_CONTEXT;

@@ -81,6 +81,14 @@ HANDLER(hash)
 	return 0;
 }
 
+/* TPMI_ALG_MAC_SCHEME+: the commands are TPM2_MAC and TPM2_MAC_Start too, hence the odd code for what is no hash. */
+static uint32_t read_mac_scheme(struct reader *r, uint16_t *alg)
+{
+	uint32_t rc = read_hash_alg(r, NULL_OK, alg);
+
+	return rc == TPM_RC_HASH ? TPM_RC_SYMMETRIC : rc;
+}
+
 /* The checks that HMAC and HMAC_Start share (Part 3, 15.5 and 17.2); *alg becomes the hash to use. */
 static uint32_t hmac_key_check(const struct object *key, uint16_t *alg)
 {
@@ -110,11 +118,11 @@ HANDLER(hmac)
 	uint8_t digest[HASH_MAX_SIZE];
 	struct hmac_ctx ctx;
 	struct span data;
-	uint16_t alg;
+	uint16_t alg = TPM_ALG_NULL;
 	uint32_t rc;
 
 	arg_2b(c, MAX_DIGEST_BUFFER, &data);
-	arg_hash(c, NULL_OK, &alg);
+	arg_with(c, read_mac_scheme(&c->in, &alg));
 	rc = args_end(c);
 	if (!rc)
 		rc = hmac_key_check(key, &alg);
@@ -139,7 +147,6 @@ static uint32_t sequence_new(struct tpm *t, uint8_t kind, const struct digest *a
 	auth_trim(&(*o)->sens.auth);
 	/* Sequences are outside dictionary attack protection (Part 1, 32.4.5). */
 	(*o)->pub.attributes = TPMA_OBJECT_noDA | TPMA_OBJECT_userWithAuth;
-	(*o)->ticket_safe = true;
 	return 0;
 }
 
@@ -148,11 +155,11 @@ HANDLER(hmac_start)
 {
 	struct object *key = object_get(t, c->handles[0]), *o;
 	struct digest auth;
-	uint16_t alg;
+	uint16_t alg = TPM_ALG_NULL;
 	uint32_t rc;
 
 	arg_digest(c, &auth);
-	arg_hash(c, NULL_OK, &alg);
+	arg_with(c, read_mac_scheme(&c->in, &alg));
 	rc = args_end(c);
 	if (!rc)
 		rc = hmac_key_check(key, &alg);
@@ -197,7 +204,7 @@ static void sequence_add(struct object *o, struct span data)
 		break;
 	case OBJECT_HASH_SEQUENCE:
 		/* The first four bytes decide about a ticket, so a first block must not be shorter. */
-		if (!o->first_block_seen && data.len) {
+		if (!o->first_block_seen) {
 			o->first_block_seen = true;
 			o->ticket_safe = data.len >= 4 && !looks_generated(data);
 		}
@@ -285,8 +292,6 @@ HANDLER(event_sequence_complete)
 		write_u16(&c->out, alg);
 		write_bytes(&c->out, digest, size);
 	}
-	if (pcr != TPM_RH_NULL)
-		pcr_changed(t, pcr);
 	c->flush_handle = c->handles[1];
 	return 0;
 }

@@ -140,14 +140,12 @@ HANDLER(hierarchy_control)
 		/* Its own authorisation may turn it off; only the platform turns it on. */
 		if (auth != TPM_RH_PLATFORM && auth != enable)
 			return TPM_RC_AUTH_TYPE;
-		if (state && auth != TPM_RH_PLATFORM)
-			return TPM_RC_AUTH_TYPE;
 		flag = enable == TPM_RH_OWNER ? &t->c.sh_enable : &t->c.eh_enable;
+		if (state && !*flag && auth != TPM_RH_PLATFORM)
+			return TPM_RC_AUTH_TYPE;
 		break;
 	default:
 		if (auth != TPM_RH_PLATFORM)
-			return TPM_RC_AUTH_TYPE;
-		if (enable == TPM_RH_PLATFORM && state)
 			return TPM_RC_AUTH_TYPE;
 		flag = enable == TPM_RH_PLATFORM ? &t->ph_enable : &t->c.ph_enable_nv;
 		break;

@@ -92,6 +92,8 @@ uint32_t secret_open(struct tpm *t, struct object *key, const char *label, struc
 		     struct digest *seed);
 
 /* sign.c */
+/* A key with the sign attribute that can make signatures. */
+bool sign_capable(const struct object *key);
 /* Replaces a TPM_ALG_NULL scheme by the key's, and checks the rest. */
 uint32_t sign_select_scheme(const struct object *key, struct scheme *scheme);
 uint32_t sign_digest(struct tpm *t, struct object *key, const struct scheme *scheme,
@@ -109,6 +111,8 @@ bool ecc_scheme_needs_commit(uint16_t scheme);
 
 /* session.c, session_auth.c */
 struct session *session_get(struct tpm *t, uint32_t handle);
+/* TPM_RC_REFERENCE_H0 when no session has that number, TPM_RC_HANDLE when one of the other type has. */
+uint32_t session_check_handle(struct tpm *t, uint32_t handle);
 bool session_is_active(struct tpm *t, uint32_t handle);
 void session_flush(struct tpm *t, uint32_t handle);
 uint32_t session_create(struct tpm *t, bool policy, struct session **s);

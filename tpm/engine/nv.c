@@ -143,23 +143,23 @@ static uint32_t check_auth(const struct nv_index *index, uint32_t auth_handle, u
 uint32_t nv_read_access(struct tpm *t, uint32_t auth_handle, uint32_t nv_handle)
 {
 	const struct nv_index *index = nv_find(t, nv_handle);
-	uint32_t rc = check_auth(index, auth_handle, TPMA_NV_OWNERREAD, TPMA_NV_PPREAD);
+	uint32_t rc;
 
-	if (rc)
-		return rc;
 	if (index->pub.attributes & TPMA_NV_READLOCKED)
 		return TPM_RC_NV_LOCKED;
+	rc = check_auth(index, auth_handle, TPMA_NV_OWNERREAD, TPMA_NV_PPREAD);
+	if (rc)
+		return rc;
 	return index->pub.attributes & TPMA_NV_WRITTEN ? 0 : TPM_RC_NV_UNINITIALIZED;
 }
 
 uint32_t nv_write_access(struct tpm *t, uint32_t auth_handle, uint32_t nv_handle)
 {
 	const struct nv_index *index = nv_find(t, nv_handle);
-	uint32_t rc = check_auth(index, auth_handle, TPMA_NV_OWNERWRITE, TPMA_NV_PPWRITE);
 
-	if (rc)
-		return rc;
-	return index->pub.attributes & TPMA_NV_WRITELOCKED ? TPM_RC_NV_LOCKED : 0;
+	if (index->pub.attributes & TPMA_NV_WRITELOCKED)
+		return TPM_RC_NV_LOCKED;
+	return check_auth(index, auth_handle, TPMA_NV_OWNERWRITE, TPMA_NV_PPWRITE);
 }
 
 void nv_xfer(struct xfer *x, struct nv_index *index)

@@ -7,27 +7,27 @@
 /* Size and attributes that each type of index asks for (31.3). */
 static uint32_t check_type(const struct nv_public *pub)
 {
-	uint32_t a = pub->attributes;
+	uint32_t a = pub->attributes, type = a >> TPMA_NV_NT_SHIFT & 0xF;
 
-	switch (a >> TPMA_NV_NT_SHIFT & 0xF) {
+	switch (type) {
 	case TPM_NT_ORDINARY:
 		return 0;
 	case TPM_NT_COUNTER:
-		if (a & TPMA_NV_CLEAR_STCLEAR)
-			return TPM_RC_ATTRIBUTES;
-		return pub->size == 8 ? 0 : TPM_RC_SIZE;
+		if (pub->size != 8)
+			return TPM_RC_SIZE;
+		return a & TPMA_NV_CLEAR_STCLEAR ? TPM_RC_ATTRIBUTES : 0;
 	case TPM_NT_BITS:
 		return pub->size == 8 ? 0 : TPM_RC_SIZE;
 	case TPM_NT_EXTEND:
 		return pub->size == hash_size(pub->name_alg) ? 0 : TPM_RC_SIZE;
 	case TPM_NT_PIN_FAIL:
-		if (!(a & TPMA_NV_NO_DA))
-			return TPM_RC_ATTRIBUTES;
-		/* fall through */
 	case TPM_NT_PIN_PASS:
+		if (pub->size != 8)
+			return TPM_RC_SIZE;
 		if (a & (TPMA_NV_AUTHWRITE | TPMA_NV_GLOBALLOCK | TPMA_NV_WRITEDEFINE))
 			return TPM_RC_ATTRIBUTES;
-		return pub->size == 8 ? 0 : TPM_RC_SIZE;
+		/* Failures are counted in the index, not in the lockout counter. */
+		return type == TPM_NT_PIN_PASS || a & TPMA_NV_NO_DA ? 0 : TPM_RC_ATTRIBUTES;
 	default:
 		return TPM_RC_ATTRIBUTES;
 	}
@@ -37,14 +37,10 @@ static uint32_t check_public(const struct nv_public *pub, bool platform)
 {
 	uint32_t a = pub->attributes, rc;
 
-	if (pub->policy.len && pub->policy.len != hash_size(pub->name_alg))
-		return TPM_RC_SIZE;
 	rc = check_type(pub);
 	if (rc)
 		return rc;
 	if (a & (TPMA_NV_WRITTEN | TPMA_NV_WRITELOCKED | TPMA_NV_READLOCKED))
-		return TPM_RC_ATTRIBUTES;
-	if (platform != !!(a & TPMA_NV_PLATFORMCREATE))
 		return TPM_RC_ATTRIBUTES;
 	if (!platform && a & TPMA_NV_POLICY_DELETE)
 		return TPM_RC_ATTRIBUTES;
@@ -94,12 +90,16 @@ HANDLER(nv_define_space)
 		return rc;
 	if (platform && !t->c.ph_enable_nv)
 		return rc_handle(TPM_RC_HIERARCHY, 1);
+	if (pub.policy.len && pub.policy.len != hash_size(pub.name_alg))
+		return rc_param(TPM_RC_SIZE, 2);
 	auth_trim(&auth);
 	if (auth.len > hash_size(pub.name_alg))
 		return rc_param(TPM_RC_SIZE, 1);
 	rc = check_public(&pub, platform);
 	if (rc)
 		return rc_param(rc, 2);
+	if (platform != !!(pub.attributes & TPMA_NV_PLATFORMCREATE))
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (nv_find(t, pub.index))
 		return TPM_RC_NV_DEFINED;
 	return define_index(t, &pub, &auth);

@@ -38,7 +38,7 @@ static uint32_t creation_args(struct cmd *c, struct creation_in *in)
 {
 	arg_with(c, read_sensitive_create(&c->in, &in->auth, &in->data));
 	arg_with(c, read_public_2b(&c->in, NO_NULL, &in->pub));
-	arg_2b(c, HASH_MAX_SIZE + 2, &in->outside_info);
+	arg_2b(c, DATA_MAX, &in->outside_info);
 	arg_with(c, read_pcr_selections(&c->in, &in->pcrs));
 	return args_end(c);
 }

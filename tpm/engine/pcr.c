@@ -128,6 +128,7 @@ void pcr_extend(struct tpm *t, unsigned int pcr, uint16_t alg, const uint8_t *di
 	hash_update(&ctx, value, hash_size(alg));
 	hash_update(&ctx, digest, hash_size(alg));
 	hash_finish(&ctx, value);
+	pcr_changed(t, pcr);
 }
 
 void pcr_filter(struct tpm *t, struct pcr_selections *sel)
@@ -213,7 +214,6 @@ void tpm_hash_end(struct tpm *t)
 	}
 	for (unsigned int i = 0; i < HASH_COUNT; i++)
 		pcr_extend(t, DRTM_PCR, hash_by_index(i), digests[i]);
-	pcr_changed(t, DRTM_PCR);
 }
 
 bool tpm_established(const struct tpm *t)

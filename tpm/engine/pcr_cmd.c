@@ -18,7 +18,6 @@ HANDLER(pcr_extend)
 		return TPM_RC_LOCALITY;
 	for (uint32_t i = 0; i < digests.count; i++)
 		pcr_extend(t, c->handles[0], digests.list[i].alg, digests.list[i].bytes);
-	pcr_changed(t, c->handles[0]);
 	return 0;
 }
 
@@ -45,8 +44,6 @@ HANDLER(pcr_event)
 		write_u16(&c->out, alg);
 		write_bytes(&c->out, digest, size);
 	}
-	if (c->handles[0] != TPM_RH_NULL)
-		pcr_changed(t, c->handles[0]);
 	return 0;
 }
 

@@ -160,10 +160,10 @@ HANDLER(policy_physical_presence)
 /* A limit of one kind can be repeated but neither changed nor joined by one of another kind. */
 static uint32_t set_limit(struct session *s, const struct digest *limit, bool same_kind)
 {
-	if (s->limit.len && !(same_kind && digest_equal(&s->limit, limit)))
-		return TPM_RC_CPHASH;
 	if (limit->len != hash_size(s->hash))
 		return rc_param(TPM_RC_SIZE, 1);
+	if (s->limit.len && !(same_kind && digest_equal(&s->limit, limit)))
+		return TPM_RC_CPHASH;
 	s->limit = *limit;
 	return 0;
 }
@@ -213,6 +213,8 @@ HANDLER(policy_template)
 
 	arg_digest(c, &hash);
 	rc = args_end(c);
+	if (!rc && s->limit.len && !s->template_set)
+		rc = TPM_RC_CPHASH;
 	if (!rc)
 		rc = set_limit(s, &hash, s->template_set);
 	if (rc)

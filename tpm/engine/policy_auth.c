@@ -35,9 +35,11 @@ static uint32_t check_assertion(struct tpm *t, const struct session *s, const st
 		return rc_param(TPM_RC_EXPIRED, time_no);
 	if (!a->cp_hash.len)
 		return 0;
-	if (s->limit.len && !(s->cp_hash_set && digest_equal(&s->limit, &a->cp_hash)))
-		return TPM_RC_CPHASH;
-	return a->cp_hash.len == hash_size(s->hash) ? 0 : rc_param(TPM_RC_SIZE, cp_no);
+	if (a->cp_hash.len != hash_size(s->hash))
+		return rc_param(TPM_RC_SIZE, cp_no);
+	return s->limit.len && !(s->cp_hash_set && digest_equal(&s->limit, &a->cp_hash))
+		       ? TPM_RC_CPHASH
+		       : 0;
 }
 
 static void update_twice(struct session *s, uint32_t code, const struct name *entity,

@@ -20,6 +20,15 @@ struct session *session_get(struct tpm *t, uint32_t handle)
 	return NULL;
 }
 
+uint32_t session_check_handle(struct tpm *t, uint32_t handle)
+{
+	for (int i = 0; i < MAX_LOADED_SESSIONS; i++)
+		if (t->sessions[i].used &&
+		    (t->sessions[i].handle & 0xFFFFFF) == (handle & 0xFFFFFF))
+			return t->sessions[i].handle == handle ? 0 : TPM_RC_HANDLE;
+	return TPM_RC_REFERENCE_H0;
+}
+
 /* Loaded or saved? The type byte of a saved session's handle is not known, only its number. */
 bool session_is_active(struct tpm *t, uint32_t handle)
 {
@@ -28,15 +37,21 @@ bool session_is_active(struct tpm *t, uint32_t handle)
 	return n < MAX_ACTIVE_SESSIONS && t->r.contexts[n] != CONTEXT_SLOT_FREE;
 }
 
+/* By number: the type in the handle does not matter here (Part 3, 28.4). */
 void session_flush(struct tpm *t, uint32_t handle)
 {
-	struct session *s = session_get(t, handle);
+	uint32_t n = handle & 0xFFFFFF;
 
-	t->r.contexts[handle & 0xFFFFFF] = CONTEXT_SLOT_FREE;
-	if (t->exclusive_audit == handle)
-		t->exclusive_audit = TPM_RH_UNASSIGNED;
-	if (s)
+	t->r.contexts[n] = CONTEXT_SLOT_FREE;
+	for (int i = 0; i < MAX_LOADED_SESSIONS; i++) {
+		struct session *s = &t->sessions[i];
+
+		if (!s->used || (s->handle & 0xFFFFFF) != n)
+			continue;
+		if (t->exclusive_audit == s->handle)
+			t->exclusive_audit = TPM_RH_UNASSIGNED;
 		mbedtls_platform_zeroize(s, sizeof(*s));
+	}
 }
 
 static int free_slot(struct tpm *t)

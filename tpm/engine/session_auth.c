@@ -91,10 +91,12 @@ uint32_t session_parse(struct tpm *t, struct cmd *c, struct reader *area)
 		if (a->handle == TPM_RS_PW) {
 			rc = check_password_attributes(a);
 		} else {
-			a->session = session_get(t, a->handle);
-			if (!a->session)
+			rc = session_check_handle(t, a->handle);
+			if (rc == TPM_RC_REFERENCE_H0)
 				return TPM_RC_REFERENCE_S0 + (uint32_t)i;
-			rc = check_attributes(t, c, i);
+			a->session = session_get(t, a->handle);
+			if (!rc)
+				rc = check_attributes(t, c, i);
 		}
 		if (rc)
 			return rc_session(rc, i);

@@ -4,7 +4,7 @@
 #include <mbedtls/platform_util.h>
 #include "tpm/engine/modules.h"
 
-#define TICKET_HASH TPM_ALG_SHA256
+#define TICKET_HASH TPM_ALG_SHA512
 
 void ticket_make(struct tpm *t, uint16_t tag, uint32_t hierarchy, struct span a, struct span b,
 		 struct ticket *ticket)
@@ -34,6 +34,12 @@ static bool type_signs_with(const struct object *key, uint16_t scheme)
 	default:
 		return false;
 	}
+}
+
+bool sign_capable(const struct object *key)
+{
+	return key->kind == OBJECT_KEY && key->pub.attributes & TPMA_OBJECT_sign &&
+	       key->pub.type != TPM_ALG_SYMCIPHER;
 }
 
 uint32_t sign_select_scheme(const struct object *key, struct scheme *scheme)

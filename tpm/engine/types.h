@@ -21,7 +21,8 @@
 #define MAX_SYM_DATA      128
 #define MAX_LABEL         32
 #define MAX_CREDENTIAL    2048
-#define NAME_MAX_SIZE     (2 + HASH_MAX_SIZE)
+#define DATA_MAX          (2 + HASH_MAX_SIZE) /* TPM2B_DATA */
+#define NAME_MAX_SIZE     68                  /* sizeof(TPMU_NAME), which a 32-bit handle aligns */
 #define SENSITIVE_MAX     (RSA_MAX_BYTES / 2)
 #define PRIVATE_MAX       1024 /* a TPM2B_PRIVATE: two digests, lengths and the largest TPM2B_SENSITIVE */
 
