@@ -51,7 +51,6 @@ HANDLER(quote);
 HANDLER(get_session_audit_digest);
 HANDLER(get_command_audit_digest);
 HANDLER(get_time);
-HANDLER(certify_x509);
 HANDLER(nv_certify);
 HANDLER(verify_signature);
 HANDLER(sign);
