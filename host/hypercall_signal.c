@@ -156,7 +156,7 @@ static void assert_by_message(struct hypercall *call,
 		address |= 1 << 3 | 1 << 2;
 	if (in->interrupt_control.level_triggered)
 		data |= 1 << 15 | 1 << 14;
-	vp_signal_msi(call->vcpu->vp->partition, HOST_VTL0, address, data);
+	kvm_signal_msi(call->vcpu->vp->partition->vtl[HOST_VTL0].vm, address, data);
 }
 
 uint16_t hypercall_assert_virtual_interrupt(struct hypercall *call)

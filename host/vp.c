@@ -76,17 +76,6 @@ static void notice_vtl2_interrupt(struct vp *vp)
 		vp_kick(vp);
 }
 
-int vp_signal_msi(struct partition *partition, enum host_vtl vtl, uint32_t address, uint32_t data)
-{
-	int ret = kvm_signal_msi(partition->vtl[vtl].vm, address, data);
-	unsigned int i;
-
-	if (vtl == HOST_VTL2)
-		for (i = 0; i < partition->vp_count; i++)
-			notice_vtl2_interrupt(&partition->vps[i]);
-	return ret;
-}
-
 void vp_interrupt(struct vp *vp, enum host_vtl vtl, uint8_t vector)
 {
 	kvm_signal_msi(vp->partition->vtl[vtl].vm, HOST_LAPIC_BASE | vp->index << 12, vector);

@@ -19,12 +19,6 @@ void vp_kick(struct vp *vp);
 void vp_interrupt(struct vp *vp, enum host_vtl vtl, uint8_t vector);
 
 /*
- * Any interrupt message into one VTL's LAPICs: SDM vol. 3, 11.11 address and data. Any thread.
- * Returns what KVM_SIGNAL_MSI does.
- */
-int vp_signal_msi(struct partition *partition, enum host_vtl vtl, uint32_t address, uint32_t data);
-
-/*
  * Runs fn(vp, arg) on the VP's thread, between two of its exits, and returns its result. Called by
  * VP threads only, which serve their own mailbox while they wait. -ECANCELED when the run ends.
  */

@@ -17,6 +17,7 @@
 #include "devices/storage/storvsp.h"
 #include "devices/vmbus/vmbus_server.h"
 #include "proto/storvsp.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/devices/vmbus/vmbus_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,32 +33,6 @@ static struct scsi_lun *luns[2];
 static int fd = -1;
 static unsigned int released;
 static bool gone;
-
-struct input {
-	const uint8_t *data;
-	size_t size;
-};
-
-static uint64_t take(struct input *in, size_t len)
-{
-	uint64_t value = 0;
-
-	if (len > in->size)
-		len = in->size;
-	memcpy(&value, in->data, len);
-	in->data += len;
-	in->size -= len;
-	return value;
-}
-
-static void take_bytes(struct input *in, void *buf, size_t len)
-{
-	if (len > in->size)
-		len = in->size;
-	memcpy(buf, in->data, len);
-	in->data += len;
-	in->size -= len;
-}
 
 static void lun_released(void *ctx)
 {
@@ -150,7 +125,7 @@ static void initialize(void)
 }
 
 /* An SRB with a CDB from the input and a buffer that is mostly, but not always, fit for it. */
-static void send_srb(struct input *in)
+static void send_srb(struct fuzz_input *in)
 {
 	struct {
 		struct vmdata_gpa_direct_header header;
@@ -158,17 +133,18 @@ static void send_srb(struct input *in)
 		uint64_t pages[20];
 	} ext = { .header.range_cnt = 1 };
 	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
-	uint8_t how = (uint8_t)take(in, 1);
+	uint8_t how = (uint8_t)fuzz_take(in, 1);
 	struct client_channel *channel = &channels[how & 1];
-	uint32_t len = how & 2 ? (uint32_t)take(in, 1) * 512 % 0x10000 : (uint32_t)take(in, 1);
+	uint32_t len =
+		how & 2 ? (uint32_t)fuzz_take(in, 1) * 512 % 0x10000 : (uint32_t)fuzz_take(in, 1);
 	size_t pages = (len + 4095) / 4096;
 
 	packet.vm_srb.cdb_length = 16;
 	packet.vm_srb.lun = (how >> 2) & 3;
 	packet.vm_srb.data_in = (how >> 4) & 3;
 	packet.vm_srb.data_transfer_length = len + ((how & 0xC0) == 0xC0);
-	take_bytes(in, packet.vm_srb.cdb_or_sense, 16);
-	take_bytes(in, client.ram + BUFFER, how >> 4 & 1 ? 0 : 48);
+	fuzz_take_bytes(in, packet.vm_srb.cdb_or_sense, 16);
+	fuzz_take_bytes(in, client.ram + BUFFER, how >> 4 & 1 ? 0 : 48);
 	ext.range.byte_count = len;
 	for (size_t i = 0; i < pages; i++)
 		ext.pages[i] =
@@ -177,22 +153,22 @@ static void send_srb(struct input *in)
 		    len ? 16 + 8 * pages : 0, &packet, sizeof(packet));
 }
 
-static void send_any(struct input *in)
+static void send_any(struct fuzz_input *in)
 {
 	uint8_t buf[80] = { 0 };
 
-	take_bytes(in, buf, 16);
-	client_send(&channels[take(in, 1) & 1], VM_PKT_DATA_INBAND, 1, 3, NULL, 0, buf,
-		    take(in, 1) % sizeof(buf));
+	fuzz_take_bytes(in, buf, 16);
+	client_send(&channels[fuzz_take(in, 1) & 1], VM_PKT_DATA_INBAND, 1, 3, NULL, 0, buf,
+		    fuzz_take(in, 1) % sizeof(buf));
 }
 
-static void step(struct input *in)
+static void step(struct fuzz_input *in)
 {
 	static const int errors[] = { 0, 0, -EIO, -ENOSPC, -ENOMEM, -EBADE, -EOPNOTSUPP, -ENODEV };
 	uint8_t buf[256];
 	uint8_t unit;
 
-	switch (take(in, 1) % 10) {
+	switch (fuzz_take(in, 1) % 10) {
 	case 0:
 	case 1:
 	case 2:
@@ -210,29 +186,29 @@ static void step(struct input *in)
 			;
 		break;
 	case 6:
-		unit = (uint8_t)take(in, 1);
+		unit = (uint8_t)fuzz_take(in, 1);
 		if (unit & 2)
 			storvsp_detach(storvsp, 0, unit & 1);
 		else
 			storvsp_attach(storvsp, 0, unit & 1, luns[unit & 1]);
 		break;
 	case 7:
-		file_disk_inject(file, errors[take(in, 1) % 8]);
+		file_disk_inject(file, errors[fuzz_take(in, 1) % 8]);
 		file_disk_resized(file);
 		break;
 	case 8:
 		client_drop_messages(&client);
-		client_close(&channels[take(in, 1) & 1]);
+		client_close(&channels[fuzz_take(in, 1) & 1]);
 		break;
 	case 9:
-		event_loop_run_once(client.loops[take(in, 1) % CLIENT_VPS], 0);
+		event_loop_run_once(client.loops[fuzz_take(in, 1) % CLIENT_VPS], 0);
 		break;
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = { data, size };
+	struct fuzz_input in = { data, size };
 
 	log_set_level(LOG_ERROR);
 	released = 0;

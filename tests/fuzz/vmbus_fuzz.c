@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "devices/vmbus/vmbus_channel.h"
 #include "devices/vmbus/vmbus_server.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/devices/vmbus/vmbus_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -117,67 +118,40 @@ static void prologue(void)
 		abort();
 }
 
-struct input {
-	const uint8_t *data;
-	size_t size;
-};
-
-static uint64_t take(struct input *in, size_t len)
-{
-	uint64_t value = 0;
-
-	if (len > in->size)
-		len = in->size;
-	memcpy(&value, in->data, len);
-	in->data += len;
-	in->size -= len;
-	return value;
-}
-
-static size_t take_bytes(struct input *in, uint8_t *buf, size_t len)
-{
-	if (len > in->size)
-		len = in->size;
-	memcpy(buf, in->data, len);
-	in->data += len;
-	in->size -= len;
-	return len;
-}
-
-static void post_raw(struct input *in)
+static void post_raw(struct fuzz_input *in)
 {
 	uint8_t buf[VMBUS_MESSAGE_MAX] = { 0 };
-	size_t len = take(in, 1);
+	size_t len = fuzz_take(in, 1);
 
-	take_bytes(in, buf + 8, len < 8 ? 0 : len - 8 < 232 ? len - 8 : 232);
-	buf[0] = (uint8_t)take(in, 1) % 30;
+	fuzz_take_bytes(in, buf + 8, len < 8 ? 0 : len - 8 < 232 ? len - 8 : 232);
+	buf[0] = (uint8_t)fuzz_take(in, 1) % 30;
 	vmbus_server_handle_message(client.server, VMBUS_MESSAGE_CONNECTION_ID_4,
 				    VMBUS_HV_MESSAGE_TYPE, buf, len <= 240 ? len : 240);
 }
 
-static void write_ram(struct input *in, uint32_t base, uint32_t mask)
+static void write_ram(struct fuzz_input *in, uint32_t base, uint32_t mask)
 {
-	uint32_t offset = (uint32_t)take(in, 2) & mask;
+	uint32_t offset = (uint32_t)fuzz_take(in, 2) & mask;
 
-	take_bytes(in, client.ram + base + offset, 1 + take(in, 1) % 64);
+	fuzz_take_bytes(in, client.ram + base + offset, 1 + fuzz_take(in, 1) % 64);
 }
 
-static void send_packet(struct input *in)
+static void send_packet(struct fuzz_input *in)
 {
 	uint8_t ext[96] = { 0 }, payload[64] = { 0 };
-	uint16_t type = (uint16_t)(take(in, 1) % 13);
-	size_t ext_len = take(in, 1) % 13 * 8;
+	uint16_t type = (uint16_t)(fuzz_take(in, 1) % 13);
+	size_t ext_len = fuzz_take(in, 1) % 13 * 8;
 
-	take_bytes(in, ext, ext_len);
-	client_send(&channel, type, (uint16_t)(take(in, 1) & 1), take(in, 2), ext, ext_len, payload,
-		    take(in, 1) % sizeof(payload));
+	fuzz_take_bytes(in, ext, ext_len);
+	client_send(&channel, type, (uint16_t)(fuzz_take(in, 1) & 1), fuzz_take(in, 2), ext,
+		    ext_len, payload, fuzz_take(in, 1) % sizeof(payload));
 }
 
-static void step(struct input *in)
+static void step(struct fuzz_input *in)
 {
 	uint8_t buf[4096];
 
-	switch (take(in, 1) % 10) {
+	switch (fuzz_take(in, 1) % 10) {
 	case 0:
 		post_raw(in);
 		break;
@@ -188,7 +162,8 @@ static void step(struct input *in)
 		write_ram(in, RING_GPA, 0x7FFF);
 		break;
 	case 3:
-		vmbus_server_handle_signal(client.server, 0x2000 + (uint32_t)take(in, 1) % 4, 0);
+		vmbus_server_handle_signal(client.server, 0x2000 + (uint32_t)fuzz_take(in, 1) % 4,
+					   0);
 		break;
 	case 4:
 		client_run(&client);
@@ -216,7 +191,7 @@ static void step(struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = { data, size };
+	struct fuzz_input in = { data, size };
 
 	log_set_level(LOG_ERROR);
 	if (client_init(&client, 0, 0))

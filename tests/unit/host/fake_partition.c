@@ -56,11 +56,6 @@ void vp_interrupt(struct vp *vp, enum host_vtl vtl, uint8_t vector)
 	fake_interrupts.vector = vector;
 }
 
-int vp_signal_msi(struct partition *partition, enum host_vtl vtl, uint32_t address, uint32_t data)
-{
-	return kvm_signal_msi(partition->vtl[vtl].vm, address, data);
-}
-
 void vcpu_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
 {
 	struct kvm_vcpu_events *events = vcpu_write_events(vcpu);
