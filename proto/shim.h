@@ -12,9 +12,9 @@
  * offsets below count from the region's first byte; addresses of VTL0 (payloads) are GPAs.
  *
  *   offset 0        struct shim_params, one page
- *   offset 1000h    the shim: an ELF linked at that address, without relocations; its entry is
+ *   offset 80000h   the shim: an ELF linked at that address, without relocations; its entry is
  *                   where VP 0 starts. Its memory size covers its stack.
- *   then            in an order that the builder chooses, each on pages of its own: the entry's page
+ *   elsewhere       in an order that the builder chooses, each on pages of its own: the entry's page
  *                   tables, the parameter areas, the measured command line, the work area
  *   a multiple of 2 MiB   the kernel's segments, as they lie in memory
  *   behind it       the initramfs
@@ -28,7 +28,7 @@
 
 #define SHIM_PARAMS_MAGIC   0x4d494853544e45ull /* "ENTSHIM" */
 #define SHIM_PARAMS_VERSION 1
-#define SHIM_LINK_OFFSET    0x1000u
+#define SHIM_LINK_OFFSET    0x80000u
 
 enum shim_isolation {
 	SHIM_ISOLATION_NONE = 0,
@@ -66,8 +66,8 @@ struct shim_params {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t flags;
-	uint32_t isolation; /* enum shim_isolation */
-	uint32_t reserved_14;
+	uint32_t isolation;  /* enum shim_isolation */
+	uint32_t svn;        /* of the image; the shim passes it on */
 	uint64_t region_len; /* a multiple of 2 MiB */
 
 	/*
