@@ -146,7 +146,7 @@ tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 igvm-objs :=
 
 # --- host/: vtlhost, VSM on Linux/KVM
-host-objs := host/main.o host/options.o host/console.o host/kvm.o host/memory.o \
+host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o host/console.o host/kvm.o host/memory.o \
 	host/partition.o host/vp.o host/vtl_switch.o host/registers.o host/msr.o host/cpuid.o \
 	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o \
 	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
@@ -158,7 +158,7 @@ host-test-objs := tests/unit/host/fake_partition.o host/hypercall.o host/hyperca
 	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o
 tests/unit/host/hypercall_test-objs := $(host-test-objs)
 tests/unit/host/synic_test-objs := $(host-test-objs)
-tests/unit/host/options_test-objs := host/options.o
+tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o
 tests/fuzz/host_hypercall_fuzz-objs := $(host-test-objs)
 
 # --- host/tcg-init.c: PID 1 of the outer machine when KVM runs inside QEMU TCG

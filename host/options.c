@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "host/option_value.h"
 
 #define MIB (1024ull * 1024)
 
@@ -26,69 +27,18 @@ static const char usage[] =
 	"  --memory SIZE        VTL0's RAM, bytes with K, M or G (default 1G)\n"
 	"  --vtl2-memory SIZE   VTL2's RAM (default 64M)\n"
 	"  --vtl2-append STRING more words for VTL2's kernel command line\n"
+	"  --nvme FILE[,...]    an NVMe disk of VTL2's, which becomes a SCSI disk of the guest's;\n"
+	"                       FILE: a file, a block device, or memory; may be repeated; with\n"
+	"                       ro (read-only), dvd, size=SIZE (of a new file or of memory),\n"
+	"                       lun=N (disks of the same LUN are striped), chunk=KIB (default "
+	"128),\n"
+	"                       sector=512|4096\n"
+	"  --guest-state FILE   the guest's persistent state (vTPM and others), made when missing\n"
 	"  --timeout SECONDS    end the run after that long\n"
 	"  --no-reboot          a guest reset ends the run\n"
 	"  --log FILE           VTL2's log (- is standard error)\n"
 	"  --probe              say whether KVM can run guests here: exit 0, or 2 and why not\n"
 	"Ctrl-A x ends a run from the terminal.\n";
-
-static int fail(const char *what, const char *value, const char *why)
-{
-	fprintf(stderr, "vtlhost: %s '%s': %s\n", what, value, why);
-	return -EINVAL;
-}
-
-/* Decimal digits only: strtoull() alone would take signs and blanks. */
-static int parse_number(const char *text, uint64_t max, uint64_t *value, const char **end)
-{
-	char *stop;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	*value = strtoull(text, &stop, 10);
-	*end = stop;
-	return errno || *value > max ? -ERANGE : 0;
-}
-
-static int parse_count(const char *what, const char *text, uint64_t min, uint64_t max,
-		       unsigned int *count)
-{
-	char range[64];
-	const char *end;
-	uint64_t value;
-
-	snprintf(range, sizeof(range), "must be a number from %llu to %llu",
-		 (unsigned long long)min, (unsigned long long)max);
-	if (parse_number(text, max, &value, &end) || *end || value < min)
-		return fail(what, text, range);
-	*count = (unsigned int)value;
-	return 0;
-}
-
-static int parse_size(const char *what, const char *text, uint64_t min, uint64_t max,
-		      uint64_t *size)
-{
-	static const char suffixes[] = "KMG";
-	const char *end, *suffix;
-	char range[80];
-	uint64_t value, unit = 1;
-
-	snprintf(range, sizeof(range), "must be bytes with K, M or G, from %lluM to %lluM",
-		 (unsigned long long)(min / MIB), (unsigned long long)(max / MIB));
-	if (parse_number(text, max, &value, &end))
-		return fail(what, text, range);
-	if (*end) {
-		suffix = strchr(suffixes, *end & ~0x20);
-		if (!suffix || end[1])
-			return fail(what, text, range);
-		unit = 1024ull << (10 * (suffix - suffixes));
-	}
-	if (value > max / unit || value * unit < min)
-		return fail(what, text, range);
-	*size = value * unit & ~(2 * MIB - 1);
-	return 0;
-}
 
 enum option_id {
 	OPTION_VTL2_KERNEL = 256,
@@ -100,6 +50,8 @@ enum option_id {
 	OPTION_APPEND,
 	OPTION_CPUS,
 	OPTION_MEMORY,
+	OPTION_NVME,
+	OPTION_GUEST_STATE,
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
 	OPTION_LOG,
@@ -117,6 +69,8 @@ static const struct option long_options[] = {
 	{ "append", required_argument, NULL, OPTION_APPEND },
 	{ "cpus", required_argument, NULL, OPTION_CPUS },
 	{ "memory", required_argument, NULL, OPTION_MEMORY },
+	{ "nvme", required_argument, NULL, OPTION_NVME },
+	{ "guest-state", required_argument, NULL, OPTION_GUEST_STATE },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "no-reboot", no_argument, NULL, OPTION_NO_REBOOT },
 	{ "log", required_argument, NULL, OPTION_LOG },
@@ -138,8 +92,8 @@ static int take(struct options *o, int id)
 		o->vtl2_append = optarg;
 		return 0;
 	case OPTION_VTL2_MEMORY:
-		return parse_size("--vtl2-memory", optarg, MIN_VTL2_MEMORY, MAX_VTL2_MEMORY,
-				  &o->vtl2_memory);
+		return option_size("--vtl2-memory", optarg, MIN_VTL2_MEMORY, MAX_VTL2_MEMORY,
+				   2 * MIB, &o->vtl2_memory);
 	case OPTION_KERNEL:
 		o->kernel = optarg;
 		return 0;
@@ -150,11 +104,16 @@ static int take(struct options *o, int id)
 		o->append = optarg;
 		return 0;
 	case OPTION_CPUS:
-		return parse_count("--cpus", optarg, 1, HOST_MAX_VPS, &o->cpus);
+		return option_count("--cpus", optarg, 1, HOST_MAX_VPS, &o->cpus);
 	case OPTION_MEMORY:
-		return parse_size("--memory", optarg, MIN_MEMORY, MAX_MEMORY, &o->memory);
+		return option_size("--memory", optarg, MIN_MEMORY, MAX_MEMORY, 2 * MIB, &o->memory);
+	case OPTION_NVME:
+		return disk_option_parse(optarg, o->disks, &o->disk_count);
+	case OPTION_GUEST_STATE:
+		o->guest_state = optarg;
+		return 0;
 	case OPTION_TIMEOUT:
-		return parse_count("--timeout", optarg, 1, MAX_TIMEOUT, &o->timeout);
+		return option_count("--timeout", optarg, 1, MAX_TIMEOUT, &o->timeout);
 	case OPTION_NO_REBOOT:
 		o->no_reboot = true;
 		return 0;
@@ -200,6 +159,6 @@ int options_parse(struct options *o, int argc, char **argv)
 			return ret;
 	}
 	if (optind < argc)
-		return fail("unexpected argument", argv[optind], "--help lists the options");
+		return option_fail("unexpected argument", argv[optind], "--help lists the options");
 	return check_required(o);
 }

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/disk_option.h"
+
 #define HOST_MAX_VPS 64
 
 /* The command line, checked. Strings point into argv. */
@@ -15,12 +17,15 @@ struct options {
 	const char *initrd;      /* or NULL */
 	const char *append;      /* or NULL */
 	const char *log;         /* VTL2's log: a path, or NULL for none */
+	const char *guest_state; /* the VMGS device: a path, or NULL for none */
 	unsigned int cpus;
 	uint64_t memory;      /* bytes of VTL0 RAM */
 	uint64_t vtl2_memory; /* bytes of VTL2 RAM */
 	unsigned int timeout; /* seconds, 0: none */
 	bool no_reboot;       /* a guest reset ends the run */
 	bool probe;           /* only find out whether KVM serves */
+	struct disk_option disks[HOST_MAX_DISKS];
+	unsigned int disk_count;
 };
 
 /*

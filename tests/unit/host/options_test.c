@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "host/options.h"
@@ -95,13 +96,66 @@ static void missing_and_unknown(void **state)
 	assert_int_equal(parse(&o, "stray", "words"), -EINVAL);
 }
 
+/* Cut apart in place, so the text is copied; it lives on like a command line. */
+static int parse_disks(struct options *options, const char *first, const char *second)
+{
+	static char text[2][64];
+	const char *argv[] = { "vtlhost", "--vtl2-kernel", "k2",    "--vtl2-initrd",
+			       "i2",      "--kernel",      "k",     "--nvme",
+			       text[0],   "--nvme",        text[1], NULL };
+
+	snprintf(text[0], sizeof(text[0]), "%s", first);
+	snprintf(text[1], sizeof(text[1]), "%s", second ? second : "");
+	optind = 0;
+	return options_parse(options, second ? 11 : 9, (char **)argv);
+}
+
+static void disks(void **state)
+{
+	static const char *const bad[] = {
+		"",         ",ro",    "memory", "f,size=",   "f,size=1T",    "f,rw",
+		"f,lun=64", "f,lun=", "f,",     "f,chunk=3", "f,sector=1024"
+	};
+	struct options o;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(parse_disks(&o, "a.img", "memory,ro,size=64M,sector=4096"), 0);
+	assert_int_equal(o.disk_count, 2);
+	assert_string_equal(o.disks[0].path, "a.img");
+	assert_false(o.disks[0].read_only);
+	assert_int_equal(o.disks[0].sector_size, 512);
+	assert_int_equal(o.disks[0].lun, 0);
+	assert_null(o.disks[1].path);
+	assert_true(o.disks[1].read_only);
+	assert_int_equal(o.disks[1].size, 64 << 20);
+	assert_int_equal(o.disks[1].sector_size, 4096);
+	assert_int_equal(o.disks[1].lun, 1);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse_disks(&o, bad[i], NULL), -EINVAL);
+}
+
+static void disk_places(void **state)
+{
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse_disks(&o, "a,lun=0,chunk=64", "b,lun=0"), 0);
+	assert_int_equal(o.disks[0].chunk_kib, 64);
+	assert_int_equal(o.disks[1].lun, 0);
+	assert_int_equal(parse_disks(&o, "a,lun=3", "b.iso,dvd"), 0);
+	assert_int_equal(o.disks[0].lun, 3);
+	assert_int_equal(o.disks[1].lun, 0);
+	assert_true(o.disks[1].dvd && o.disks[1].read_only);
+	assert_int_equal(parse_disks(&o, "a,lun=2", "b,dvd,lun=2"), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(counts),
-		cmocka_unit_test(missing_and_unknown),
+		cmocka_unit_test(defaults),    cmocka_unit_test(sizes),
+		cmocka_unit_test(counts),      cmocka_unit_test(disks),
+		cmocka_unit_test(disk_places), cmocka_unit_test(missing_and_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,30 @@
+#ifndef HOST_DISK_OPTION_H
+#define HOST_DISK_OPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * One --nvme option: an NVMe controller with one namespace, and its place among the guest's LUNs.
+ * Disks of the same LUN are striped, in the order of the command line.
+ */
+
+#define HOST_MAX_DISKS 64
+#define HOST_MAX_LUNS  64 /* of the SCSI controller in the VTL2 settings */
+
+struct disk_option {
+	const char *path; /* into the command line; NULL: memory */
+	uint64_t size;    /* bytes; 0: as large as the file is */
+	unsigned int lun;
+	unsigned int chunk_kib; /* of a stripe: the first disk's counts */
+	unsigned int sector_size;
+	bool read_only, dvd;
+};
+
+/*
+ * Takes "FILE[,ro][,dvd][,size=SIZE][,lun=N][,chunk=KIB][,sector=512|4096]", which it cuts apart in
+ * place, and appends it to disks[0..*count). On a mistake prints one line and returns -EINVAL.
+ */
+int disk_option_parse(char *text, struct disk_option *disks, unsigned int *count);
+
+#endif
