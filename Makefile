@@ -75,6 +75,12 @@ tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-c
 tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
+# --- devices/pci/: what emulated functions are made of, and a driver's view of one in its own process
+pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_inproc.o)
+devices-objs += $(pci-objs)
+pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
+tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
+
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
 scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
 	scsi_dvd.o)
