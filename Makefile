@@ -149,7 +149,10 @@ tests/fuzz/tpm_command_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 
 # --- igvm/: image format and builder
-igvm-objs :=
+igvm-reader-objs := igvm/reader.o igvm/reader_check.o igvm/layout.o igvm/crc32.o
+igvm-objs := $(igvm-reader-objs) igvm/writer.o
+tests/unit/igvm/igvm_file_test-objs := $(igvm-objs)
+tests/fuzz/igvm_fuzz-objs := $(igvm-reader-objs)
 
 # --- host/: vtlhost, VSM on Linux/KVM
 host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o host/console.o host/kvm.o host/memory.o \
