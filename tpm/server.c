@@ -56,11 +56,12 @@ int server_tcp(const char *address, unsigned int port)
 int server_unix(const char *path, unsigned int mode)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t len = strlen(path);
 	int fd, err;
 
-	if (strlen(path) >= sizeof(addr.sun_path))
+	if (len >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, len);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

@@ -30,6 +30,7 @@ static uint64_t ram_end, vtl2_base, deadline;
 static bool verbose;
 static int only = -1;
 static volatile bool over;
+static unsigned int stopped; /* processors that have seen it */
 
 /* xorshift64* */
 static uint64_t draw(struct fuzzer *f)
@@ -631,6 +632,21 @@ static void run_other(void)
 
 	while (!over)
 		fuzz(f);
+	__atomic_add_fetch(&stopped, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Ends the others' fuzzing, so that nobody else writes to the console's registers when the result is
+ * printed. One of them may be in a step that takes long: not for ever.
+ */
+static void stop_others(unsigned int others)
+{
+	uint64_t limit = guest_time() + 5 * UNITS_PER_SECOND;
+
+	over = true;
+	while (__atomic_load_n(&stopped, __ATOMIC_SEQ_CST) < others && guest_time() < limit)
+		__asm__ volatile("pause");
+	guest_console_init();
 }
 
 static void report(unsigned int cpus, uint64_t seconds)
@@ -683,7 +699,7 @@ void guest_main(void)
 	others = guest_start_others(run_other);
 	guest_print("fuzz: seed %lu, %u processors\n", seed, others + 1);
 	run_first(others);
-	over = true;
+	stop_others(others);
 	if (fuzzers[0].steps < 100)
 		guest_fail("fuzz", "only %lu steps", fuzzers[0].steps);
 	else

@@ -80,13 +80,6 @@ void arg_handle(struct cmd *c, uint8_t kind, uint32_t *v)
 	arg_with(c, read_handle(&c->in, kind, v));
 }
 
-uint32_t args_end(struct cmd *c)
-{
-	if (c->rc)
-		return c->rc;
-	return c->in.left ? TPM_RC_SIZE : 0;
-}
-
 static bool is_object(uint32_t h)
 {
 	/* A transient handle that no slot can have is no handle at all. */

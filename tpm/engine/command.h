@@ -2,6 +2,7 @@
 #ifndef TPM_ENGINE_COMMAND_H
 #define TPM_ENGINE_COMMAND_H
 
+#include "proto/tpm.h"
 #include "tpm/engine/engine.h"
 
 /* Part 2, clause 9: which handles a command takes there. OR a kind with HANDLE_NULL to allow TPM_RH_NULL too. */
@@ -79,7 +80,12 @@ void arg_hash(struct cmd *c, enum null_rule rule, uint16_t *v);
 void arg_handle(struct cmd *c, uint8_t kind, uint32_t *v);
 /* Notes the outcome of a read_*() as the next parameter's. */
 void arg_rc(struct cmd *c, uint32_t rc);
-uint32_t args_end(struct cmd *c);
+static inline uint32_t args_end(const struct cmd *c)
+{
+	if (c->rc)
+		return c->rc;
+	return c->in.left ? TPM_RC_SIZE : 0;
+}
 
 /* For readers of whole structures: arg_with(c, read_public_2b(&c->in, NO_NULL, &pub)). Skipped after an error. */
 #define arg_with(c, expr) arg_rc(c, (c)->rc ? 0 : (expr))

@@ -348,6 +348,8 @@ HANDLER(policy_restart)
 	if (rc)
 		return rc;
 	s = session_get(t, c->handles[0]);
+	if (!s)
+		return rc_handle(TPM_RC_VALUE, 1);
 	session_reset_policy(t, s);
 	return 0;
 }
