@@ -3,14 +3,6 @@
 #include <string.h>
 #include "tpm/engine/modules.h"
 
-void arg_rc(struct cmd *c, uint32_t rc)
-{
-	c->param++;
-	if (c->rc || !rc)
-		return;
-	c->rc = rc & RC_FMT1 ? rc_param(rc, c->param) : rc;
-}
-
 void arg_u8(struct cmd *c, uint8_t *v)
 {
 	*v = 0;

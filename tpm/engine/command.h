@@ -79,7 +79,14 @@ void arg_hash(struct cmd *c, enum null_rule rule, uint16_t *v);
 /* A handle given as a parameter; wrong kind: TPM_RC_VALUE. */
 void arg_handle(struct cmd *c, uint8_t kind, uint32_t *v);
 /* Notes the outcome of a read_*() as the next parameter's. */
-void arg_rc(struct cmd *c, uint32_t rc);
+static inline void arg_rc(struct cmd *c, uint32_t rc)
+{
+	c->param++;
+	if (c->rc || !rc)
+		return;
+	c->rc = rc & RC_FMT1 ? rc_param(rc, c->param) : rc;
+}
+
 static inline uint32_t args_end(const struct cmd *c)
 {
 	if (c->rc)

@@ -264,7 +264,7 @@ static bool empty_point(const struct ecc_point *p)
 HANDLER(commit)
 {
 	struct object *key = object_get(t, c->handles[0]);
-	struct ecc_point p1, p2 = { 0 }, k = { 0 }, l = { 0 }, e = { 0 };
+	struct ecc_point p1 = { 0 }, p2 = { 0 }, k = { 0 }, l = { 0 }, e = { 0 };
 	uint8_t hash[HASH_MAX_SIZE];
 	struct ecc_num d, r;
 	struct span s2;
