@@ -84,7 +84,9 @@ tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
 scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
 	scsi_dvd.o)
-storage-objs := $(scsi-objs) devices/storage/storvsp.o
+nvme-objs := $(addprefix devices/storage/,nvme.o nvme_admin.o nvme_controller.o nvme_issue.o \
+	nvme_namespace.o nvme_prp.o nvme_queue.o nvme_ring.o nvme_status.o)
+storage-objs := $(scsi-objs) $(nvme-objs) $(addprefix devices/storage/,storvsp.o stripe.o)
 devices-objs += $(storage-objs)
 core-objs += core/disk.o
 storage-test-objs := $(storage-objs) core/disk.o devices/storage/file_disk.o $(vmbus-test-objs) \
@@ -92,6 +94,8 @@ storage-test-objs := $(storage-objs) core/disk.o devices/storage/file_disk.o $(v
 tests/unit/devices/storage/storvsp_test-objs := $(storage-test-objs)
 tests/unit/devices/storage/storvsp_stress_test-objs := $(storage-test-objs)
 tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs)
+tests/unit/devices/storage/stripe_test-objs := devices/storage/stripe.o devices/storage/file_disk.o core/disk.o \
+	core/event_loop.o core/guest_memory.o core/guest_access.o
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
