@@ -158,6 +158,15 @@ igvm-objs := $(igvm-reader-objs) igvm/writer.o
 tests/unit/igvm/igvm_file_test-objs := $(igvm-objs)
 tests/fuzz/igvm_fuzz-objs := $(igvm-reader-objs)
 
+# --- igvm/shim/: boot shim, the image's entry point. Its parts that need no machine are tested on the host.
+shim-common-objs := $(addprefix igvm/shim/,command_line.o host_tree.o isolation.o linux_tree.o log.o \
+	machine.o page_tables.o params.o prepare.o)
+shim-objs := igvm/shim/entry.o $(shim-common-objs) igvm/shim/main.o igvm/shim/string.o
+shim-libfdt := fdt.o fdt_addresses.o fdt_check.o fdt_ro.o fdt_sw.o
+shim-test-objs := $(shim-common-objs) tests/unit/igvm/shim/shim_region.o paravisor/topology.o
+tests/unit/igvm/shim/shim_test-objs := $(shim-test-objs)
+tests/fuzz/shim_fuzz-objs := $(shim-test-objs)
+
 # --- host/: vtlhost, VSM on Linux/KVM
 host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o host/console.o host/kvm.o host/memory.o \
 	host/partition.o host/vp.o host/vtl_switch.o host/registers.o host/msr.o host/cpuid.o \
@@ -363,6 +372,45 @@ $(guest-bins): $(B)/rel/tests/guests/%: tests/guests/%.c $(addprefix tests/guest
 	@mkdir -p $(@D)
 	$(Q)$(SAN_CC) $(guest-cflags) -o $@ $(addprefix tests/guests/,$(guest-runtime)) $<
 
+# The boot shim: no C library, no relocations, general registers only (SSE is not on yet).
+shim-cflags := -std=gnu11 -g -Os $(warnings) -D_GNU_SOURCE -I. -ffile-prefix-map=$(CURDIR)=. -ffreestanding \
+	-fno-builtin -fpie -fvisibility=hidden -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
+	-fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-jump-tables \
+	-fno-tree-loop-distribute-patterns -ffunction-sections -ftrivial-auto-var-init=zero \
+	-isystem $(TP)/libfdt
+shim-dir := $(B)/rel/shim
+
+$(shim-dir)/.flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(shim-cflags)' | cmp -s - $@ || printf '%s\n' '$(shim-cflags)' > $@
+
+$(shim-dir)/%.o: %.c $(shim-dir)/.flags | $(TP)/.complete
+	$(call say,CC-shim,$<)
+	@mkdir -p $(@D)
+	$(Q)$(SAN_CC) $(shim-cflags) -MMD -MP -c -o $@ $<
+
+$(shim-dir)/%.o: %.S $(shim-dir)/.flags
+	$(call say,AS-shim,$<)
+	@mkdir -p $(@D)
+	$(Q)$(SAN_CC) $(shim-cflags) -c -o $@ $<
+
+$(addprefix $(shim-dir)/libfdt/,$(shim-libfdt)): $(shim-dir)/libfdt/%.o: $(shim-dir)/.flags | $(TP)/.complete
+	$(call say,CC-shim,libfdt/$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(SAN_CC) $(filter-out $(warnings),$(shim-cflags)) -c -o $@ $(TP)/libfdt/$*.c
+
+-include $(patsubst %.o,$(shim-dir)/%.d,$(shim-objs))
+
+# Nobody applies relocations: an absolute address in what is loaded fails the build.
+$(B)/rel/igvm/shim.elf: $(addprefix $(shim-dir)/,$(shim-objs) $(addprefix libfdt/,$(shim-libfdt))) igvm/shim/shim.ld
+	$(call say,LD-shim,$@)
+	@mkdir -p $(@D)
+	$(Q)$(SAN_CC) -nostdlib -static -no-pie -Wl,-T,igvm/shim/shim.ld -Wl,--gc-sections,--emit-relocs \
+		-Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments -o $@.relocs $(filter %.o,$^)
+	$(Q)! readelf -rW $@.relocs | sed '/debug/,/^$$/d' | grep -E 'R_X86_64_(64|32S?|16|8) ' || \
+		{ echo "the shim has absolute addresses" >&2; false; }
+	$(Q)objcopy --strip-debug --remove-relocations='*' $@.relocs $@
+
 # What VTL2 boots: programs without symbols in a reproducible initramfs. (The same binary with
 # symbols is in build/rel/.)
 $(B)/rel/vtl2/init: $(call program-file,init)
@@ -378,14 +426,14 @@ $(B)/rel/vtl2/initrd.cpio: initrd/initrd.manifest $(B)/rel/mkcpio $(B)/rel/vtl2/
 vtl2-files := $(B)/rel/vtl2/vmlinux $(if $(paravisor-objs),$(B)/rel/vtl2/initrd.cpio)
 
 ## build: build everything, run nothing
-build: $(rel-bins) $(vtl2-files) $(guest-bins) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
+build: $(rel-bins) $(vtl2-files) $(B)/rel/igvm/shim.elf $(guest-bins) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
 .PHONY: build
 
 # ---------------------------------------------------------------------------------------------
 # Running.
 
 ## runtime: build what ./entresol run needs, and no tests
-runtime: $(addprefix $(B)/rel/,vtlhost tcg-init mkcpio tsc-khz) $(vtl2-files)
+runtime: $(addprefix $(B)/rel/,vtlhost tcg-init mkcpio tsc-khz igvm/shim.elf) $(vtl2-files)
 .PHONY: runtime
 
 ## run: boot a guest at VTL0; KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)
