@@ -16,7 +16,7 @@ proto-objs :=
 
 # --- core/: interfaces and plumbing
 core-objs := core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
-	core/io_bus.o core/log.o
+	core/io_bus.o core/log.o core/json.o core/base64.o core/guid.o
 core-objs += core/x86/paging.o
 tests/unit/core/x86/paging_test-objs := core/x86/paging.o
 x86-objs := $(addprefix core/x86/,x86.o decode.o decode_address.o decode_opcode.o decode_vector.o \
@@ -35,6 +35,10 @@ tests/unit/core/event_loop_test-objs := core/event_loop.o
 tests/unit/core/guest_memory_test-objs := core/guest_memory.o core/guest_access.o
 tests/unit/core/io_bus_test-objs := core/io_bus.o core/device_lock.o
 tests/unit/core/log_test-objs := core/log.o
+tests/unit/core/json_test-objs := core/json.o
+tests/unit/core/base64_test-objs := core/base64.o
+tests/unit/core/guid_test-objs := core/guid.o
+tests/fuzz/json_fuzz-objs := core/json.o
 
 # --- vtl/: how VTL0 is run and isolated
 vtl-objs := $(addprefix vtl/,vtl.o translate.o mshv.o mshv_decode.o mshv_hypercall.o mshv_registers.o \
@@ -100,7 +104,7 @@ tests/unit/devices/storage/stripe_test-objs := devices/storage/stripe.o devices/
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
-	interrupt.o host_port.o counters.o sandbox.o start_state.o)
+	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o)
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
 	exit_hypercall.o hypercall.o machine.o) vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
@@ -111,6 +115,9 @@ tests/unit/paravisor/interrupt_test-objs := paravisor/interrupt.o vtl/vtl.o test
 tests/unit/paravisor/host_port_test-objs := paravisor/host_port.o core/event_loop.o core/log.o
 tests/unit/paravisor/options_test-objs := paravisor/options.o
 tests/unit/paravisor/topology_test-objs := paravisor/topology.o
+settings-objs := paravisor/settings.o core/json.o core/base64.o core/guid.o
+tests/unit/paravisor/settings_test-objs := $(settings-objs)
+tests/fuzz/settings_fuzz-objs := $(settings-objs)
 tests/fuzz/intercept_message_fuzz-objs := $(exit-objs) vtl/mshv_decode.o
 tests/fuzz/hypercall_fuzz-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o
 tests/fuzz/topology_fuzz-objs := paravisor/topology.o

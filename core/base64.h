@@ -1,0 +1,13 @@
+#ifndef CORE_BASE64_H
+#define CORE_BASE64_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Base64 with padding (RFC 4648 4), nothing else in between. `out` may be `text` itself. The number of
+ * bytes; -EINVAL: not Base64, or bits that no byte has are set; -E2BIG: more than `size`.
+ */
+int base64_decode(const char *text, size_t len, void *out, size_t size);
+
+#endif

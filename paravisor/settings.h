@@ -1,0 +1,60 @@
+#ifndef PARAVISOR_SETTINGS_H
+#define PARAVISOR_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/guid.h"
+
+/*
+ * What the host wants VTL0's devices to be: the VTL2 settings, JSON inside the device platform settings
+ * that GET delivers, themselves JSON (proto/get.h has the schema). All of it is the host's: checked
+ * here, and nothing else looks at the text.
+ */
+
+#define SETTINGS_CONTROLLERS_MAX 4
+#define SETTINGS_LUNS_MAX        64 /* of a controller */
+#define SETTINGS_DEVICES_MAX     256
+#define SETTINGS_STRIPE_MAX      64
+
+/* A namespace of an NVMe controller that the host assigns to VTL2. */
+struct settings_device {
+	struct guid instance; /* of its VPCI bus */
+	uint32_t nsid;
+};
+
+struct settings_lun {
+	uint8_t controller; /* index */
+	uint8_t location;
+	bool dvd;
+	bool no_unmap;
+	struct guid device_id; /* zeroes when the host gives none */
+	char vendor[9], product[17], revision[5], serial[33];
+	uint64_t size;                 /* bytes to show, 0: all */
+	uint32_t physical_sector_size; /* bytes, 0: the device's own */
+	uint32_t chunk_size;           /* bytes, of a stripe */
+	uint16_t first_device; /* index; several devices are a stripe, none an empty drive */
+	uint16_t device_count;
+};
+
+struct settings {
+	uint32_t sub_channels; /* of a SCSI controller, at most; UINT32_MAX: not said */
+	unsigned int controller_count, lun_count, device_count;
+	struct guid controllers[SETTINGS_CONTROLLERS_MAX]; /* instances on VTL0's VMBus */
+	struct settings_lun luns[SETTINGS_CONTROLLERS_MAX * SETTINGS_LUNS_MAX];
+	struct settings_device devices[SETTINGS_DEVICES_MAX];
+};
+
+/*
+ * Device platform settings: fills *settings, with nothing in it when they have no VTL2 settings.
+ * 0, or -EINVAL, -E2BIG, -ENOMEM and the reason in `error`.
+ */
+int settings_parse_platform(struct settings *settings, const char *text, size_t len, char *error,
+			    size_t error_len);
+
+/* VTL2 settings by themselves, as a modification brings them. Likewise. */
+int settings_parse(struct settings *settings, const char *text, size_t len, char *error,
+		   size_t error_len);
+
+#endif
