@@ -1,0 +1,227 @@
+/*
+ * What the guest sees of a bus in its physical memory: the configuration window, and the function's
+ * BARs where the guest has put them.
+ */
+
+#include <errno.h>
+
+#include "devices/vpci/vpci_internal.h"
+
+/* Configuration space (PCI Local Bus Specification 3.0, 6.1 and 6.2.5). */
+#define CONFIG_COMMAND 0x04
+#define COMMAND_MEMORY 0x2u
+#define CONFIG_BAR(n)  ((uint16_t)(0x10 + 4 * (n)))
+#define BAR_FLAGS      0xfu
+
+void vpci_mmio_init(struct vpci *vpci)
+{
+	struct pci_function *function = vpci->function;
+	unsigned int i;
+
+	for (i = 0; i < VPCI_BARS; i++) {
+		vpci->bars[i].size = function->ops->bar_size(function, i);
+		vpci->bars[i].is_64bit =
+			vpci->bars[i].size && function->ops->bar_is_64bit(function, i);
+	}
+}
+
+static bool inside_window(const struct vpci *vpci, uint64_t gpa, uint64_t len)
+{
+	const struct vpci_config *config = &vpci->config;
+
+	return gpa >= config->mmio_base && len <= config->mmio_len &&
+	       gpa - config->mmio_base <= config->mmio_len - len;
+}
+
+/* --- doorbells --- */
+
+void vpci_sync_doorbells(struct vpci *vpci)
+{
+	const struct vpci_config *config = &vpci->config;
+	struct pci_function *function = vpci->function;
+	struct pci_doorbell wanted[VPCI_DOORBELLS_MAX];
+	unsigned int count = 0, i;
+
+	if (!config->ops->doorbell || !function->ops->doorbells)
+		return;
+	pthread_mutex_lock(&vpci->doorbell_lock);
+	for (i = 0; i < vpci->doorbell_count; i++)
+		config->ops->doorbell(config->ctx, vpci->doorbells[i].gpa, vpci->doorbells[i].size,
+				      vpci->doorbells[i].fd, false);
+	vpci->doorbell_count = 0;
+	count = function->ops->doorbells(function, wanted, VPCI_DOORBELLS_MAX);
+	for (i = 0; i < count; i++) {
+		struct vpci_doorbell *doorbell = &vpci->doorbells[vpci->doorbell_count];
+		uint64_t base = atomic_load(&vpci->bars[wanted[i].bar].base);
+
+		if (!base)
+			continue;
+		*doorbell = (struct vpci_doorbell){ base + wanted[i].offset, wanted[i].size,
+						    wanted[i].fd };
+		if (!config->ops->doorbell(config->ctx, doorbell->gpa, doorbell->size, doorbell->fd,
+					   true))
+			vpci->doorbell_count++;
+	}
+	pthread_mutex_unlock(&vpci->doorbell_lock);
+}
+
+/* --- BARs --- */
+
+static uint32_t config_read(struct vpci *vpci, uint16_t offset, unsigned int size)
+{
+	return vpci->function->ops->config_read(vpci->function, offset, size);
+}
+
+/* Where the BAR is by configuration space; 0 when it is not decoded, or nowhere it could be. */
+static uint64_t bar_base(struct vpci *vpci, unsigned int i)
+{
+	const struct vpci_bar *bar = &vpci->bars[i];
+	uint64_t base;
+
+	if (!bar->size || !(config_read(vpci, CONFIG_COMMAND, 2) & COMMAND_MEMORY))
+		return 0;
+	base = config_read(vpci, CONFIG_BAR(i), 4) & ~BAR_FLAGS;
+	if (bar->is_64bit)
+		base |= (uint64_t)config_read(vpci, CONFIG_BAR(i + 1), 4) << 32;
+	return inside_window(vpci, base, bar->size) ? base : 0;
+}
+
+/* Under the lock, after anything that may have moved the BARs. */
+static void update_bars(struct vpci *vpci)
+{
+	bool moved = false;
+	unsigned int i;
+
+	for (i = 0; i < VPCI_BARS; i++) {
+		uint64_t base = bar_base(vpci, i);
+
+		moved |= atomic_exchange(&vpci->bars[i].base, base) != base;
+	}
+	if (moved)
+		vpci_sync_doorbells(vpci);
+}
+
+static bool find_bar(struct vpci *vpci, uint64_t gpa, unsigned int *bar, uint64_t *offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < VPCI_BARS; i++) {
+		uint64_t base = atomic_load_explicit(&vpci->bars[i].base, memory_order_acquire);
+
+		if (!base || gpa < base || gpa - base >= vpci->bars[i].size)
+			continue;
+		*bar = i;
+		*offset = gpa - base;
+		return true;
+	}
+	return false;
+}
+
+/* What a function answers to: a power of two up to 8 that does not run out of the BAR. */
+static bool bar_takes(const struct vpci *vpci, unsigned int bar, uint64_t offset, unsigned int size)
+{
+	return size && size <= 8 && !(size & (size - 1)) && size <= vpci->bars[bar].size - offset;
+}
+
+/* --- the configuration window --- */
+
+int vpci_mmio_set_window(struct vpci *vpci, uint64_t gpa)
+{
+	if (gpa && (gpa % 4096 || !inside_window(vpci, gpa, VPCI_CONFIG_WINDOW_SIZE)))
+		return -EINVAL;
+	pthread_mutex_lock(&vpci->lock);
+	vpci->window = gpa;
+	vpci->slot = 0;
+	pthread_mutex_unlock(&vpci->lock);
+	return 0;
+}
+
+/* Under the lock. */
+static bool in_config(const struct vpci *vpci, uint64_t gpa)
+{
+	return vpci->window && gpa >= vpci->window && gpa - vpci->window < VPCI_CONFIG_WINDOW_SIZE;
+}
+
+static bool config_takes(const struct vpci *vpci, uint64_t offset, unsigned int size)
+{
+	return offset >= VPCI_CONFIG_SPACE && vpci->slot == VPCI_SLOT(0, 0) &&
+	       (size == 1 || size == 2 || size == 4) && offset % size == 0;
+}
+
+static uint64_t read_window(struct vpci *vpci, uint64_t offset, unsigned int size)
+{
+	if (config_takes(vpci, offset, size))
+		return config_read(vpci, (uint16_t)(offset - VPCI_CONFIG_SPACE), size);
+	return offset == VPCI_CONFIG_SLOT && size == 4 ? vpci->slot : VPCI_ALL_ONES;
+}
+
+static void write_window(struct vpci *vpci, uint64_t offset, unsigned int size, uint64_t value)
+{
+	if (offset == VPCI_CONFIG_SLOT && size == 4)
+		vpci->slot = (uint32_t)value;
+	if (!config_takes(vpci, offset, size))
+		return;
+	vpci->function->ops->config_write(vpci->function, (uint16_t)(offset - VPCI_CONFIG_SPACE),
+					  size, (uint32_t)value);
+	update_bars(vpci);
+}
+
+uint32_t vpci_config_read(struct vpci *vpci, uint16_t offset, unsigned int size)
+{
+	uint32_t value;
+
+	pthread_mutex_lock(&vpci->lock);
+	value = config_read(vpci, offset, size);
+	pthread_mutex_unlock(&vpci->lock);
+	return value;
+}
+
+/* --- accesses --- */
+
+bool vpci_mmio_read(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t *value)
+{
+	uint64_t offset;
+	unsigned int bar;
+	bool ours;
+
+	*value = VPCI_ALL_ONES;
+	if (find_bar(vpci, gpa, &bar, &offset)) {
+		if (bar_takes(vpci, bar, offset, size))
+			*value = vpci->function->ops->bar_read(vpci->function, bar, offset, size);
+		return true;
+	}
+	pthread_mutex_lock(&vpci->lock);
+	ours = in_config(vpci, gpa);
+	if (ours)
+		*value = read_window(vpci, gpa - vpci->window, size);
+	pthread_mutex_unlock(&vpci->lock);
+	return ours;
+}
+
+bool vpci_mmio_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value)
+{
+	uint64_t offset;
+	unsigned int bar;
+	bool ours;
+
+	if (find_bar(vpci, gpa, &bar, &offset)) {
+		if (bar_takes(vpci, bar, offset, size))
+			vpci->function->ops->bar_write(vpci->function, bar, offset, size, value);
+		return true;
+	}
+	pthread_mutex_lock(&vpci->lock);
+	ours = in_config(vpci, gpa);
+	if (ours)
+		write_window(vpci, gpa - vpci->window, size, value);
+	pthread_mutex_unlock(&vpci->lock);
+	return ours;
+}
+
+void vpci_reset_function(struct vpci *vpci)
+{
+	pthread_mutex_lock(&vpci->lock);
+	vpci->function->ops->reset(vpci->function);
+	update_bars(vpci);
+	vpci_interrupt_delete_all(vpci);
+	pthread_mutex_unlock(&vpci->lock);
+}

@@ -1,0 +1,42 @@
+#ifndef TESTS_UNIT_DEVICES_VPCI_TEST_FUNCTION_H
+#define TESTS_UNIT_DEVICES_VPCI_TEST_FUNCTION_H
+
+#include <stdatomic.h>
+
+#include "core/pci_function.h"
+#include "devices/pci/pci_config_space.h"
+
+/*
+ * The least PCI function that has everything VPCI handles: a 64-bit BAR 0 of 16 KiB with a scratch
+ * register, a register that raises a vector of MSI-X, and one that may be a doorbell.
+ */
+
+#define TEST_FUNCTION_SCRATCH  0x00u /* 8 bytes */
+#define TEST_FUNCTION_RAISE    0x08u /* written: the vector to raise */
+#define TEST_FUNCTION_DOORBELL 0x10u
+#define TEST_FUNCTION_TABLE    0x1000u
+#define TEST_FUNCTION_PBA      0x2000u
+#define TEST_FUNCTION_VECTORS  4u
+#define TEST_FUNCTION_VENDOR   0x1b36u
+#define TEST_FUNCTION_DEVICE   0x0005u
+
+struct pci_msix;
+
+struct test_function {
+	struct pci_function function;
+	struct pci_config_space space;
+	struct pci_msix *msix;
+	uint64_t scratch;
+	int doorbell_fd;   /* -1: the doorbell register is none */
+	atomic_uint rings; /* writes of the doorbell that came as accesses */
+	unsigned int resets;
+	bool *destroyed; /* set by destroy(), which frees this */
+};
+
+/* NULL when out of memory. *destroyed may be NULL. */
+struct test_function *test_function_create(bool *destroyed);
+
+/* Makes the doorbell one, or none (-1), and tells the bus. */
+void test_function_set_doorbell(struct test_function *test, int fd);
+
+#endif

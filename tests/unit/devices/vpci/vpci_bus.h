@@ -1,0 +1,52 @@
+#ifndef TESTS_UNIT_DEVICES_VPCI_VPCI_BUS_H
+#define TESTS_UNIT_DEVICES_VPCI_VPCI_BUS_H
+
+#include "devices/vpci/vpci.h"
+#include "tests/unit/devices/vmbus/vmbus_client.h"
+#include "tests/unit/devices/vpci/test_function.h"
+
+/* A bus with a test function, and the client's end of its channel. For unit tests and fuzzing. */
+
+#define BUS_MMIO     0x100000000ull
+#define BUS_MMIO_LEN 0x100000ull
+#define BUS_WINDOW   (BUS_MMIO + 0x10000)
+#define BUS_BAR      (BUS_MMIO + 0x20000)
+#define BUS_SERIAL   7u
+
+struct vpci_bus {
+	struct client client;
+	struct client_channel channel;
+	struct vpci *vpci;
+	struct test_function *function;
+	uint32_t relid;
+	bool destroyed; /* the function */
+
+	unsigned int interrupts; /* how many, and the last */
+	uint32_t vp;
+	uint8_t vector;
+	struct {
+		uint64_t gpa;
+		unsigned int size, count; /* registered now */
+		int fd;
+	} doorbell;
+	unsigned int ejected, gone;
+
+	uint64_t next_id;
+	_Alignas(8) uint8_t packet[512]; /* the last received */
+	int packet_len;
+};
+
+/* Connects and opens the channel with rings of `pages` pages. 0 or -1. */
+int vpci_bus_init(struct vpci_bus *bus, uint32_t pages);
+void vpci_bus_fini(struct vpci_bus *bus);
+
+/* A request with a completion: the answer's payload, or NULL when none came. */
+const void *vpci_bus_request(struct vpci_bus *bus, const void *request, size_t len);
+
+/* One without. */
+void vpci_bus_send(struct vpci_bus *bus, const void *message, size_t len);
+
+/* The next packet from the bus: its payload and type; NULL: none. */
+const void *vpci_bus_receive(struct vpci_bus *bus, uint16_t *type);
+
+#endif
