@@ -85,6 +85,13 @@ devices-objs += $(pci-objs)
 pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
 
+# --- devices/vpci/: a PCI bus on VMBus, with one function
+vpci-objs := $(addprefix devices/vpci/,vpci.o vpci_mmio.o vpci_interrupt.o)
+vpci-test-objs := $(vpci-objs) $(pci-objs) $(vmbus-test-objs) $(vmbus-client-objs) \
+	$(addprefix tests/unit/devices/vpci/,test_function.o vpci_bus.o)
+tests/unit/devices/vpci/vpci_test-objs := $(vpci-test-objs)
+tests/fuzz/vpci_fuzz-objs := $(vpci-test-objs)
+
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
 scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
 	scsi_dvd.o)
@@ -180,7 +187,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o \
 	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
 	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
-	host/host_port.o host/vmbus.o host/device_tree.o host/vtl2_boot.o
+	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o host/vtl2_boot.o
 host-test-objs := tests/unit/host/fake_partition.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
@@ -209,7 +216,7 @@ guest-runtime := start.S exceptions.S runtime.c
 
 paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-objs) $(devices-objs) \
 	$(core-objs) $(proto-objs))
-vtlhost-link   := $(if $(host-objs),$(host-objs) $(vmbus-objs) $(core-objs) $(proto-objs))
+vtlhost-link   := $(if $(host-objs),$(host-objs) $(vmbus-objs) $(vpci-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
 init-link      := $(init-objs)
 tcg-init-link  := $(tcg-init-objs)

@@ -10,6 +10,7 @@
 #include "host/msr.h"
 #include "host/translate.h"
 #include "host/vp.h"
+#include "host/vpci.h"
 #include "host/vtl2_uart.h"
 #include "host/vtl_switch.h"
 
@@ -278,6 +279,15 @@ static void vtl2_port(struct vcpu *vcpu)
 	}
 }
 
+static void vtl2_mmio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (!host_vpci_mmio(vcpu->vp->partition->vpci, run->mmio.phys_addr, run->mmio.data,
+			    run->mmio.len, run->mmio.is_write))
+		nobody_there(vcpu);
+}
+
 void exit_vtl2(struct vcpu *vcpu, int err)
 {
 	struct kvm_run *run = vcpu->run;
@@ -291,7 +301,7 @@ void exit_vtl2(struct vcpu *vcpu, int err)
 		vtl2_port(vcpu);
 		break;
 	case KVM_EXIT_MMIO:
-		nobody_there(vcpu);
+		vtl2_mmio(vcpu);
 		break;
 	case KVM_EXIT_X86_RDMSR:
 		answer_msr(vcpu, false);

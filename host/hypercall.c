@@ -58,6 +58,8 @@ static const struct hypercall_entry entries[] = {
 	  .handle = hypercall_post_message_direct },
 	{ HV_CALL_SIGNAL_EVENT_DIRECT, VTL2_ONLY, .fast = true, .input_size = 16, .output_size = 8,
 	  .handle = hypercall_signal_event_direct },
+	{ HV_CALL_RETARGET_DEVICE_INTERRUPT, VTL2_ONLY, .input_size = 56,
+	  .handle = hypercall_retarget_device_interrupt },
 	{ HV_CALL_ASSERT_VIRTUAL_INTERRUPT, VTL2_ONLY, .input_size = 32,
 	  .handle = hypercall_assert_virtual_interrupt },
 };

@@ -43,6 +43,7 @@ struct hypercall {
 		struct hv_input_signal_event_direct signal_direct;
 		struct hv_input_assert_virtual_interrupt interrupt;
 		struct hv_input_install_intercept intercept;
+		struct hv_input_retarget_device_interrupt retarget;
 	} in;
 	union {
 		uint8_t bytes[HV_PAGE_SIZE];
@@ -114,5 +115,6 @@ uint16_t hypercall_signal_event(struct hypercall *call);
 uint16_t hypercall_post_message_direct(struct hypercall *call);
 uint16_t hypercall_signal_event_direct(struct hypercall *call);
 uint16_t hypercall_assert_virtual_interrupt(struct hypercall *call);
+uint16_t hypercall_retarget_device_interrupt(struct hypercall *call);
 
 #endif

@@ -16,6 +16,7 @@
 #include "host/options.h"
 #include "host/partition.h"
 #include "host/vmbus.h"
+#include "host/vpci.h"
 
 #define EXIT_NO_KVM   2
 #define LAST_WORDS_NS 500000000u
@@ -157,8 +158,11 @@ static int attach(struct run *run)
 	struct partition *partition = &run->partition;
 
 	partition->port = host_port_create(partition, STDOUT_FILENO);
-	partition->vmbus = host_vmbus_create(partition, run->loop);
+	partition->vmbus = host_vmbus_create(partition);
 	if (!partition->port || !partition->vmbus)
+		return -ENOMEM;
+	partition->vpci = host_vpci_create(partition);
+	if (!partition->vpci)
 		return -ENOMEM;
 	run->ended.fd = partition->ended_fd;
 	run->ended.ready = on_ended;
@@ -176,17 +180,18 @@ static void detach(struct run *run)
 		host_port_counters(partition->port, &run->counters);
 }
 
-static void free_attached(struct host_port *port, struct host_vmbus *vmbus)
+/* VP threads use all of it and have ended; the threads of it use the VPs and end here. */
+static void free_attached(struct partition *partition)
 {
-	host_vmbus_destroy(vmbus);
-	host_port_destroy(port);
+	host_vmbus_stop(partition->vmbus);
+	host_vpci_destroy(partition->vpci);
+	host_vmbus_destroy(partition->vmbus);
+	host_port_destroy(partition->port);
 }
 
 static enum run_outcome run_once(struct run *run, char *reason, size_t len)
 {
 	struct partition *partition = &run->partition;
-	struct host_vmbus *vmbus;
-	struct host_port *port;
 	enum run_outcome outcome;
 
 	if (partition_create(partition, &run->kvm, &run->options))
@@ -200,10 +205,9 @@ static enum run_outcome run_once(struct run *run, char *reason, size_t len)
 	detach(run);
 	outcome = (enum run_outcome)atomic_load(&partition->outcome);
 	snprintf(reason, len, "%s", partition->reason);
-	port = partition->port;
-	vmbus = partition->vmbus;
-	partition_destroy(partition); /* joins the threads, which use both */
-	free_attached(port, vmbus);
+	partition_stop(partition);
+	free_attached(partition);
+	partition_destroy(partition);
 	return outcome;
 }
 

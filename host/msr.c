@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "host/registers.h"
+#include "host/vmbus.h"
 #include "host/vp.h"
 
 #define APIC_FREQUENCY_HZ 1000000000ull /* KVM's LAPIC timer counts nanoseconds */
@@ -231,6 +232,15 @@ static int write_locked(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return ret;
 }
 
+static int write_eom(struct vcpu *vcpu, uint64_t value)
+{
+	int ret = synic_write_msr(vcpu, HV_X64_MSR_EOM, value);
+
+	if (vcpu->vtl == HOST_VTL2)
+		host_vmbus_message_slot_free(vcpu->vp->partition->vmbus);
+	return ret;
+}
+
 int msr_write_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct partition_vtl *vtl = &vcpu->vp->partition->vtl[vcpu->vtl];
@@ -246,7 +256,9 @@ int msr_write_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case HV_X64_MSR_VP_ASSIST_PAGE:
 		vcpu->vp_assist = value;
 		return 0;
-	case HV_X64_MSR_SCONTROL ... HV_X64_MSR_EOM:
+	case HV_X64_MSR_EOM:
+		return write_eom(vcpu, value);
+	case HV_X64_MSR_SCONTROL ... HV_X64_MSR_SIMP:
 	case HV_X64_MSR_SINT0 ... HV_X64_MSR_SINT15:
 		return synic_write_msr(vcpu, msr, value);
 	case HV_X64_MSR_STIMER0_CONFIG ... HV_X64_MSR_STIMER3_COUNT:

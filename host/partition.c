@@ -167,14 +167,23 @@ static void free_vtl(struct partition_vtl *vtl)
 		close(vtl->vm);
 }
 
-void partition_destroy(struct partition *partition)
+void partition_stop(struct partition *partition)
 {
 	unsigned int i;
 
 	partition_end(partition, RUN_QUIT, "torn down");
-	for (i = 0; i < partition->vp_count; i++)
+	for (i = 0; i < partition->vp_count; i++) {
 		if (partition->vps[i].thread_started)
 			pthread_join(partition->vps[i].thread, NULL);
+		partition->vps[i].thread_started = false;
+	}
+}
+
+void partition_destroy(struct partition *partition)
+{
+	unsigned int i;
+
+	partition_stop(partition);
 	for (i = 0; i < partition->vp_count; i++)
 		log_counters(&partition->vps[i]);
 	for (i = 0; i < partition->vp_count; i++)

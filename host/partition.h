@@ -51,6 +51,7 @@ struct vp {
 	uint32_t index; /* and APIC id */
 	pthread_t thread;
 	bool thread_started;
+	_Atomic pid_t tid; /* of the thread, 0 before it runs */
 	struct vcpu vcpu[HOST_VTL_COUNT];
 	_Atomic(enum host_vtl) active;
 	uint64_t register_page;     /* HV_X64_REGISTER_REG_PAGE of VTL0, written by VTL2 */
@@ -109,6 +110,8 @@ struct host_port;
 struct vtl2_uart;
 struct level_routes;
 struct host_vmbus;
+struct host_vpci;
+struct host_get;
 
 struct partition {
 	const struct options *options;
@@ -126,6 +129,8 @@ struct partition {
 	struct host_port *port;
 	struct vtl2_uart *uart;
 	struct host_vmbus *vmbus;
+	struct host_vpci *vpci;
+	struct host_get *get;
 
 	/* The first outcome stands; ended_fd (an eventfd) tells the main thread. */
 	atomic_int outcome;
@@ -139,7 +144,10 @@ int partition_create(struct partition *partition, struct kvm *kvm, const struct 
 /* Starts the VP threads. */
 int partition_start(struct partition *partition);
 
-/* Stops and joins every VP thread, then frees everything. */
+/* Stops and joins every VP thread: what they call may go then. */
+void partition_stop(struct partition *partition);
+
+/* The same, then frees everything. */
 void partition_destroy(struct partition *partition);
 
 /* Records how the run ended, unless it has ended before, and stops it. Any thread. */

@@ -1,8 +1,11 @@
 #include "host/vmbus.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/event_loop.h"
 #include "core/guest_memory.h"
 #include "devices/vmbus/vmbus_server.h"
 #include "host/partition.h"
@@ -17,6 +20,9 @@
 struct host_vmbus {
 	struct partition *partition;
 	struct event_loop *loop;
+	pthread_t thread; /* runs the loop, all channels on it */
+	bool started;
+	atomic_bool stopping;
 	struct guest_memory *memory;
 	struct vmbus_server *server;
 };
@@ -66,7 +72,50 @@ static int add_memory(struct host_vmbus *vmbus)
 	return ret;
 }
 
-struct host_vmbus *host_vmbus_create(struct partition *partition, struct event_loop *loop)
+/* --- the thread --- */
+
+static void *run_channels(void *arg)
+{
+	struct host_vmbus *vmbus = arg;
+
+	while (!atomic_load(&vmbus->stopping) || !vmbus_server_is_idle(vmbus->server))
+		event_loop_run_once(vmbus->loop, -1);
+	while (event_loop_run_once(vmbus->loop, 0) > 0)
+		;
+	return NULL;
+}
+
+static void wake_up(void *ctx)
+{
+	(void)ctx; /* the thread looks at its condition */
+}
+
+void host_vmbus_stop(struct host_vmbus *vmbus)
+{
+	if (!vmbus || !vmbus->started)
+		return;
+	atomic_store(&vmbus->stopping, true);
+	vmbus_server_reset(vmbus->server);
+	event_loop_post(vmbus->loop, wake_up, NULL);
+	pthread_join(vmbus->thread, NULL);
+	vmbus->started = false;
+}
+
+void host_vmbus_destroy(struct host_vmbus *vmbus)
+{
+	if (!vmbus)
+		return;
+	host_vmbus_stop(vmbus);
+	if (vmbus->server)
+		vmbus_server_destroy(vmbus->server);
+	if (vmbus->memory)
+		guest_memory_destroy(vmbus->memory);
+	if (vmbus->loop)
+		event_loop_destroy(vmbus->loop);
+	free(vmbus);
+}
+
+struct host_vmbus *host_vmbus_create(struct partition *partition)
 {
 	struct host_vmbus *vmbus = calloc(1, sizeof(*vmbus));
 	struct vmbus_server_config config = { .ops = &transport, .ctx = vmbus, .vtl = 2 };
@@ -74,29 +123,37 @@ struct host_vmbus *host_vmbus_create(struct partition *partition, struct event_l
 	if (!vmbus)
 		return NULL;
 	vmbus->partition = partition;
-	vmbus->loop = loop;
+	vmbus->loop = event_loop_create();
 	vmbus->memory = guest_memory_create();
-	if (!vmbus->memory || add_memory(vmbus))
-		goto free_vmbus;
+	if (!vmbus->loop || !vmbus->memory || add_memory(vmbus))
+		goto destroy;
 	config.memory = vmbus->memory;
 	vmbus->server = vmbus_server_create(&config);
-	if (!vmbus->server)
-		goto free_vmbus;
+	if (!vmbus->server || pthread_create(&vmbus->thread, NULL, run_channels, vmbus))
+		goto destroy;
+	vmbus->started = true;
 	return vmbus;
 
-free_vmbus:
-	guest_memory_destroy(vmbus->memory);
-	free(vmbus);
+destroy:
+	host_vmbus_destroy(vmbus);
 	return NULL;
 }
 
-void host_vmbus_destroy(struct host_vmbus *vmbus)
+struct vmbus_server *host_vmbus_server(struct host_vmbus *vmbus)
 {
-	if (!vmbus)
-		return;
-	vmbus_server_destroy(vmbus->server);
-	guest_memory_destroy(vmbus->memory);
-	free(vmbus);
+	return vmbus->server;
+}
+
+const struct guest_memory *host_vmbus_memory(struct host_vmbus *vmbus)
+{
+	return vmbus->memory;
+}
+
+/* --- from the VPs --- */
+
+void host_vmbus_message_slot_free(struct host_vmbus *vmbus)
+{
+	vmbus_server_message_slot_free(vmbus->server);
 }
 
 static int to_status(int ret)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -53,10 +54,18 @@ static void on_kick(int sig, siginfo_t *info, void *context)
 
 void vp_kick(struct vp *vp)
 {
+	pid_t tid;
+
 	/* A VP looks at everything before it runs again. Its flag stays for others, who signal. */
-	if (vp == current_vp || atomic_exchange(&vp->kicked, true) || !vp->thread_started)
+	if (vp == current_vp || atomic_exchange(&vp->kicked, true))
 		return;
-	pthread_kill(vp->thread, KICK_SIGNAL);
+	/*
+	 * By the kernel's number: threads of devices kick while VP threads end, and a number that
+	 * is none any more, or another thread's by now, does no harm.
+	 */
+	tid = atomic_load(&vp->tid);
+	if (tid)
+		syscall(SYS_tgkill, getpid(), tid, KICK_SIGNAL);
 }
 
 struct vp *vp_find(struct partition *partition, uint32_t index)
@@ -331,6 +340,7 @@ static void *vp_thread(void *arg)
 	};
 
 	current_vp = vp;
+	atomic_store(&vp->tid, gettid());
 	kick.sigev_notify_thread_id = gettid();
 	if (timer_create(CLOCK_MONOTONIC, &kick, &vp->timer) < 0) {
 		partition_end(vp->partition, RUN_FAILURE, "timer_create: %s", strerror(errno));

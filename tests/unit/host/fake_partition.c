@@ -7,10 +7,12 @@
 #include "host/host_port.h"
 #include "host/level_routes.h"
 #include "host/vmbus.h"
+#include "host/vpci.h"
 #include "host/vp.h"
 
 struct fake_interrupts fake_interrupts;
 struct fake_messages fake_messages;
+struct fake_retarget fake_retarget;
 enum run_outcome fake_outcome;
 
 /* --- kvm.c --- */
@@ -102,6 +104,20 @@ int host_vmbus_signal(struct host_vmbus *vmbus, uint32_t connection, uint16_t fl
 	(void)flag;
 	fake_messages.signals++;
 	return -ENOENT;
+}
+
+void host_vmbus_message_slot_free(struct host_vmbus *vmbus)
+{
+	(void)vmbus;
+	fake_messages.slots_freed++;
+}
+
+int host_vpci_retarget(struct host_vpci *vpci, uint32_t device_id, uint64_t address, uint32_t data,
+		       uint32_t vp, uint32_t vector)
+{
+	(void)vpci;
+	fake_retarget = (struct fake_retarget){ device_id, address, data, vp, vector };
+	return data == FAKE_MSI_DATA ? 0 : -ENOENT;
 }
 
 /* --- the partition --- */

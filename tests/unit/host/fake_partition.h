@@ -20,11 +20,20 @@ struct fake_interrupts {
 };
 
 struct fake_messages {
-	unsigned int host_port, vmbus, signals;
+	unsigned int host_port, vmbus, signals, slots_freed;
 };
+
+/* The last HvCallRetargetDeviceInterrupt; FAKE_MSI_DATA is an interrupt that exists. */
+struct fake_retarget {
+	uint32_t device_id;
+	uint64_t address;
+	uint32_t data, vp, vector;
+};
+#define FAKE_MSI_DATA 5u
 
 extern struct fake_interrupts fake_interrupts;
 extern struct fake_messages fake_messages;
+extern struct fake_retarget fake_retarget;
 extern enum run_outcome fake_outcome;
 
 /* Two VPs or more. Aborts when out of memory. */

@@ -77,6 +77,7 @@ static void vtl0_has_none_of_vtl2s_calls(void **state)
 		HV_CALL_START_VIRTUAL_PROCESSOR,    HV_CALL_ENABLE_VP_VTL,
 		HV_CALL_ASSERT_VIRTUAL_INTERRUPT,   HV_CALL_POST_MESSAGE_DIRECT,
 		HV_CALL_SIGNAL_EVENT_DIRECT,        HV_CALL_INSTALL_INTERCEPT,
+		HV_CALL_RETARGET_DEVICE_INTERRUPT,
 	};
 	size_t i;
 
@@ -319,10 +320,55 @@ static void thirty_two_bit_callers_use_pairs(void **state)
 	assert_int_equal(regs->rdx, 0);
 }
 
+/* As Linux's pci-hyperv makes it: a sparse set in the variable header. */
+static void interrupts_are_retargeted(void **state)
+{
+	struct {
+		struct hv_input_retarget_device_interrupt in;
+		uint64_t banks[2];
+	} input = {
+		.in = {
+			.partition_id = HV_PARTITION_ID_SELF,
+			.device_id = 0x12345678,
+			.interrupt_entry = { .source = HV_INTERRUPT_SOURCE_MSI,
+					     .data = { 0xfee00000, FAKE_MSI_DATA } },
+			.vector = 77,
+			.flags = HV_DEVICE_INTERRUPT_TARGET_PROCESSOR_SET,
+			.processor_mask_or_format = HV_GENERIC_SET_SPARSE_4K,
+		},
+		.banks = { 1, 1 << 1 },
+	};
+	union hv_hypercall_control c = { .call_code = HV_CALL_RETARGET_DEVICE_INTERRUPT,
+					 .variable_header_size = 2 };
+
+	(void)state;
+	assert_int_equal(call_with(HOST_VTL2, c.as_uint64, &input, sizeof(input)).status, 0);
+	assert_int_equal(fake_retarget.device_id, 0x12345678);
+	assert_int_equal(fake_retarget.address, 0xfee00000);
+	assert_int_equal(fake_retarget.vp, 1);
+	assert_int_equal(fake_retarget.vector, 77);
+	input.in.interrupt_entry.data[1] = FAKE_MSI_DATA + 1;
+	assert_int_equal(call_with(HOST_VTL2, c.as_uint64, &input, sizeof(input)).status,
+			 HV_STATUS_INVALID_PARAMETER);
+	input.in.interrupt_entry.data[1] = FAKE_MSI_DATA;
+	input.banks[1] = 0;
+	assert_int_equal(call_with(HOST_VTL2, c.as_uint64, &input, sizeof(input)).status,
+			 HV_STATUS_INVALID_PARAMETER);
+	c.variable_header_size = 1; /* a set without banks */
+	assert_int_equal(call_with(HOST_VTL2, c.as_uint64, &input, sizeof(input)).status,
+			 HV_STATUS_INVALID_PARAMETER);
+	c.variable_header_size = 0;
+	input.in.flags = 0;
+	input.in.processor_mask_or_format = 1;
+	assert_int_equal(call_with(HOST_VTL2, c.as_uint64, &input, sizeof(input.in)).status, 0);
+	assert_int_equal(fake_retarget.vp, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(unknown_code_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(interrupts_are_retargeted, setup, teardown),
 		cmocka_unit_test_setup_teardown(vtl0_has_none_of_vtl2s_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(get_and_set_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_register_stops_the_list, setup, teardown),

@@ -1,0 +1,41 @@
+#ifndef HOST_VPCI_H
+#define HOST_VPCI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The PCI functions assigned to VTL2: buses of devices/vpci over KVM. */
+
+struct guid;
+struct host_vpci;
+struct partition;
+struct pci_function;
+
+/* After the partition's VMBus. NULL when out of memory. */
+struct host_vpci *host_vpci_create(struct partition *partition);
+
+/* When no VP runs any more and VMBus has stopped. Destroys the functions. */
+void host_vpci_destroy(struct host_vpci *vpci);
+
+/*
+ * Offers a function on a bus of its own, whose number is `serial`. On success the function is the
+ * bus's. 0 or -errno. Any thread.
+ */
+int host_vpci_add(struct host_vpci *vpci, const struct guid *instance, uint32_t serial,
+		  struct pci_function *function);
+
+/*
+ * Takes the function of that instance away: the guest is asked first when it uses it. 0, or
+ * -ENOENT. Any thread.
+ */
+int host_vpci_remove(struct host_vpci *vpci, const struct guid *instance);
+
+/* An access of VTL2 outside RAM, len at most 8 bytes: whether a function took it. VP threads. */
+bool host_vpci_mmio(struct host_vpci *vpci, uint64_t gpa, uint8_t *data, size_t len, bool write);
+
+/* HvCallRetargetInterrupt. 0; -ENOENT: no such function or interrupt; -EINVAL. VP threads. */
+int host_vpci_retarget(struct host_vpci *vpci, uint32_t device_id, uint64_t address, uint32_t data,
+		       uint32_t vp, uint32_t vector);
+
+#endif
