@@ -108,6 +108,17 @@ tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs)
 tests/unit/devices/storage/stripe_test-objs := devices/storage/stripe.o devices/storage/file_disk.o core/disk.o \
 	core/event_loop.o core/guest_memory.o core/guest_access.o
 
+# --- devices/net/: network card on VMBus
+netvsp-objs := $(addprefix devices/net/,netvsp.o netvsp_nvsp.o netvsp_rndis.o netvsp_oid.o netvsp_tx.o \
+	netvsp_rx.o netvsp_queue.o netvsp_buffer.o rndis_packet.o)
+devices-objs += $(netvsp-objs)
+net-test-objs := $(netvsp-objs) devices/net/loopback_nic.o tests/unit/devices/net/netvsc.o \
+	$(vmbus-test-objs) $(vmbus-client-objs)
+tests/unit/devices/net/netvsp_test-objs := $(net-test-objs)
+tests/unit/devices/net/netvsp_stress_test-objs := $(net-test-objs)
+tests/unit/devices/net/rndis_packet_test-objs := devices/net/rndis_packet.o
+tests/fuzz/netvsp_fuzz-objs := $(net-test-objs)
+
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
@@ -261,7 +272,7 @@ san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
 tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test \
-	tests/unit/devices/storage/storvsp_stress_test
+	tests/unit/devices/storage/storvsp_stress_test tests/unit/devices/net/netvsp_stress_test
 tsan-flags := -fsanitize=thread -fno-omit-frame-pointer
 tsan-cflags := -O1 $(tsan-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include
 tsan-bins := $(addprefix $(B)/tsan/,$(tsan-tests))

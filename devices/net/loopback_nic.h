@@ -1,0 +1,44 @@
+#ifndef DEVICES_NET_LOOPBACK_NIC_H
+#define DEVICES_NET_LOOPBACK_NIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/nic.h"
+
+/*
+ * A nic for tests: what a queue sends comes back on it, unless a test looks at it or holds it. Every
+ * queue works on its loop's thread only.
+ */
+
+struct guest_memory;
+struct loopback_nic;
+
+#define LOOPBACK_RING 64 /* frames, and buffers, that a queue holds */
+
+struct loopback_nic_config {
+	const struct guest_memory *memory;
+	uint16_t queues;
+	/* Sees a frame that was sent, before it comes back; true: it does not. May be NULL. */
+	bool (*sent)(void *ctx, unsigned int queue, const struct nic_tx *tx, const uint8_t *frame);
+	void *ctx;
+};
+
+struct loopback_nic *loopback_nic_create(const struct loopback_nic_config *config);
+void loopback_nic_destroy(struct loopback_nic *loopback); /* all queues are closed */
+struct nic *loopback_nic_nic(struct loopback_nic *loopback);
+
+/* Delivers a frame as if from the wire. False: no buffer, or the queue does not receive. Queue. */
+bool loopback_nic_deliver(struct loopback_nic *loopback, unsigned int queue, const uint8_t *frame,
+			  uint32_t len, const struct nic_rx *meta);
+
+/* While held, frames stay with the nic; letting go runs them. Queue. */
+void loopback_nic_hold(struct loopback_nic *loopback, unsigned int queue, bool hold);
+
+void loopback_nic_set_link(struct loopback_nic *loopback, bool up);
+
+/* As last set. */
+const struct nic_receive *loopback_nic_receive(const struct loopback_nic *loopback);
+unsigned int loopback_nic_posted(const struct loopback_nic *loopback, unsigned int queue);
+
+#endif

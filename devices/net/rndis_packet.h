@@ -1,0 +1,48 @@
+#ifndef DEVICES_NET_RNDIS_PACKET_H
+#define DEVICES_NET_RNDIS_PACKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* RNDIS data messages: the only parser of the guest's, the only writer of ours. */
+
+/* A message's header, packet header and per-packet information end within so many bytes. */
+#define RNDIS_HEAD_MAX 512u
+
+/* What a message to send says about its frame. Offsets count from the message's start. */
+struct rndis_frame {
+	uint32_t msg_len; /* to the next message */
+	uint32_t data_offset;
+	uint32_t data_len;
+	uint32_t flags;     /* enum nic_tx_flag */
+	uint16_t l4_offset; /* in the frame; 0: not said */
+	uint16_t vlan_tci;
+	uint32_t mss;
+};
+
+/*
+ * In two steps, since how long the head is stands in it. `copy` holds the first RNDIS_HEAD_MIN
+ * bytes, `total` is how many bytes the guest sent from the message's start on. Fills in msg_len,
+ * data_offset and data_len, and says how many bytes of head the second step needs (at most
+ * RNDIS_HEAD_MAX). 0 or -EINVAL.
+ */
+#define RNDIS_HEAD_MIN 44u
+int rndis_packet_parse(const void *copy, uint64_t total, struct rndis_frame *frame,
+		       size_t *head_len);
+
+/*
+ * `copy` now holds `head_len` bytes, the first RNDIS_HEAD_MIN of them the same as before. Fills in
+ * the rest from the per-packet information. 0 or -EINVAL: it does not fit together.
+ */
+int rndis_packet_parse_info(const void *copy, size_t head_len, struct rndis_frame *frame);
+
+/*
+ * The head of a received frame: the frame follows at RNDIS_RX_HEADROOM. Fills `head`, of
+ * RNDIS_RX_HEAD_MAX bytes, and returns how many of them are used.
+ */
+#define RNDIS_RX_HEADROOM 128u
+#define RNDIS_RX_HEAD_MAX 92u
+struct nic_rx;
+size_t rndis_packet_write_head(void *head, const struct nic_rx *rx);
+
+#endif

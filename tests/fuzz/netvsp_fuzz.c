@@ -1,0 +1,269 @@
+/*
+ * A guest's network driver that does what the input says: any NVSP and RNDIS message, any frame
+ * with any per-packet information from sections and pages, completions of anything, sub-channels,
+ * revoked buffers, a link that flaps. Afterwards everything must be given back.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bytes.h"
+#include "core/event_loop.h"
+#include "core/log.h"
+#include "devices/net/loopback_nic.h"
+#include "devices/net/netvsp.h"
+#include "proto/rndis.h"
+#include "tests/fuzz/fuzz_input.h"
+#include "tests/unit/devices/net/netvsc.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct client client;
+static struct netvsc net;
+static struct loopback_nic *nic;
+static struct netvsp *netvsp;
+static unsigned int subs;
+static bool gone;
+
+static void card_gone(void *ctx)
+{
+	(void)ctx;
+	gone = true;
+}
+
+/* What the card promises its nic, whatever the guest says. */
+static bool sent(void *ctx, unsigned int queue, const struct nic_tx *tx, const uint8_t *frame)
+{
+	uint32_t len = 0;
+
+	(void)ctx;
+	(void)frame;
+	for (unsigned int i = 0; i < tx->segment_count; i++)
+		len += tx->segments[i].len;
+	if (queue >= 4 || len != tx->len || tx->segment_count > NIC_TX_SEGMENTS || len < 14)
+		abort();
+	if ((tx->flags & NIC_TX_LSO) &&
+	    (tx->mss < 48 || tx->header_len >= len || tx->header_len < 54))
+		abort();
+	if (!(tx->flags & NIC_TX_LSO) && len > 9000 + 18)
+		abort();
+	return len & 1;
+}
+
+static void run(void)
+{
+	client_run(&client);
+	for (unsigned int i = 0; i <= subs; i++)
+		netvsc_poll(&net, i);
+}
+
+static void send_message(struct fuzz_input *in)
+{
+	struct nvsp_message message = { 0 };
+	size_t len = fuzz_take(in, 1) % (sizeof(message) + 1);
+
+	fuzz_take_bytes(in, &message, len);
+	client_send(&net.channels[fuzz_take(in, 1) % (subs + 1)], VM_PKT_DATA_INBAND,
+		    (uint16_t)fuzz_take(in, 1) & 1, fuzz_take(in, 1), NULL, 0, &message, len);
+}
+
+static void send_control(struct fuzz_input *in)
+{
+	uint8_t message[700] = { 0 };
+	size_t len = fuzz_take(in, 1) * 2;
+
+	store_le32(message, (uint32_t)fuzz_take(in, 1));
+	store_le32(message + 4, (uint32_t)fuzz_take(in, 2));
+	fuzz_take_bytes(in, message + 8, len);
+	netvsc_rndis(&net, message, (uint32_t)(8 + len), false);
+}
+
+static void query_or_set(struct fuzz_input *in)
+{
+	static const uint32_t oids[] = {
+		OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_RECEIVE_SCALE_PARAMETERS,
+		OID_TCP_OFFLOAD_PARAMETERS,    OID_802_3_MULTICAST_LIST,
+		OID_GEN_RCV_NO_BUFFER,         OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES,
+		OID_GEN_SUPPORTED_LIST,        OID_GEN_RECEIVE_SCALE_CAPABILITIES,
+	};
+	uint32_t oid = oids[fuzz_take(in, 1) % 8], len = sizeof(net.response);
+	uint8_t info[512], out[2048];
+	size_t in_len = fuzz_take_bytes(in, info, fuzz_take(in, 1) * 2);
+
+	if (fuzz_take(in, 1) & 1)
+		netvsc_query(&net, oid, info, (uint32_t)in_len, out, &len);
+	else
+		netvsc_set(&net, oid, info, (uint32_t)in_len);
+}
+
+/* A message with fields that the input overwrites. */
+static uint32_t make_head(struct fuzz_input *in, uint8_t *at, struct netvsc_tx *tx, uint32_t *infos)
+{
+	uint32_t len;
+
+	tx->gpa = NETVSC_FRAMES + 0x10000 + fuzz_take(in, 2);
+	tx->len = (uint32_t)fuzz_take(in, 2);
+	tx->infos = infos;
+	tx->info_count = fuzz_take(in, 1) % 4;
+	for (unsigned int i = 0; i < 2 * tx->info_count; i++)
+		infos[i] = (uint32_t)fuzz_take(in, i & 1 ? 4 : 1);
+	fuzz_take_bytes(in, client.ram + tx->gpa + 14, 40);
+	len = netvsc_head(at, tx);
+	for (uint64_t i = fuzz_take(in, 1) % 4; i > 0; i--) {
+		uint64_t field = fuzz_take(in, 1) % 24 * 4;
+
+		store_le32(at + field, (uint32_t)fuzz_take(in, fuzz_take(in, 1) & 1 ? 4 : 1));
+	}
+	return len;
+}
+
+static void send_frame(struct fuzz_input *in)
+{
+	struct netvsc_tx tx;
+	uint32_t infos[8];
+
+	make_head(in, client.ram + NETVSC_FRAMES, &tx, infos);
+	netvsc_send(&net, fuzz_take(in, 1) % (subs + 1), 5, NETVSC_FRAMES, &tx);
+}
+
+static void send_section(struct fuzz_input *in)
+{
+	uint8_t *section = client.ram + NETVSC_SEND_BUFFER;
+	struct nvsp_message message = { .msg_type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT };
+	uint64_t ext[4] = { UINT64_C(1) << 32 };
+	uint32_t infos[8], at = 0;
+	struct netvsc_tx tx;
+
+	for (uint64_t i = fuzz_take(in, 1) % 10; i > 0; i--) {
+		uint32_t head = make_head(in, section + at, &tx, infos);
+
+		tx.len %= 200;
+		store_le32(section + at + 4, head + tx.len);
+		store_le32(section + at + 12, tx.len);
+		at += head + tx.len;
+	}
+	message.send_rndis_pkt.send_buf_section_index = fuzz_take(in, 1) % 60;
+	message.send_rndis_pkt.send_buf_section_size = at + (uint32_t)fuzz_take(in, 1) - 20;
+	ext[1] = fuzz_take(in, 2) | fuzz_take(in, 2) << 32;
+	ext[2] = fuzz_take(in, 2);
+	ext[3] = fuzz_take(in, 2);
+	if (fuzz_take(in, 1) & 1)
+		client_send(&net.channels[0], VM_PKT_DATA_USING_GPA_DIRECT, 1, 4, ext, sizeof(ext),
+			    &message, sizeof(message));
+	else
+		client_send(&net.channels[0], VM_PKT_DATA_INBAND, 1, 4, NULL, 0, &message,
+			    sizeof(message));
+}
+
+static void receive(struct fuzz_input *in)
+{
+	struct nic_rx meta = { .flags = (uint16_t)fuzz_take(in, 1) };
+	uint8_t frame[64] = { 0 };
+	unsigned int queue = fuzz_take(in, 1) % 4;
+
+	fuzz_take_bytes(in, frame, 6);
+	loopback_nic_deliver(nic, queue, frame, sizeof(frame), &meta);
+}
+
+static void complete(struct fuzz_input *in)
+{
+	uint64_t id = fuzz_take(in, 1) | (fuzz_take(in, 1) & 1 ? 0x80000000u : 0);
+
+	client_send(&net.channels[fuzz_take(in, 1) % (subs + 1)], VM_PKT_COMP, 0, id, NULL, 0, &id,
+		    8);
+}
+
+static void act(struct fuzz_input *in)
+{
+	switch (fuzz_take(in, 1) % 13) {
+	case 0:
+		send_message(in);
+		break;
+	case 1:
+		send_control(in);
+		break;
+	case 2:
+		query_or_set(in);
+		break;
+	case 3:
+	case 4:
+		send_frame(in);
+		break;
+	case 5:
+		send_section(in);
+		break;
+	case 6:
+		receive(in);
+		break;
+	case 7:
+		complete(in);
+		break;
+	case 8:
+		loopback_nic_set_link(nic, fuzz_take(in, 1) & 1);
+		break;
+	case 9:
+		loopback_nic_hold(nic, fuzz_take(in, 1) % 4, fuzz_take(in, 1) & 1);
+		break;
+	case 10:
+		net.keep = !net.keep;
+		break;
+	case 11:
+		netvsc_give_back(&net);
+		break;
+	case 12:
+		netvsp_set_vf(netvsp, fuzz_take(in, 1) & 1, 7);
+		break;
+	}
+}
+
+static void prologue(struct fuzz_input *in)
+{
+	struct netvsp_config config = { .server = client.server, .max_sub_channels = 3 };
+	struct loopback_nic_config nic_config = { .memory = client.memory,
+						  .queues = 4,
+						  .sent = sent };
+	uint8_t how = (uint8_t)fuzz_take(in, 1);
+
+	memset(&net, 0, sizeof(net));
+	net.client = &client;
+	subs = 0;
+	gone = false;
+	nic = loopback_nic_create(&nic_config);
+	config.nic = loopback_nic_nic(nic);
+	if (!nic || netvsp_create(&config, &netvsp))
+		abort();
+	if (how == 0) {
+		if (netvsc_open(&net))
+			abort();
+		return;
+	}
+	if (netvsc_start(&net, NVSP_PROTOCOL_VERSION_61, how & 1 ? 1500 : 9000))
+		abort();
+	if ((how & 2) && !netvsc_sub_channels(&net, 3))
+		subs = 3;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { data, size };
+
+	log_set_level(LOG_ERROR);
+	if (client_init(&client, 0, 0))
+		abort();
+	prologue(&in);
+	while (in.size) {
+		act(&in);
+		if (fuzz_take(&in, 1) & 1)
+			run();
+	}
+	run();
+	for (unsigned int i = 0; i < 4; i++)
+		loopback_nic_hold(nic, i, false);
+	netvsp_destroy(netvsp, card_gone, NULL);
+	client_run(&client);
+	if (!gone)
+		abort();
+	loopback_nic_destroy(nic);
+	client_fini(&client);
+	return 0;
+}

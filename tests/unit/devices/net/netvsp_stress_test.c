@@ -1,0 +1,199 @@
+/*
+ * The card with its loops on threads of their own: four channels send and receive at once while the
+ * link goes up and down, and everything is revoked and closed under load and started again, many
+ * times over. For the thread sanitizer (make tsan).
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/bytes.h"
+#include "core/event_loop.h"
+#include "core/log.h"
+#include "devices/net/loopback_nic.h"
+#include "devices/net/netvsp.h"
+#include "proto/rndis.h"
+#include "tests/unit/devices/net/netvsc.h"
+
+#define WAIT_SECONDS 30
+#define ROUNDS       6
+#define FRAMES       400
+#define IN_FLIGHT    16
+
+struct machine {
+	struct client client;
+	struct netvsc net;
+	struct loopback_nic *nic;
+	struct netvsp *netvsp;
+	pthread_t threads[CLIENT_VPS];
+	bool stopping[CLIENT_VPS];
+	uint64_t received[NETVSC_CHANNELS];
+	bool wrong[NETVSC_CHANNELS];
+	bool gone;
+};
+
+static struct machine m;
+
+static void stop(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+static void *loop_thread(void *ctx)
+{
+	size_t vp = (size_t)(uintptr_t)ctx;
+
+	while (!m.stopping[vp])
+		event_loop_run_once(m.client.loops[vp], -1);
+	return NULL;
+}
+
+/* Frames come back in order, each with its number and channel inside. */
+static void received(void *ctx, unsigned int channel, const struct netvsc_rx *rx)
+{
+	(void)ctx;
+	if (rx->len < 60 || load_le32(rx->bytes + 20) != channel ||
+	    load_le64(rx->bytes + 24) != m.received[channel])
+		m.wrong[channel] = true;
+	m.received[channel]++;
+}
+
+static uint64_t slot_gpa(unsigned int channel, uint64_t number)
+{
+	return NETVSC_FRAMES + channel * 0x20000ul + number % IN_FLIGHT * 0x2000;
+}
+
+static int send_one(unsigned int channel, uint64_t number)
+{
+	uint64_t gpa = slot_gpa(channel, number);
+	struct netvsc_tx tx = { gpa + 0x1000, 60 + number % 1000, NULL, 0 };
+	uint8_t *frame = m.client.ram + tx.gpa;
+
+	frame[0] = 2;
+	store_le32(frame + 20, channel);
+	store_le64(frame + 24, number);
+	return netvsc_send(&m.net, channel, number, gpa, &tx);
+}
+
+static void *worker(void *ctx)
+{
+	unsigned int channel = (unsigned int)(uintptr_t)ctx;
+	uint64_t first = m.net.completed[channel], number = 0;
+
+	while (m.received[channel] < FRAMES) {
+		uint32_t seen = client_events(&m.client, m.net.relids[channel]);
+
+		netvsc_poll(&m.net, channel);
+		if (number < FRAMES && number - (m.net.completed[channel] - first) < IN_FLIGHT &&
+		    number - m.received[channel] < IN_FLIGHT && !send_one(channel, number)) {
+			number++;
+			continue;
+		}
+		if (!netvsc_poll(&m.net, channel) && m.received[channel] < FRAMES &&
+		    !client_wait_event(&m.client, m.net.relids[channel], seen, WAIT_SECONDS))
+			fail_msg("channel %u: %lu sent, %lu came back", channel, number,
+				 m.received[channel]);
+	}
+	assert_false(m.wrong[channel]);
+	return NULL;
+}
+
+static void *flapper(void *ctx)
+{
+	for (int i = 0; i < 20; i++)
+		loopback_nic_set_link(ctx, i & 1);
+	return NULL;
+}
+
+static void round_of_work(void)
+{
+	pthread_t workers[NETVSC_CHANNELS], link;
+
+	memset(m.received, 0, sizeof(m.received));
+	for (uintptr_t i = 1; i < NETVSC_CHANNELS; i++)
+		pthread_create(&workers[i], NULL, worker, (void *)i);
+	pthread_create(&link, NULL, flapper, m.nic);
+	worker((void *)0);
+	for (unsigned int i = 1; i < NETVSC_CHANNELS; i++)
+		pthread_join(workers[i], NULL);
+	pthread_join(link, NULL);
+}
+
+static void channels_work_at_once_and_end_under_load(void **state)
+{
+	(void)state;
+	m.net.threads = false; /* so far nobody runs the loops but us */
+	assert_int_equal(netvsc_open(&m.net), 0);
+	m.net.threads = true;
+	for (uintptr_t vp = 0; vp < CLIENT_VPS; vp++)
+		pthread_create(&m.threads[vp], NULL, loop_thread, (void *)vp);
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		if (round)
+			assert_int_equal(netvsc_open(&m.net), 0);
+		assert_int_equal(netvsc_init(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
+		assert_int_equal(netvsc_rndis_init(&m.net), 0);
+		assert_int_equal(netvsc_filter(&m.net, 0xF), 0);
+		assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
+		round_of_work();
+		for (unsigned int channel = 0; channel < NETVSC_CHANNELS; channel++)
+			for (uint64_t i = 0; i < IN_FLIGHT; i++)
+				send_one(channel, i);
+		assert_int_equal(netvsc_stop(&m.net, 3), 0);
+	}
+	for (unsigned int vp = 0; vp < CLIENT_VPS; vp++) {
+		event_loop_post(m.client.loops[vp], stop, &m.stopping[vp]);
+		pthread_join(m.threads[vp], NULL);
+	}
+}
+
+static int setup(void **state)
+{
+	struct netvsp_config config = { .max_sub_channels = 3 };
+	struct loopback_nic_config nic = { .queues = 4 };
+
+	(void)state;
+	log_set_level(LOG_ERROR);
+	if (client_init(&m.client, 0, 0))
+		return -1;
+	nic.memory = m.client.memory;
+	m.nic = loopback_nic_create(&nic);
+	config.server = m.client.server;
+	config.nic = loopback_nic_nic(m.nic);
+	m.net.client = &m.client;
+	m.net.received = received;
+	m.net.ring_pages = 6;
+	return netvsp_create(&config, &m.netvsp);
+}
+
+static void card_gone(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	netvsp_destroy(m.netvsp, card_gone, &m.gone);
+	client_run(&m.client);
+	assert_true(m.gone);
+	loopback_nic_destroy(m.nic);
+	client_fini(&m.client);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(channels_work_at_once_and_end_under_load, setup,
+						teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
