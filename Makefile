@@ -199,6 +199,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
 	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o host/vtl2_boot.o
+host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o
 host-test-objs := tests/unit/host/fake_partition.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
@@ -227,7 +228,7 @@ guest-runtime := start.S exceptions.S runtime.c
 
 paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-objs) $(devices-objs) \
 	$(core-objs) $(proto-objs))
-vtlhost-link   := $(if $(host-objs),$(host-objs) $(vmbus-objs) $(vpci-objs) $(core-objs) $(proto-objs))
+vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
 init-link      := $(init-objs)
 tcg-init-link  := $(tcg-init-objs)

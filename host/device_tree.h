@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+struct host_payloads;
 struct partition;
 
 /*
@@ -11,5 +12,13 @@ struct partition;
  * or -ENOSPC when it does not fit into len.
  */
 int device_tree_build(const struct partition *partition, void *buf, size_t len);
+
+/*
+ * The tree that a Hyper-V host gives an image (IGVM_VHT_DEVICE_TREE): processors, memory by IGVM's
+ * types, the VMBus roots of both VTLs with their MMIO windows; and where VTL0's files lie that are
+ * not in the image. Likewise.
+ */
+int device_tree_build_host(const struct partition *partition, const struct host_payloads *payloads,
+			   void *buf, size_t len);
 
 #endif

@@ -127,6 +127,13 @@ bool host_memory_is_ram(const struct host_memory *mem, uint64_t gpa, uint64_t le
 	return find_range(mem, gpa, len) != NULL;
 }
 
+bool host_memory_is_vtl2(const struct host_memory *mem, uint64_t gpa)
+{
+	const struct host_range *range = find_range(mem, gpa, 1);
+
+	return range && range->vtl2;
+}
+
 bool host_memory_allows(const struct host_memory *mem, enum host_view view, uint64_t gpa,
 			uint64_t len, enum host_access access)
 {

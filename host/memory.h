@@ -61,6 +61,9 @@ void host_memory_destroy(struct host_memory *mem);
 /* Whether all of [gpa, gpa + len) is RAM. */
 bool host_memory_is_ram(const struct host_memory *mem, uint64_t gpa, uint64_t len);
 
+/* Whether the range that this GPA is in is VTL2's own. */
+bool host_memory_is_vtl2(const struct host_memory *mem, uint64_t gpa);
+
 /* Whether the view may make this access to all of [gpa, gpa + len). */
 bool host_memory_allows(const struct host_memory *mem, enum host_view view, uint64_t gpa,
 			uint64_t len, enum host_access access);

@@ -19,7 +19,8 @@
 #define MAX_TIMEOUT         (7 * 24 * 3600)
 
 static const char usage[] =
-	"usage: vtlhost --vtl2-kernel FILE --vtl2-initrd FILE --kernel FILE [options]\n"
+	"usage: vtlhost --igvm FILE [--kernel FILE] [options]\n"
+	"       vtlhost --vtl2-kernel FILE --vtl2-initrd FILE --kernel FILE [options]\n"
 	"  --kernel FILE        what VTL0 boots: bzImage or ELF\n"
 	"  --initrd FILE        VTL0's initramfs\n"
 	"  --append STRING      VTL0's kernel command line\n"
@@ -41,7 +42,8 @@ static const char usage[] =
 	"Ctrl-A x ends a run from the terminal.\n";
 
 enum option_id {
-	OPTION_VTL2_KERNEL = 256,
+	OPTION_IGVM = 256,
+	OPTION_VTL2_KERNEL,
 	OPTION_VTL2_INITRD,
 	OPTION_VTL2_APPEND,
 	OPTION_VTL2_MEMORY,
@@ -60,6 +62,7 @@ enum option_id {
 };
 
 static const struct option long_options[] = {
+	{ "igvm", required_argument, NULL, OPTION_IGVM },
 	{ "vtl2-kernel", required_argument, NULL, OPTION_VTL2_KERNEL },
 	{ "vtl2-initrd", required_argument, NULL, OPTION_VTL2_INITRD },
 	{ "vtl2-append", required_argument, NULL, OPTION_VTL2_APPEND },
@@ -82,6 +85,9 @@ static const struct option long_options[] = {
 static int take(struct options *o, int id)
 {
 	switch (id) {
+	case OPTION_IGVM:
+		o->igvm = optarg;
+		return 0;
 	case OPTION_VTL2_KERNEL:
 		o->vtl2_kernel = optarg;
 		return 0;
@@ -138,7 +144,7 @@ static int check_required(const struct options *o)
 			      : !o->kernel      ? "--kernel"
 						: NULL;
 
-	if (!missing || o->probe)
+	if (!missing || o->igvm || o->probe)
 		return 0;
 	fprintf(stderr, "vtlhost: %s is missing (--help lists the options)\n", missing);
 	return -EINVAL;

@@ -10,6 +10,7 @@
 
 /* The command line, checked. Strings point into argv. */
 struct options {
+	const char *igvm;        /* the image; NULL while VTL2's kernel may be loaded by itself */
 	const char *vtl2_kernel; /* ELF vmlinux */
 	const char *vtl2_initrd;
 	const char *vtl2_append; /* more words for VTL2's kernel command line, or NULL */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "host/igvm_loader.h"
 #include "host/level_routes.h"
 #include "host/vp.h"
 #include "host/vtl2_boot.h"
@@ -121,7 +122,7 @@ int partition_create(struct partition *partition, struct kvm *kvm, const struct 
 		ret = create_vps(partition);
 	if (ret)
 		goto log_failure;
-	ret = vtl2_boot_load(partition);
+	ret = options->igvm ? igvm_loader_load(partition) : vtl2_boot_load(partition);
 	if (ret)
 		goto destroy;
 	return 0;
