@@ -199,13 +199,17 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
 	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o host/vtl2_boot.o
-host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o
-host-test-objs := tests/unit/host/fake_partition.o host/hypercall.o host/hypercall_vp.o \
+host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
+	host/shim_log.o
+host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
 	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o
 tests/unit/host/hypercall_test-objs := $(host-test-objs)
 tests/unit/host/synic_test-objs := $(host-test-objs)
+tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
+	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-objs) \
+	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
 tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o
 tests/fuzz/host_hypercall_fuzz-objs := $(host-test-objs)
 

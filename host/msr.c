@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "host/registers.h"
+#include "host/shim_log.h"
 #include "host/vmbus.h"
 #include "host/vp.h"
 
@@ -78,6 +79,8 @@ static int write_guest_os_id(struct vcpu *vcpu, uint64_t value)
 {
 	struct partition_vtl *vtl = &vcpu->vp->partition->vtl[vcpu->vtl];
 
+	if (vcpu->vtl == HOST_VTL2 && value && !vtl->guest_os_id)
+		shim_log_show(vcpu->vp->partition);
 	vtl->guest_os_id = value;
 	if (!value && (vtl->hypercall & HV_X64_MSR_HYPERCALL_ENABLE)) {
 		hide_hypercall_page(vcpu, vtl->hypercall);
@@ -108,6 +111,7 @@ static int write_reference_tsc(struct vcpu *vcpu, uint64_t value)
 static void take_crash_message(struct vcpu *vcpu, const uint64_t crash[5], char *why, size_t size)
 {
 	static const char panic[] = "Kernel panic - not syncing: ";
+	static const char stopped[] = "stopped: "; /* the boot shim's */
 	const char *who = vcpu->vtl == HOST_VTL2 ? "vtl2" : "vtl0";
 	char text[HV_PAGE_SIZE + 1], *line, *save, *found;
 	uint64_t len = crash[4] < HV_PAGE_SIZE ? crash[4] : HV_PAGE_SIZE;
@@ -120,6 +124,8 @@ static void take_crash_message(struct vcpu *vcpu, const uint64_t crash[5], char 
 		found = strstr(line, panic);
 		if (found)
 			snprintf(why, size, "%s", found + strlen(panic));
+		else if (!strncmp(line, stopped, strlen(stopped)))
+			snprintf(why, size, "boot shim: %s", line + strlen(stopped));
 	}
 }
 

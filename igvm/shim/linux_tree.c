@@ -11,6 +11,8 @@
  * keeps the first error in the tree: the functions below go on after one, and the last result counts.
  */
 
+#define LOG_IN_TREE 1024
+
 static void cells64(fdt32_t *cells, uint64_t value)
 {
 	cells[0] = cpu_to_fdt32((uint32_t)(value >> 32));
@@ -96,6 +98,8 @@ static void add_entresol(void *fdt, const struct shim *shim)
 {
 	const struct shim_spans *mmio = &shim->machine.vtl0_mmio;
 	fdt32_t windows[SHIM_MAX_MMIO * 4];
+	char text[LOG_IN_TREE];
+	size_t len = shim_log_tail(shim->log, text, sizeof(text));
 	unsigned int i;
 
 	for (i = 0; i < mmio->count; i++) {
@@ -107,6 +111,7 @@ static void add_entresol(void *fdt, const struct shim *shim)
 	if (mmio->count)
 		fdt_property(fdt, "vtl0-mmio", windows, (int)(mmio->count * 16));
 	add_u64(fdt, "shim-log", shim->log_gpa);
+	fdt_property(fdt, "shim-log-text", text, (int)len); /* user space cannot map the page */
 	fdt_property_u32(fdt, "isolation", shim->params.isolation);
 	fdt_property_u32(fdt, "svn", shim->params.svn);
 	fdt_property_string(fdt, "vtl0-payload",

@@ -153,6 +153,20 @@ static void test_device_tree(void **state)
 	assert_int_equal(fdt_node_check_compatible(fdt, 0, "entresol,vtl2"), 0);
 }
 
+static void test_log_is_in_the_tree(void **state)
+{
+	const char *text;
+	int len, node;
+
+	(void)state;
+	expect_prepared();
+	node = fdt_path_offset(device_tree(), "/entresol");
+	text = fdt_getprop(device_tree(), node, "shim-log-text", &len);
+	assert_non_null(text);
+	assert_int_equal(len, strlen(log_text()));
+	assert_memory_equal(text, log_text(), len);
+}
+
 static uint64_t walk(uint64_t gpa)
 {
 	uint64_t *table = region_at(&region, region.start.cr3), entry;
@@ -580,6 +594,7 @@ int main(void)
 		TEST(test_command_line),
 		TEST(test_one_vp_keeps_its_tick),
 		TEST(test_device_tree),
+		TEST(test_log_is_in_the_tree),
 		TEST(test_page_tables),
 		TEST(test_host_areas_are_wiped),
 		TEST(test_kernel_and_initrd_are_untouched),
