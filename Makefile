@@ -81,7 +81,8 @@ tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- devices/pci/: what emulated functions are made of, and a driver's view of one in its own process
 pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_inproc.o)
-devices-objs += $(pci-objs)
+vfio-objs := $(addprefix devices/pci/,vfio.o vfio_dma.o vfio_irq.o vfio_pool.o vfio_sysfs.o)
+devices-objs += $(pci-objs) $(vfio-objs)
 pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
 
@@ -239,8 +240,10 @@ tcg-init-link  := $(tcg-init-objs)
 mkcpio-link    := $(mkcpio-objs)
 tsc-khz-link   := $(tsc-khz-objs)
 plain_kvm-link := tests/bench/plain_kvm.o
+nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
+	$(core-objs)
 
-programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm
+programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm nvme_vfio
 
 # ---------------------------------------------------------------------------------------------
 # Tools and flags.

@@ -1,6 +1,7 @@
 #ifndef DEVICES_PCI_VFIO_H
 #define DEVICES_PCI_VFIO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/guid.h"
@@ -8,7 +9,7 @@
 /*
  * struct pci_device_access over Linux's VFIO. In VTL2 there is no IOMMU: a function sees guest RAM at
  * its GPA, and DMA memory comes from a pool of VTL2's RAM that its kernel does not use. Elsewhere
- * (tests on ordinary machines) a type-1 IOMMU is programmed. docs/vfio.md.
+ * (tests on ordinary machines) a type-1 IOMMU is programmed to the same effect. docs/vfio.md.
  */
 
 struct guest_memory;
@@ -17,28 +18,35 @@ struct vfio_pool;
 
 /*
  * DMA memory at known physical addresses: [gpa, gpa + len), which no kernel uses, mapped at `base`
- * (by /dev/mshv_vtl_low in VTL2). Any thread. NULL when out of memory.
+ * (by /dev/mshv_vtl_low in VTL2). Several functions may share one. NULL when out of memory.
  */
 struct vfio_pool *vfio_pool_create(uint64_t gpa, void *base, uint64_t len);
 void vfio_pool_destroy(struct vfio_pool *pool);
+
+/* Bytes that are allocated. Any thread. */
+uint64_t vfio_pool_used(struct vfio_pool *pool);
 
 struct vfio_config {
 	const char *address;               /* "dddd:bb:dd.f", as sysfs names it */
 	const struct guest_memory *memory; /* what the function reaches at its GPA */
 	struct vfio_pool *pool;            /* without an IOMMU; NULL: there is one */
+	unsigned int max_vectors;          /* of MSI-X that are wanted; 0: all */
 };
 
 /*
- * Opens a function that vfio-pci is bound to (vfio_bind()). Everything privileged happens here: the
- * rest needs no capability and opens nothing but eventfds. 0 or -errno.
+ * Opens a function that vfio-pci is bound to (vfio_bind()). Everything privileged happens here: what
+ * follows needs no capability and opens nothing. 0 or -errno.
  */
 int vfio_open(const struct vfio_config *config, struct pci_device_access **pci);
 
 /* With nothing of it in use. */
 void vfio_close(struct pci_device_access *pci);
 
-/* Gives a function to vfio-pci (driver_override, unbind, probe). Needs root. 0 or -errno. */
-int vfio_bind(const char *address);
+/*
+ * Gives a function to vfio-pci (driver_override, unbind, probe); without an IOMMU that must first be
+ * allowed, which this does too. Needs root. 0 or -errno.
+ */
+int vfio_bind(const char *address, bool iommu);
 
 /*
  * The address of the function that VPCI presents with this VMBus instance: waits up to timeout_ms for

@@ -196,26 +196,28 @@ static int negotiate_queues(struct nvme *nvme)
 	return 0;
 }
 
-/* Doorbells in memory (7.13): optional for both sides, so a failure is none. */
-static void configure_shadow(struct nvme *nvme)
+/* Doorbells in memory (7.13), unless the controller refuses them. */
+static int configure_shadow(struct nvme *nvme)
 {
 	struct nvme_sqe sqe = { .opcode = NVME_ADMIN_DOORBELL_BUFFER_CONFIG };
+	int ret;
 
 	if (!(nvme->oacs & NVME_OACS_DOORBELL_BUFFER))
-		return;
+		return 0;
 	if (!nvme->shadow.base && nvme_dma_alloc(nvme, 2 * NVME_PAGE_SIZE, &nvme->shadow))
-		return;
+		return 0;
 	memset(nvme->shadow.base, 0, 2 * NVME_PAGE_SIZE);
 	sqe.prp1 = nvme->shadow.address;
 	sqe.prp2 = nvme->shadow.address + NVME_PAGE_SIZE;
 	nvme_ring_set_shadow(&nvme->admin, nvme->shadow.base,
 			     (uint8_t *)nvme->shadow.base + NVME_PAGE_SIZE,
 			     NVME_CAP_DSTRD(nvme->cap));
-	if (nvme_admin_call(nvme, &sqe, NULL)) {
-		nvme_ring_set_shadow(&nvme->admin, NULL, NULL, 0);
-		nvme_dma_free(nvme, &nvme->shadow);
-		nvme->oacs &= (uint16_t)~NVME_OACS_DOORBELL_BUFFER;
-	}
+	ret = nvme_admin_execute(nvme, &sqe, NULL);
+	if (ret <= 0)
+		return ret;
+	nvme_ring_set_shadow(&nvme->admin, NULL, NULL, 0);
+	nvme_dma_free(nvme, &nvme->shadow);
+	return 0;
 }
 
 int nvme_controller_enable(struct nvme *nvme)
@@ -228,9 +230,10 @@ int nvme_controller_enable(struct nvme *nvme)
 		err = identify(nvme);
 	if (!err)
 		err = negotiate_queues(nvme);
+	if (!err)
+		err = configure_shadow(nvme);
 	if (err)
 		return err;
-	configure_shadow(nvme);
 	if ((nvme->oaes & NVME_AEC_NS_ATTRIBUTES) &&
 	    nvme_admin_set_feature(nvme, NVME_FEATURE_ASYNC_EVENTS, NVME_AEC_NS_ATTRIBUTES, NULL))
 		log_warn("%s: does not tell of changed namespaces", nvme->name);

@@ -53,7 +53,9 @@ void nvme_ring_set_shadow(struct nvme_ring *ring, void *shadow, void *event, uns
 	ring->cq_shadow = (void *)((uint8_t *)shadow + cq);
 	ring->sq_event = (void *)((uint8_t *)event + sq);
 	ring->cq_event = (void *)((uint8_t *)event + cq);
-	*ring->sq_shadow = *ring->cq_shadow = *ring->sq_event = *ring->cq_event = 0;
+	*ring->sq_shadow = ring->sq_rung;
+	*ring->cq_shadow = ring->cq_rung;
+	*ring->sq_event = *ring->cq_event = 0;
 }
 
 static uint16_t advance(const struct nvme_ring *ring, uint16_t index)
@@ -76,6 +78,10 @@ static bool wants_doorbell(uint16_t event, uint16_t now, uint16_t before)
 	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
 }
 
+/*
+ * The admin queue's registers are written in any case: not every controller looks at its shadow
+ * doorbells, and few drivers have them.
+ */
 static void ring_one(struct nvme_ring *ring, uint64_t doorbell, uint32_t *shadow, uint32_t *event,
 		     uint16_t now, uint16_t before)
 {
@@ -86,8 +92,8 @@ static void ring_one(struct nvme_ring *ring, uint64_t doorbell, uint32_t *shadow
 		 */
 		__atomic_store_n(shadow, now, __ATOMIC_RELEASE);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (!wants_doorbell((uint16_t)__atomic_load_n(event, __ATOMIC_RELAXED), now,
-				    before))
+		if (ring->qid && !wants_doorbell((uint16_t)__atomic_load_n(event, __ATOMIC_RELAXED),
+						 now, before))
 			return;
 	}
 	ring->doorbells++;
