@@ -180,8 +180,11 @@ tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 
 # --- igvm/: image format and builder
 igvm-reader-objs := igvm/reader.o igvm/reader_check.o igvm/layout.o igvm/crc32.o
-igvm-objs := $(igvm-reader-objs) igvm/writer.o
-tests/unit/igvm/igvm_file_test-objs := $(igvm-objs)
+igvm-objs := $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
+	vp_state.o image.o manifest.o)
+igvmtool-objs := $(addprefix igvm/,igvmtool.o tool.o tool_build.o tool_diff.o tool_dump.o \
+	tool_extract.o tool_measure.o)
+tests/unit/igvm/igvm_file_test-objs := $(igvm-reader-objs) igvm/writer.o
 tests/fuzz/igvm_fuzz-objs := $(igvm-reader-objs)
 
 # --- igvm/shim/: boot shim, the image's entry point. Its parts that need no machine are tested on the host.
@@ -235,6 +238,7 @@ paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-ob
 	$(core-objs) $(proto-objs))
 vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
+igvmtool-link  := $(igvmtool-objs) $(igvm-objs)
 init-link      := $(init-objs)
 tcg-init-link  := $(tcg-init-objs)
 mkcpio-link    := $(mkcpio-objs)
@@ -244,6 +248,7 @@ nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o
 	$(core-objs)
 
 programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm nvme_vfio
+programs += igvmtool
 
 # ---------------------------------------------------------------------------------------------
 # Tools and flags.
@@ -304,7 +309,7 @@ program-file  = $(B)/rel/$1$(if $(wildcard $1/),.elf)
 rel-bins     := $(foreach p,$(programs),$(if $($(p)-link),$(call program-file,$(p))))
 
 rel-objs  := $(sort $(foreach p,$(programs),$($(p)-link)) $(proto-objs) $(core-objs) $(vtl-objs) \
-	$(devices-objs) $(paravisor-objs) $(boot-objs) $(tpm-objs) $(igvm-objs))
+	$(devices-objs) $(paravisor-objs) $(boot-objs) $(tpm-objs) $(igvm-objs) $(igvmtool-objs))
 san-objs  := $(sort $(foreach t,$(unit-tests),$(t).o $($(t)-objs)))
 fuzz-objs := $(sort $(foreach t,$(fuzz-targets),$(t).o $($(t)-objs)))
 sources   := $(patsubst %.o,%.c,$(sort $(rel-objs) $(filter-out tests/%,$(san-objs) $(fuzz-objs))))
