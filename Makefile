@@ -212,7 +212,7 @@ host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercal
 tests/unit/host/hypercall_test-objs := $(host-test-objs)
 tests/unit/host/synic_test-objs := $(host-test-objs)
 tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
-	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-objs) \
+	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs) igvm/writer.o \
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
 tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o
 tests/fuzz/host_hypercall_fuzz-objs := $(host-test-objs)
