@@ -77,7 +77,7 @@ static int read_u32(struct reader *r, uint32_t object, const char *name, uint32_
 /* What SCSI has no room for is cut off. */
 static int read_text(struct reader *r, uint32_t object, const char *name, char *buf, size_t size)
 {
-	char text[256];
+	char text[256]; /* at least `size` */
 	int ret = json_string(&r->json, member(r, object, name), text, sizeof(text));
 
 	if (ret == -ENOENT)
@@ -85,7 +85,8 @@ static int read_text(struct reader *r, uint32_t object, const char *name, char *
 	if (ret < 0)
 		return fail(r, ret, "%s is not a text of at most %zu bytes", name,
 			    sizeof(text) - 1);
-	snprintf(buf, size, "%s", text);
+	text[size - 1] = 0;
+	memcpy(buf, text, strlen(text) + 1);
 	return 0;
 }
 
