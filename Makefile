@@ -205,6 +205,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o host/vtl2_boot.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
+host-objs += host/devices.o host/get.o host/vmgs.o host/settings.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
@@ -215,6 +216,10 @@ tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o ho
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs) igvm/writer.o \
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
 tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o
+get-test-objs := host/get.o host/vmgs.o $(vmbus-test-objs) $(vmbus-client-objs)
+tests/unit/host/get_test-objs := $(get-test-objs)
+tests/unit/host/settings_test-objs := host/settings.o $(settings-objs)
+tests/fuzz/get_fuzz-objs := $(get-test-objs)
 tests/fuzz/host_hypercall_fuzz-objs := $(host-test-objs)
 
 # --- host/tcg-init.c: PID 1 of the outer machine when KVM runs inside QEMU TCG

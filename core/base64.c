@@ -49,3 +49,20 @@ int base64_decode(const char *text, size_t len, void *out, size_t size)
 	}
 	return (int)used;
 }
+
+void base64_encode(const void *bytes, size_t len, char *text)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *in = bytes;
+
+	for (; len; in += 3, text += 4) {
+		size_t count = len < 3 ? len : 3;
+		uint32_t bits = (uint32_t)in[0] << 16 | (count > 1 ? (uint32_t)in[1] << 8 : 0) |
+				(count > 2 ? in[2] : 0);
+
+		for (size_t i = 0; i < 4; i++)
+			text[i] = i <= count ? digits[bits >> (18 - 6 * i) & 63] : '=';
+		len -= count;
+	}
+}

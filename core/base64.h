@@ -10,4 +10,13 @@
  */
 int base64_decode(const char *text, size_t len, void *out, size_t size);
 
+/* Characters that base64_encode() writes for `len` bytes, at most SIZE_MAX / 2. */
+static inline size_t base64_encoded_len(size_t len)
+{
+	return (len + 2) / 3 * 4;
+}
+
+/* Writes base64_encoded_len(len) characters and no terminator. */
+void base64_encode(const void *bytes, size_t len, char *text);
+
 #endif

@@ -69,7 +69,10 @@ struct pci_function_ops {
 struct pci_function {
 	const struct pci_function_ops *ops;
 	struct pci_bus bus;
-	/* Set by a bus that wants doorbells: called on whichever thread changed them, may be NULL. */
+	/*
+	 * Set by a bus that wants doorbells: called on whichever thread changed them, with no lock
+	 * held that doorbells() takes. May be NULL.
+	 */
 	void (*doorbells_changed)(struct pci_function *function, void *ctx);
 	void *doorbells_ctx;
 };

@@ -12,6 +12,7 @@
 #include "core/event_loop.h"
 #include "core/log.h"
 #include "host/console.h"
+#include "host/devices.h"
 #include "host/host_port.h"
 #include "host/options.h"
 #include "host/partition.h"
@@ -156,7 +157,10 @@ static int watch_signals(struct run *run)
 static int attach(struct run *run)
 {
 	struct partition *partition = &run->partition;
+	int ret;
 
+	run->ended.fd = partition->ended_fd;
+	run->ended.ready = on_ended;
 	partition->port = host_port_create(partition, STDOUT_FILENO);
 	partition->vmbus = host_vmbus_create(partition);
 	if (!partition->port || !partition->vmbus)
@@ -164,8 +168,9 @@ static int attach(struct run *run)
 	partition->vpci = host_vpci_create(partition);
 	if (!partition->vpci)
 		return -ENOMEM;
-	run->ended.fd = partition->ended_fd;
-	run->ended.ready = on_ended;
+	ret = host_devices_create(partition, &partition->devices);
+	if (ret)
+		return ret;
 	console_attach(run->console, partition->port);
 	return event_loop_add(run->loop, &run->ended, EPOLLIN);
 }
@@ -185,6 +190,7 @@ static void free_attached(struct partition *partition)
 {
 	host_vmbus_stop(partition->vmbus);
 	host_vpci_destroy(partition->vpci);
+	host_devices_destroy(partition->devices);
 	host_vmbus_destroy(partition->vmbus);
 	host_port_destroy(partition->port);
 }
@@ -193,11 +199,14 @@ static enum run_outcome run_once(struct run *run, char *reason, size_t len)
 {
 	struct partition *partition = &run->partition;
 	enum run_outcome outcome;
+	int ret;
 
 	if (partition_create(partition, &run->kvm, &run->options))
 		return RUN_FAILURE;
-	if (attach(run))
-		partition_end(partition, RUN_FAILURE, "out of memory");
+	ret = attach(run);
+	if (ret)
+		partition_end(partition, RUN_FAILURE, "cannot set up the devices: %s",
+			      strerror(-ret));
 	else
 		partition_start(partition);
 	while (!partition_ended(partition))

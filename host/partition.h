@@ -111,7 +111,7 @@ struct vtl2_uart;
 struct level_routes;
 struct host_vmbus;
 struct host_vpci;
-struct host_get;
+struct host_devices;
 
 struct partition {
 	const struct options *options;
@@ -130,7 +130,7 @@ struct partition {
 	struct vtl2_uart *uart;
 	struct host_vmbus *vmbus;
 	struct host_vpci *vpci;
-	struct host_get *get;
+	struct host_devices *devices;
 
 	/* The first outcome stands; ended_fd (an eventfd) tells the main thread. */
 	atomic_int outcome;

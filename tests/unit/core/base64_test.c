@@ -20,7 +20,7 @@ static void test_vectors(void **state)
 		{ "Zm9vYmE=", "fooba" },
 		{ "Zm9vYmFy", "foobar" },
 	};
-	char out[8];
+	char out[8], encoded[8];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
@@ -29,7 +29,12 @@ static void test_vectors(void **state)
 		assert_int_equal(base64_decode(text, strlen(text), out, sizeof(out)),
 				 strlen(bytes));
 		assert_memory_equal(out, bytes, strlen(bytes));
+		assert_int_equal(base64_encoded_len(strlen(bytes)), strlen(text));
+		base64_encode(bytes, strlen(bytes), encoded);
+		assert_memory_equal(encoded, text, strlen(text));
 	}
+	base64_encode("\xFB\xF0", 3, encoded);
+	assert_memory_equal(encoded, "+/AA", 4);
 	assert_int_equal(base64_decode("+/AA", 4, out, 3), 3);
 	assert_memory_equal(out, "\xFB\xF0", 3);
 }

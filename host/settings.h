@@ -1,0 +1,23 @@
+#ifndef HOST_SETTINGS_H
+#define HOST_SETTINGS_H
+
+#include <stddef.h>
+
+/*
+ * What GET tells VTL2, made from the command line (proto/get.h has the schema): JSON, which the
+ * caller frees. NULL when out of memory.
+ */
+
+struct guid;
+struct options;
+
+/* Device platform settings, with the VTL2 settings in them. */
+char *host_settings_platform(const struct options *options, size_t *len);
+
+/* The VTL2 settings alone. */
+char *host_settings_vtl2(const struct options *options, size_t *len);
+
+/* The VPCI instance of the NVMe controller of options->disks[index]: always the same. */
+void host_settings_disk_instance(unsigned int index, struct guid *instance);
+
+#endif

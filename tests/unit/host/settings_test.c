@@ -1,0 +1,125 @@
+/* What vtlhost's GET says about disks, read as the paravisor reads it. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/guid.h"
+#include "host/options.h"
+#include "host/settings.h"
+#include "paravisor/settings.h"
+
+static struct settings settings;
+
+static void read_platform(const struct options *options)
+{
+	char error[200] = "";
+	size_t len;
+	char *text = host_settings_platform(options, &len);
+
+	assert_non_null(text);
+	if (settings_parse_platform(&settings, text, len, error, sizeof(error)))
+		fail_msg("%s", error);
+	free(text);
+}
+
+static void no_disks(void **state)
+{
+	struct options options = { .cpus = 1 };
+
+	(void)state;
+	read_platform(&options);
+	assert_int_equal(settings.controller_count, 1);
+	assert_int_equal(settings.lun_count, 0);
+	assert_int_equal(settings.sub_channels, 0);
+}
+
+static void disks(void **state)
+{
+	struct options options = {
+		.cpus = 4,
+		.disks = { { .path = "/a", .lun = 0 },
+			   { .path = "/b", .lun = 5, .chunk_kib = 64 },
+			   { .path = "/b", .lun = 2, .dvd = true },
+			   { .path = "/c", .lun = 5, .chunk_kib = 128 } },
+		.disk_count = 4,
+	};
+	struct guid instance;
+	unsigned int i;
+
+	(void)state;
+	read_platform(&options);
+	assert_int_equal(settings.sub_channels, 3);
+	assert_int_equal(settings.lun_count, 3);
+	assert_int_equal(settings.device_count, 4);
+	assert_int_equal(settings.luns[0].location, 0);
+	assert_int_equal(settings.luns[0].device_count, 1);
+	assert_int_equal(settings.luns[1].location, 2);
+	assert_true(settings.luns[1].dvd);
+	assert_int_equal(settings.luns[2].location, 5);
+	assert_int_equal(settings.luns[2].device_count, 2);
+	assert_int_equal(settings.luns[2].chunk_size, 64 << 10);
+	for (i = 0; i < 2; i++) {
+		const struct settings_device *device =
+			&settings.devices[settings.luns[2].first_device + i];
+
+		host_settings_disk_instance(i ? 3 : 1, &instance);
+		assert_true(guid_equal(&device->instance, &instance));
+		assert_int_equal(device->nsid, 1);
+	}
+}
+
+/* Linux makes a PCI domain of data2; a guest tells disks apart by device_id. */
+static void identities_differ_and_stay(void **state)
+{
+	struct options options = {
+		.cpus = 1,
+		.disks = { { .path = "/a", .lun = 0 },
+			   { .path = "/a", .lun = 1 },
+			   { .path = "/b", .lun = 2 } },
+		.disk_count = 3,
+	};
+	struct guid first, second;
+	struct settings_lun before;
+
+	(void)state;
+	host_settings_disk_instance(0, &first);
+	host_settings_disk_instance(1, &second);
+	assert_int_not_equal(first.data2, second.data2);
+	assert_int_not_equal(first.data2, 0);
+	read_platform(&options);
+	assert_false(guid_equal(&settings.luns[0].device_id, &settings.luns[1].device_id));
+	assert_false(guid_equal(&settings.luns[0].device_id, &settings.luns[2].device_id));
+	before = settings.luns[2];
+	read_platform(&options);
+	assert_memory_equal(&before.device_id, &settings.luns[2].device_id, sizeof(struct guid));
+	assert_string_equal(before.serial, settings.luns[2].serial);
+}
+
+static void as_many_as_there_can_be(void **state)
+{
+	static struct options options = { .cpus = 64, .disk_count = HOST_MAX_DISKS };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < HOST_MAX_DISKS; i++)
+		options.disks[i] = (struct disk_option){ .path = "/disk", .lun = i };
+	read_platform(&options);
+	assert_int_equal(settings.lun_count, HOST_MAX_DISKS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_disks),
+		cmocka_unit_test(disks),
+		cmocka_unit_test(identities_differ_and_stay),
+		cmocka_unit_test(as_many_as_there_can_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
