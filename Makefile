@@ -495,8 +495,8 @@ run-option = [ -z "$${$o+set}" ] || set -- "$$@" --$(shell echo $o | tr A-Z a-z)
 # What a target with ONLY=PATTERN works on.
 pick = $(if $(ONLY),$(foreach n,$1,$(if $(findstring $(ONLY),$n),$n)),$1)
 
-## test: what must pass at every landing (unit, tsan, fuzz-smoke, e2e)
-test: unit tsan fuzz-smoke e2e
+## test: what must pass at every landing (unit, tsan, igvm-test, fuzz-smoke, e2e)
+test: unit tsan igvm-test fuzz-smoke e2e
 .PHONY: test
 
 ## unit: every unit test under ASan + UBSan (ONLY=PATTERN picks some)
@@ -508,6 +508,11 @@ unit: $(call pick,$(unit-bins))
 tsan: $(call pick,$(tsan-bins))
 	@setarch -R tests/run-unit $(call pick,$(tsan-bins))
 .PHONY: tsan
+
+## igvm-test: igvmtool against a second implementation of the format and of what platforms measure
+igvm-test: $(B)/rel/igvmtool
+	@tests/igvm/test_igvmtool.py $<
+.PHONY: igvm-test
 
 FUZZ_SMOKE_SECONDS ?= 5
 FUZZ_SECONDS ?= 600

@@ -87,8 +87,8 @@ struct snp_page_info {
 	uint16_t length;      /* of this structure */
 	uint8_t page_type;
 	uint8_t imi_page;
-	uint8_t reserved_64;
-	uint8_t vmpl1_perms, vmpl2_perms, vmpl3_perms;
+	uint8_t vmpl3_perms, vmpl2_perms, vmpl1_perms;
+	uint8_t reserved_67;
 	uint64_t gpa;
 };
 static_assert(sizeof(struct snp_page_info) == 112, "SNP ABI, PAGE_INFO");
