@@ -93,6 +93,15 @@ vpci-test-objs := $(vpci-objs) $(pci-objs) $(vmbus-test-objs) $(vmbus-client-obj
 tests/unit/devices/vpci/vpci_test-objs := $(vpci-test-objs)
 tests/fuzz/vpci_fuzz-objs := $(vpci-test-objs)
 
+# --- devices/nvme/: NVM Express controller for vtlhost's guests and for tests of drivers
+nvme-emu-objs := $(addprefix devices/nvme/,nvme_emu.o nvme_emu_admin.o nvme_emu_backing.o \
+	nvme_emu_data.o nvme_emu_fault.o nvme_emu_features.o nvme_emu_identify.o nvme_emu_io.o \
+	nvme_emu_lane.o nvme_emu_logs.o nvme_emu_namespace.o nvme_emu_queues.o nvme_emu_registers.o \
+	nvme_emu_reservation.o)
+devices-objs += $(nvme-emu-objs)
+nvme-emu-test-objs := $(nvme-emu-objs) $(pci-test-objs) tests/unit/devices/nvme/raw_driver.o
+tests/unit/devices/nvme/nvme_emu_test-objs := $(nvme-emu-test-objs)
+
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
 scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
 	scsi_dvd.o)
