@@ -214,7 +214,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o host/vtl2_boot.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
-host-objs += host/devices.o host/get.o host/vmgs.o host/settings.o
+host-objs += host/devices.o host/disks.o host/get.o host/vmgs.o host/settings.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
@@ -250,7 +250,7 @@ guest-runtime := start.S exceptions.S runtime.c
 
 paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-objs) $(devices-objs) \
 	$(core-objs) $(proto-objs))
-vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(core-objs) $(proto-objs))
+vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(pci-objs) $(nvme-emu-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
 igvmtool-link  := $(igvmtool-objs) $(igvm-objs)
 init-link      := $(init-objs)
