@@ -101,6 +101,7 @@ nvme-emu-objs := $(addprefix devices/nvme/,nvme_emu.o nvme_emu_admin.o nvme_emu_
 devices-objs += $(nvme-emu-objs)
 nvme-emu-test-objs := $(nvme-emu-objs) $(pci-test-objs) tests/unit/devices/nvme/raw_driver.o
 tests/unit/devices/nvme/nvme_emu_test-objs := $(nvme-emu-test-objs)
+tests/fuzz/nvme_emu_fuzz-objs := $(nvme-emu-test-objs) core/log.o
 
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
 scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
