@@ -101,6 +101,7 @@ nvme-emu-objs := $(addprefix devices/nvme/,nvme_emu.o nvme_emu_admin.o nvme_emu_
 devices-objs += $(nvme-emu-objs)
 nvme-emu-test-objs := $(nvme-emu-objs) $(pci-test-objs) tests/unit/devices/nvme/raw_driver.o
 tests/unit/devices/nvme/nvme_emu_test-objs := $(nvme-emu-test-objs)
+tests/unit/devices/nvme/nvme_emu_stress_test-objs := $(nvme-emu-test-objs)
 tests/fuzz/nvme_emu_fuzz-objs := $(nvme-emu-test-objs) core/log.o
 
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
@@ -300,8 +301,10 @@ san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
 tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test \
+	tests/unit/devices/nvme/nvme_emu_stress_test \
 	tests/unit/devices/storage/storvsp_stress_test tests/unit/devices/net/netvsp_stress_test
-tsan-flags := -fsanitize=thread -fno-omit-frame-pointer
+# It does not model fences. Those here order accesses to a device's or guest's memory, which it does not see.
+tsan-flags := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 tsan-cflags := -O1 $(tsan-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include
 tsan-bins := $(addprefix $(B)/tsan/,$(tsan-tests))
 tsan-objs = $(sort $(foreach t,$(tsan-tests),$(t).o $($(t)-objs)))
