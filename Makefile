@@ -260,10 +260,11 @@ tcg-init-link  := $(tcg-init-objs)
 mkcpio-link    := $(mkcpio-objs)
 tsc-khz-link   := $(tsc-khz-objs)
 plain_kvm-link := tests/bench/plain_kvm.o
+tpm_latency-link := tests/bench/tpm_latency.o
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
 	$(core-objs)
 
-programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm nvme_vfio
+programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency nvme_vfio
 programs += igvmtool
 
 # ---------------------------------------------------------------------------------------------
@@ -565,6 +566,8 @@ soak: build
 ## bench: exit cost, memory, boot time, as ratios to a named peer in the same run
 bench: build
 	$(call run-if-there,tests/bench/run)
+	@host/setup/packages bench
+	$(call run-if-there,tests/bench/tpm)
 .PHONY: bench
 
 # ---------------------------------------------------------------------------------------------
