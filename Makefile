@@ -168,7 +168,10 @@ tests/unit/paravisor/boot/image_load_test-objs := $(boot-objs) $(boot-test-objs)
 tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
-tpm-crypto-objs := tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
+# What mbedTLS is built to find outside itself: whoever uses its SHA-256 links it.
+sha256-objs := core/sha256_block.o
+tests/unit/core/sha256_block_test-objs := $(sha256-objs)
+tpm-crypto-objs := $(sha256-objs) tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
 	tpm/crypto/kdf.o tpm/crypto/prime.o tpm/crypto/rsa.o tpm/crypto/sym.o
 tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
 	tpm/engine/clock.o tpm/engine/command.o tpm/engine/command_table.o tpm/engine/context.o \
@@ -191,7 +194,7 @@ tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 
 # --- igvm/: image format and builder
 igvm-reader-objs := igvm/reader.o igvm/reader_check.o igvm/layout.o igvm/crc32.o
-igvm-objs := $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
+igvm-objs := $(sha256-objs) $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
 	vp_state.o image.o manifest.o)
 igvmtool-objs := $(addprefix igvm/,igvmtool.o tool.o tool_build.o tool_diff.o tool_dump.o \
 	tool_extract.o tool_measure.o)
