@@ -127,7 +127,6 @@ int vmbus_start(struct machine *machine)
 		free(vmbus);
 		return -ENOMEM;
 	}
-	machine->vmbus = vmbus->server;
 	machine->sink = &vmbus->sink;
 	return 0;
 }

@@ -213,19 +213,24 @@ static void check(struct nvme *nvme)
 		nvme->reset_wanted = true;
 }
 
-/* One that cannot be made for want of a working controller is made after the reset. */
+/*
+ * One that cannot be made for want of a working controller is made after the reset. Others may be
+ * asked for while this waits, so it comes off the list first.
+ */
 static void create_queue(struct nvme *nvme)
 {
 	struct nvme_queue *queue = nvme->wanted;
 	int err;
 
+	nvme->wanted = queue->next_wanted;
 	queue->generation = __atomic_load_n(&nvme->generation, __ATOMIC_RELAXED);
 	err = nvme_admin_create_queue(nvme, queue);
 	if (err == -ETIMEDOUT || err == -ENODEV) {
+		queue->next_wanted = nvme->wanted;
+		nvme->wanted = queue;
 		nvme->reset_wanted = true;
 		return;
 	}
-	nvme->wanted = queue->next_wanted;
 	if (err)
 		log_error("%s: no I/O queue %u: errno %d", nvme->name, queue->qid, -err);
 	nvme_post(queue->loop, err ? nvme_queue_refused : nvme_queue_created, queue);
@@ -316,7 +321,7 @@ static bool work(struct nvme *nvme)
 
 static int bring_up(struct nvme *nvme)
 {
-	bool changed;
+	bool changed = false;
 	int err = nvme_controller_probe(nvme);
 
 	if (!err)

@@ -146,13 +146,17 @@ static void take_text(char *to, const char *from, size_t len)
 	to[len] = 0;
 }
 
+/* Once: queues go by it without a lock, and a reset does not change what the controller is. */
 static int identify(struct nvme *nvme)
 {
 	const struct nvme_id_ctrl *id = nvme->data;
-	int err = nvme_admin_identify(nvme, NVME_CNS_CONTROLLER, 0);
-	uint8_t mdts;
 	uint32_t rtd3e;
+	uint8_t mdts;
+	int err;
 
+	if (nvme->max_transfer)
+		return 0;
+	err = nvme_admin_identify(nvme, NVME_CNS_CONTROLLER, 0);
 	if (err)
 		return err;
 	nvme->oacs = id->oacs;

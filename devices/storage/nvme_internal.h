@@ -44,6 +44,13 @@
 #define NVME_REPLAYS_MAX  2u
 #define NVME_NO_BOUNCE    0xFF
 
+/*
+ * A command identifier is the slot's index, and above it a count of the slot's uses: a second answer
+ * to a command is then not taken for the first to its successor.
+ */
+#define NVME_CID_SLOT(cid) ((cid)&0x3FF)
+#define NVME_CID_USE       0x400u
+
 struct nvme_queue;
 struct nvme_namespace;
 
@@ -65,10 +72,10 @@ struct nvme_io {
 	bool unissued;         /* a flush, say: has no sectors, wants a command */
 };
 
-/* A command identifier. */
+/* A command that is under way or could be. */
 struct nvme_slot {
-	struct nvme_io *io; /* NULL: free */
-	struct nvme_sqe sqe;
+	struct nvme_io *io;        /* NULL: free */
+	struct nvme_sqe sqe;       /* its cid is kept from use to use */
 	struct nvme_cursor cursor; /* of bounced data */
 	uint32_t bytes;
 	uint32_t tick;

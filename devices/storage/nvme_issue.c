@@ -33,6 +33,7 @@ void nvme_slot_free(struct nvme_queue *queue, struct nvme_slot *slot)
 void nvme_slot_send(struct nvme_queue *queue, struct nvme_slot *slot)
 {
 	slot->tick = queue->tick;
+	slot->sqe.cid = (uint16_t)(slot->sqe.cid + NVME_CID_USE);
 	nvme_ring_push(&queue->ring, &slot->sqe);
 	nvme_count(&queue->counters.commands, 1);
 }
@@ -175,7 +176,7 @@ static int64_t write_zeroes(struct nvme_queue *queue, struct nvme_slot *slot, st
 static int64_t build(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io)
 {
 	slot->sqe = (struct nvme_sqe){
-		.cid = (uint16_t)(slot - queue->slots),
+		.cid = slot->sqe.cid,
 		.nsid = io->ns->nsid,
 	};
 	switch (io->request->operation) {

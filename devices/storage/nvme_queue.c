@@ -194,8 +194,21 @@ static void bad_completion(struct nvme_queue *queue, const struct nvme_cqe *cqe)
 	nvme_request_reset(queue->nvme, "completes commands that it does not have");
 }
 
+/* NULL when no such command is under way. */
+static struct nvme_slot *slot_of(struct nvme_queue *queue, const struct nvme_cqe *cqe)
+{
+	unsigned int index = NVME_CID_SLOT(cqe->cid);
+	struct nvme_slot *slot = &queue->slots[index];
+
+	if (cqe->sq_id != queue->qid || index >= queue->slot_count || !slot->io ||
+	    slot->sqe.cid != cqe->cid)
+		return NULL;
+	return slot;
+}
+
 unsigned int nvme_queue_poll(struct nvme_queue *queue)
 {
+	struct nvme_slot *slot;
 	struct nvme_cqe cqe;
 	unsigned int count = 0;
 
@@ -203,12 +216,12 @@ unsigned int nvme_queue_poll(struct nvme_queue *queue)
 		return 0;
 	queue->batching = true;
 	while (nvme_ring_pop(&queue->ring, &cqe)) {
-		if (cqe.sq_id != queue->qid || cqe.cid >= queue->slot_count ||
-		    !queue->slots[cqe.cid].io) {
+		slot = slot_of(queue, &cqe);
+		if (!slot) {
 			bad_completion(queue, &cqe);
 			break;
 		}
-		command_done(queue, &queue->slots[cqe.cid], NVME_CQE_STATUS(cqe.status));
+		command_done(queue, slot, NVME_CQE_STATUS(cqe.status));
 		count++;
 	}
 	if (count) {
@@ -267,7 +280,7 @@ static void timed_out(struct nvme_queue *queue, struct nvme_slot *slot)
 		free(call);
 }
 
-/* Of commands that have been under way since before the last tick. */
+/* How many have been under way since before the last tick: their interrupt may be lost. */
 static unsigned int old_commands(const struct nvme_queue *queue)
 {
 	unsigned int count = 0;
@@ -297,9 +310,10 @@ static void tick(struct event_timer *timer)
 	if (queue->state != NVME_QUEUE_READY || !queue->in_flight)
 		return;
 	old = old_commands(queue);
-	nvme_queue_poll(queue);
-	if (old > old_commands(queue))
+	if (old) {
+		nvme_queue_poll(queue);
 		nvme_count(&queue->counters.lost_interrupts, old - old_commands(queue));
+	}
 	if (exists(queue))
 		look_for_trouble(queue);
 	if (queue->in_flight)
@@ -362,6 +376,7 @@ static int alloc_slots(struct nvme_queue *queue)
 	queue->slot_count = count;
 	for (uint16_t i = 0; i < count; i++) {
 		queue->slots[i].next_free = (uint16_t)(i + 1);
+		queue->slots[i].sqe.cid = i;
 		queue->ios[i].next = queue->free_ios;
 		queue->free_ios = &queue->ios[i];
 	}

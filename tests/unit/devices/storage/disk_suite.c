@@ -14,7 +14,7 @@
 #define PAGE         4096u
 #define SEGMENTS_MAX 300u
 #define UNKNOWN      UINT32_MAX /* whatever: a generation of contents */
-#define WAIT_MS      120000
+#define WAIT_MS      60000
 
 struct worker;
 
@@ -31,6 +31,7 @@ struct worker {
 	const struct disk_suite_config *config;
 	struct disk_suite_result *result;
 	pthread_mutex_t *lock; /* of result */
+	unsigned int *working; /* workers that have requests; atomic */
 	struct disk_info info;
 	unsigned int index;
 	struct event_loop *loop;
@@ -338,6 +339,10 @@ static void *work(void *ctx)
 			break;
 		}
 	}
+	/* Another's requests may go through this loop. */
+	__atomic_fetch_sub(w->working, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(w->working, __ATOMIC_ACQUIRE))
+		event_loop_run_once(w->loop, 10);
 	return NULL;
 }
 
@@ -373,11 +378,14 @@ bool disk_suite_run(const struct disk_suite_config *config, struct disk_suite_re
 {
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct worker *workers = calloc(config->workers, sizeof(*workers));
+	unsigned int working = config->workers;
+	bool answered = true;
 
 	*result = (struct disk_suite_result){ 0 };
 	for (unsigned int i = 0; i < config->workers; i++) {
 		workers[i].result = result;
 		workers[i].lock = &lock;
+		workers[i].working = &working;
 		if (!init(&workers[i], config, i))
 			failed(&workers[i], "not enough memory");
 	}
@@ -388,13 +396,15 @@ bool disk_suite_run(const struct disk_suite_config *config, struct disk_suite_re
 		for (unsigned int i = 0; i < config->workers; i++)
 			pthread_join(workers[i].thread, NULL);
 	}
-	for (unsigned int i = 0; i < config->workers; i++) {
+	/* Requests without an answer would be written to: then all of it stays. */
+	for (unsigned int i = 0; i < config->workers; i++)
+		answered &= !workers[i].under_way;
+	for (unsigned int i = 0; i < config->workers && answered; i++) {
 		free(workers[i].contents);
 		free(workers[i].busy);
-		/* Requests without an answer would be written to. */
-		if (!workers[i].under_way)
-			free(workers[i].slots);
+		free(workers[i].slots);
 	}
-	free(workers);
+	if (answered)
+		free(workers);
 	return !result->why[0];
 }

@@ -36,7 +36,7 @@ struct disk_suite_result {
 	char why[160]; /* of the first failure */
 };
 
-/* Returns whether all data was what it had to be. Waits at most two minutes for any answer. */
+/* Returns whether all data was what it had to be. Waits at most a minute for any answer. */
 bool disk_suite_run(const struct disk_suite_config *config, struct disk_suite_result *result);
 
 #endif
