@@ -482,8 +482,13 @@ $(B)/rel/vtl2/initrd.cpio: initrd/initrd.manifest $(B)/rel/mkcpio $(B)/rel/vtl2/
 
 vtl2-files := $(B)/rel/vtl2/vmlinux $(if $(paravisor-objs),$(B)/rel/vtl2/initrd.cpio)
 
+# The image that a host loads; its measurement is printed and kept in the side-car beside it.
+$(B)/rel/paravisor.igvm: igvm/paravisor.manifest $(B)/rel/igvmtool $(B)/rel/igvm/shim.elf $(vtl2-files)
+	$(call say,IGVM,$@)
+	$(Q)$(B)/rel/igvmtool build $< $@
+
 ## build: build everything, run nothing
-build: $(rel-bins) $(vtl2-files) $(B)/rel/igvm/shim.elf $(guest-bins) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
+build: $(rel-bins) $(vtl2-files) $(B)/rel/paravisor.igvm $(B)/rel/igvm/shim.elf $(guest-bins) $(unit-bins) $(fuzz-bins) $(addprefix $(B)/rel/,$(rel-objs))
 .PHONY: build
 
 # ---------------------------------------------------------------------------------------------
@@ -524,8 +529,9 @@ tsan: $(call pick,$(tsan-bins))
 .PHONY: tsan
 
 ## igvm-test: igvmtool against a second implementation of the format and of what platforms measure
-igvm-test: $(B)/rel/igvmtool
-	@tests/igvm/test_igvmtool.py $<
+igvm-test: $(B)/rel/igvmtool $(B)/rel/paravisor.igvm
+	@tests/igvm/test_igvmtool.py $^
+	@igvm/check-size $(B)/rel
 .PHONY: igvm-test
 
 FUZZ_SMOKE_SECONDS ?= 5
@@ -605,11 +611,17 @@ lint-tools:
 	@host/setup/packages lint
 .PHONY: lint-tools
 
-## size: sections of every program, and its largest symbols
-size: $(rel-bins)
+## size: the image and its parts against their budgets (fails above), sections and largest symbols of programs
+size: $(rel-bins) $(B)/rel/paravisor.igvm
 	@size $(rel-bins)
 	@for p in $(rel-bins); do echo "$$p:"; nm -S --size-sort -r $$p | head -n 8; done
+	@igvm/check-size $(B)/rel
 .PHONY: size
+
+## reproduce: build the image again elsewhere, as somebody else, third-party code and kernel included; compare
+reproduce: $(B)/rel/paravisor.igvm
+	@tests/reproduce
+.PHONY: reproduce
 
 ## clean: remove what the compiler made
 clean:

@@ -365,8 +365,8 @@ class Foreign(Case):
             w.add("vp-context", gpa=gpa + PAGE, compatibility_mask=masks[spec.SNP],
                   file_offset=w.blob(rng.randbytes(PAGE)))
         if spec.VSM in masks:
-            registers = b"".join(struct.pack("<BI11x", 2, rng.randrange(1 << 32)) +
-                                 rng.randbytes(16) for _ in range(3))
+            registers = b"".join(struct.pack("<BI11x", 2, rng.choice((0x40000, 0x40002, 0x20010))) +
+                                 rng.randbytes(8) + bytes(8) for _ in range(3))
             w.add("vp-context", compatibility_mask=masks[spec.VSM],
                   file_offset=w.blob(struct.pack("<I", 3) + registers))
         return w.bytes()
