@@ -101,6 +101,8 @@ nvme-emu-objs := $(addprefix devices/nvme/,nvme_emu.o nvme_emu_admin.o nvme_emu_
 devices-objs += $(nvme-emu-objs)
 nvme-emu-test-objs := $(nvme-emu-objs) $(pci-test-objs) tests/unit/devices/nvme/raw_driver.o
 tests/unit/devices/nvme/nvme_emu_test-objs := $(nvme-emu-test-objs)
+tests/unit/devices/nvme/nvme_emu_stress_test-objs := $(nvme-emu-test-objs)
+tests/fuzz/nvme_emu_fuzz-objs := $(nvme-emu-test-objs) core/log.o
 
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
 scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
@@ -136,7 +138,8 @@ tests/fuzz/netvsp_fuzz-objs := $(net-test-objs)
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
-	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o)
+	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o \
+	get.o vmbus_uio.o guest_ram.o storage.o)
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
 	exit_hypercall.o hypercall.o machine.o) vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
@@ -170,7 +173,10 @@ tests/unit/paravisor/boot/image_load_test-objs := $(boot-objs) $(boot-test-objs)
 tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
-tpm-crypto-objs := tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
+# What mbedTLS is built to find outside itself: whoever uses its SHA-256 links it.
+sha256-objs := core/sha256_block.o
+tests/unit/core/sha256_block_test-objs := $(sha256-objs)
+tpm-crypto-objs := $(sha256-objs) tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
 	tpm/crypto/kdf.o tpm/crypto/prime.o tpm/crypto/rsa.o tpm/crypto/sym.o
 tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
 	tpm/engine/clock.o tpm/engine/command.o tpm/engine/command_table.o tpm/engine/context.o \
@@ -193,7 +199,7 @@ tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 
 # --- igvm/: image format and builder
 igvm-reader-objs := igvm/reader.o igvm/reader_check.o igvm/layout.o igvm/crc32.o
-igvm-objs := $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
+igvm-objs := $(sha256-objs) $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
 	vp_state.o image.o manifest.o)
 igvmtool-objs := $(addprefix igvm/,igvmtool.o tool.o tool_build.o tool_diff.o tool_dump.o \
 	tool_extract.o tool_measure.o)
@@ -218,7 +224,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o host/vtl2_boot.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
-host-objs += host/devices.o host/get.o host/vmgs.o host/settings.o
+host-objs += host/devices.o host/disks.o host/get.o host/vmgs.o host/settings.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
@@ -254,7 +260,7 @@ guest-runtime := start.S exceptions.S runtime.c
 
 paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-objs) $(devices-objs) \
 	$(core-objs) $(proto-objs))
-vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(core-objs) $(proto-objs))
+vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(pci-objs) $(nvme-emu-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
 igvmtool-link  := $(igvmtool-objs) $(igvm-objs)
 init-link      := $(init-objs)
@@ -262,10 +268,11 @@ tcg-init-link  := $(tcg-init-objs)
 mkcpio-link    := $(mkcpio-objs)
 tsc-khz-link   := $(tsc-khz-objs)
 plain_kvm-link := tests/bench/plain_kvm.o
+tpm_latency-link := tests/bench/tpm_latency.o
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
 	$(core-objs)
 
-programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm nvme_vfio
+programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency nvme_vfio
 programs += igvmtool
 
 # ---------------------------------------------------------------------------------------------
@@ -303,8 +310,10 @@ san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
 tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test \
+	tests/unit/devices/nvme/nvme_emu_stress_test \
 	tests/unit/devices/storage/storvsp_stress_test tests/unit/devices/net/netvsp_stress_test \
 	tests/unit/devices/storage/nvme_stress_test
+# It does not model fences. Those here order accesses to a device's or guest's memory, which it does not see.
 tsan-flags := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 tsan-cflags := -O1 $(tsan-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include
 tsan-bins := $(addprefix $(B)/tsan/,$(tsan-tests))
@@ -498,10 +507,12 @@ build: $(rel-bins) $(vtl2-files) $(B)/rel/paravisor.igvm $(B)/rel/igvm/shim.elf 
 runtime: $(addprefix $(B)/rel/,vtlhost tcg-init mkcpio tsc-khz igvm/shim.elf) $(vtl2-files)
 .PHONY: runtime
 
-## run: boot a guest at VTL0; KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)
+## run: boot a guest at VTL0; DISK= (several, by blanks) FRESH=1 GUEST= KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)
 run: runtime
 	@set --; \
-	$(foreach o,GUEST KERNEL INITRD APPEND DISK CPUS MEMORY TIMEOUT NET LOG,$(run-option)) \
+	$(foreach o,GUEST KERNEL INITRD APPEND CPUS MEMORY TIMEOUT NET LOG,$(run-option)) \
+	for disk in $$DISK; do set -- "$$@" --disk "$$disk"; done; \
+	[ -z "$$FRESH" ] || set -- "$$@" --fresh; \
 	exec ./entresol run "$$@"
 .PHONY: run
 
@@ -572,6 +583,8 @@ soak: build
 ## bench: exit cost, memory, boot time, as ratios to a named peer in the same run
 bench: build
 	$(call run-if-there,tests/bench/run)
+	@host/setup/packages bench
+	$(call run-if-there,tests/bench/tpm)
 .PHONY: bench
 
 # ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "host/disks.h"
 #include "host/get.h"
 #include "host/partition.h"
 #include "host/settings.h"
@@ -17,6 +18,7 @@ struct host_devices {
 	size_t settings_len;
 	struct vmgs *vmgs;
 	struct host_get *get;
+	struct host_disks *disks;
 };
 
 /* --- GET --- */
@@ -92,6 +94,8 @@ int host_devices_create(struct partition *partition, struct host_devices **out)
 		return -ENOMEM;
 	ret = open_state(devices);
 	if (!ret)
+		ret = host_disks_create(partition, &devices->disks);
+	if (!ret)
 		ret = create_get(devices);
 	return ret;
 }
@@ -101,6 +105,7 @@ void host_devices_destroy(struct host_devices *devices)
 	if (!devices)
 		return;
 	host_get_destroy(devices->get);
+	host_disks_destroy(devices->disks);
 	vmgs_close(devices->vmgs);
 	free(devices->settings);
 	free(devices);

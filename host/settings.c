@@ -102,18 +102,17 @@ static void append_device(struct text *text, unsigned int index)
 	       instance);
 }
 
-/* The disk's identity towards the guest: of its file's name and its place (FNV-1a). */
-static void device_id(const struct disk_option *disk, char id[GUID_TEXT_SIZE])
+/* Of the disk's file and its place (FNV-1a). */
+void host_settings_disk_id(const struct disk_option *disk, struct guid *id)
 {
 	const char *path = disk->path ? disk->path : "";
-	struct guid guid = lun_device;
 	uint32_t hash = 2166136261u ^ disk->lun;
 
 	for (; *path; path++)
 		hash = (hash ^ (uint8_t)*path) * 16777619u;
-	memcpy(guid.data4 + 2, &hash, sizeof(hash));
-	guid.data4[7] = (uint8_t)disk->lun;
-	guid_format(&guid, id);
+	*id = lun_device;
+	memcpy(id->data4 + 2, &hash, sizeof(hash));
+	id->data4[7] = (uint8_t)disk->lun;
 }
 
 /* One disk by itself, several as a stripe in the order of the command line. */
@@ -139,8 +138,10 @@ static void append_lun(struct text *text, const struct options *options,
 		       const struct disk_option *disk, unsigned int count)
 {
 	char id[GUID_TEXT_SIZE];
+	struct guid device;
 
-	device_id(disk, id);
+	host_settings_disk_id(disk, &device);
+	guid_format(&device, id);
 	append(text,
 	       "{\"location\":%u,\"device_id\":\"%s\",\"vendor_id\":\"Entresol\","
 	       "\"product_id\":\"Virtual Disk\",\"product_revision_level\":\"1.0\","

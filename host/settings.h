@@ -8,6 +8,7 @@
  * caller frees. NULL when out of memory.
  */
 
+struct disk_option;
 struct guid;
 struct options;
 
@@ -19,5 +20,8 @@ char *host_settings_vtl2(const struct options *options, size_t *len);
 
 /* The VPCI instance of the NVMe controller of options->disks[index]: always the same. */
 void host_settings_disk_instance(unsigned int index, struct guid *instance);
+
+/* What identifies a disk towards the guest: the same after a restart, another for any other disk. */
+void host_settings_disk_id(const struct disk_option *disk, struct guid *id);
 
 #endif

@@ -54,6 +54,7 @@ void counters_collect(struct host_port_counters *counters, const struct machine 
 		for (unsigned int kind = 0; kind < VP_EXIT_KIND_COUNT; kind++)
 			counters->exits[counter_of[kind]] +=
 				__atomic_load_n(&machine->vps[vp].exits[kind], __ATOMIC_RELAXED);
+	counters->vtl2_memory_total += machine->pool_len;
 	for (unsigned int i = 0; i < machine->topology.vtl2_count; i++)
 		counters->vtl2_memory_total += machine->topology.vtl2[i].len;
 	free = free_memory();

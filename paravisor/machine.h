@@ -12,10 +12,14 @@
 /* VTL0's machine: what all VPs share. Wired by main, before VTL0 runs. */
 
 struct chipset;
+struct get;
 struct guest_memory;
 struct host_port;
 struct hypercall_sink;
 struct io_bus;
+struct settings;
+struct storage;
+struct vmbus_server;
 struct vp;
 struct vtl;
 
@@ -27,6 +31,11 @@ struct machine {
 	struct io_bus *bus;
 	struct chipset *chipset;
 	struct host_port *host_port;
+	struct get *get;            /* NULL: the host has none, and VTL0 no devices of VTL2's */
+	struct settings *settings;  /* what the host wants at the start; NULL without GET */
+	struct vmbus_server *vmbus; /* toward VTL0 */
+	struct storage *storage;    /* NULL: none */
+	uint64_t pool_len;          /* bytes of VTL0's RAM that VTL2 keeps for its devices */
 	const struct hypercall_sink *sink; /* NULL: VTL0 has no message connections */
 	bool pic_asserted;                 /* atomic: the 8259s want VP 0 to take an interrupt */
 

@@ -7,17 +7,20 @@
 
 #include "core/device_lock.h"
 #include "core/guest_access.h"
-#include "core/guest_memory.h"
 #include "core/io_bus.h"
 #include "core/log.h"
 #include "devices/chipset.h"
 #include "paravisor/boot/boot_state.h"
 #include "paravisor/boot/linux_boot.h"
+#include "paravisor/get.h"
+#include "paravisor/guest_ram.h"
 #include "paravisor/host_port.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
 #include "paravisor/sandbox.h"
+#include "paravisor/settings.h"
 #include "paravisor/start_state.h"
+#include "paravisor/storage.h"
 #include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
 #include "vtl/mshv.h"
@@ -63,22 +66,46 @@ static int protect_vtl2(struct machine *m)
 	return 0;
 }
 
-static int map_memory(struct machine *m)
+/* What the host says VTL0's devices are to be. Without GET there are none. */
+static int read_settings(struct machine *m)
 {
-	m->memory = guest_memory_create();
-	if (!m->memory)
-		return fail(m, "guest memory", -ENOMEM);
-	for (unsigned int i = 0; i < m->topology.vtl0_count; i++) {
-		const struct boot_range *r = &m->topology.vtl0[i];
-		void *base;
-		int ret = m->vtl->ops->map_memory(m->vtl, r->gpa, r->len, &base);
+	char why[160] = "", *text;
+	size_t len;
+	int ret = get_create(&m->get);
 
-		if (!ret)
-			ret = guest_memory_add(m->memory, r->gpa, base, r->len);
-		if (ret)
-			return fail(m, "cannot map VTL0's memory", ret);
+	if (ret == -ENOENT) {
+		log_warn("the host offers no GET: VTL0 gets no devices of VTL2's");
+		return 0;
 	}
-	return 0;
+	if (!ret)
+		ret = get_platform_settings(m->get, &text, &len);
+	if (ret)
+		return fail(m, "GET", ret);
+	m->settings = calloc(1, sizeof(*m->settings));
+	if (m->settings)
+		ret = settings_parse_platform(m->settings, text, len, why, sizeof(why));
+	else
+		ret = -ENOMEM;
+	free(text);
+	if (ret)
+		machine_end(m, HOST_PORT_FAILURE, "the host's settings: %s",
+			    why[0] ? why : "out of memory");
+	return ret;
+}
+
+/* VTL0's RAM, and what needs it or VTL2's kernel: the sandbox takes the latter away. */
+static int open_memory(struct machine *m)
+{
+	struct vfio_pool *pool;
+	uint64_t pool_size = 0;
+	int ret;
+
+	if (m->settings)
+		pool_size = storage_pool_size(m->settings, m->topology.vp_count);
+	ret = guest_ram_map(m, pool_size, &pool);
+	if (!ret && m->settings)
+		ret = storage_open(m, m->settings, pool, &m->storage);
+	return ret;
 }
 
 static int create_vps(struct machine *m)
@@ -168,6 +195,19 @@ static int start_vmbus(struct machine *m)
 	return ret ? fail(m, "VMBus server", ret) : 0;
 }
 
+static int start_storage(struct machine *m)
+{
+	static const struct get_handler handler;
+	int ret = 0;
+
+	if (m->storage)
+		ret = storage_start(m->storage, m->settings, m->vmbus);
+	if (ret || !m->get)
+		return ret;
+	ret = get_start(m->get, m->vps[0].loop, &handler);
+	return ret ? fail(m, "GET", ret) : 0;
+}
+
 static int start_vps(struct machine *m)
 {
 	for (unsigned int i = 1; i < m->topology.vp_count; i++) {
@@ -193,7 +233,9 @@ static int assemble(struct machine *m, int argc, char *argv[])
 		return fail(m, "cannot use the mshv_vtl driver", ret);
 	ret = protect_vtl2(m);
 	if (!ret)
-		ret = map_memory(m);
+		ret = read_settings(m);
+	if (!ret)
+		ret = open_memory(m);
 	if (!ret)
 		ret = create_vps(m);
 	if (!ret)
@@ -209,7 +251,8 @@ static int assemble(struct machine *m, int argc, char *argv[])
 	ret = sandbox_enter();
 	if (ret)
 		return fail(m, "cannot give up privileges", ret);
-	return start_vps(m);
+	ret = start_storage(m);
+	return ret ? ret : start_vps(m);
 }
 
 static void report(struct machine *m)

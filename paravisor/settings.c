@@ -395,10 +395,10 @@ static int read_platform(struct reader *r)
 	uint32_t value = member(r, v2, "Vtl2Settings");
 	char *bytes = NULL;
 	size_t len = 0;
-	int ret;
+	int ret = read_bool(r, member(r, 0, "V1"), "EnableTpm", &r->settings->tpm);
 
-	if (value == JSON_NONE)
-		return 0;
+	if (ret || value == JSON_NONE)
+		return ret;
 	ret = decode(r, value, &bytes, &len);
 	if (!ret && len)
 		ret = read_settings(r, bytes, len, true);

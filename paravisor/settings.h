@@ -30,7 +30,7 @@ struct settings_lun {
 	bool dvd;
 	bool no_unmap;
 	struct guid device_id; /* zeroes when the host gives none */
-	char vendor[9], product[17], revision[5], serial[33];
+	char vendor[9], product[17], revision[5], serial[21];
 	uint64_t size;                 /* bytes to show, 0: all */
 	uint32_t physical_sector_size; /* bytes, 0: the device's own */
 	uint32_t chunk_size;           /* bytes, of a stripe */
@@ -39,6 +39,7 @@ struct settings_lun {
 };
 
 struct settings {
+	bool tpm;              /* VTL0 is to have a TPM */
 	uint32_t sub_channels; /* of a SCSI controller, at most; UINT32_MAX: not said */
 	unsigned int controller_count, lun_count, device_count;
 	struct guid controllers[SETTINGS_CONTROLLERS_MAX]; /* instances on VTL0's VMBus */

@@ -127,6 +127,7 @@ int vmbus_start(struct machine *machine)
 		free(vmbus);
 		return -ENOMEM;
 	}
+	machine->vmbus = vmbus->server;
 	machine->sink = &vmbus->sink;
 	return 0;
 }

@@ -28,6 +28,7 @@ static void store_text(uint8_t *field, size_t len, const char *text)
 
 static void standard_inquiry(struct scsi_lun *lun, struct scsi_command *command)
 {
+	const struct scsi_identity *identity = &lun->config.identity;
 	bool dvd = lun->config.dvd;
 	uint8_t data[74] = {
 		[0] = dvd ? SCSI_TYPE_DVD : SCSI_TYPE_DISK,
@@ -38,9 +39,12 @@ static void standard_inquiry(struct scsi_lun *lun, struct scsi_command *command)
 		[7] = 0x02, /* command queuing */
 	};
 
-	store_text(&data[8], 8, VENDOR);
-	store_text(&data[16], 16, dvd ? PRODUCT_DVD : PRODUCT_DISK);
-	store_text(&data[32], 4, REVISION);
+	store_text(&data[8], 8, identity->vendor[0] ? identity->vendor : VENDOR);
+	store_text(&data[16], 16,
+		   identity->product[0] ? identity->product
+		   : dvd                ? PRODUCT_DVD
+					: PRODUCT_DISK);
+	store_text(&data[32], 4, identity->revision[0] ? identity->revision : REVISION);
 	store_be16(&data[58], 0x0460);                /* SPC-4 */
 	store_be16(&data[60], dvd ? 0x0540 : 0x0600); /* MMC-6, SBC-4 */
 	scsi_finish_with(command, data, sizeof(data), load_be16(&command->cdb[3]));

@@ -133,11 +133,21 @@ void scsi_finish_with(struct scsi_command *command, const void *data, uint32_t l
 
 struct disk_info scsi_lun_info(struct scsi_lun *lun)
 {
+	static const uint8_t none[16];
+	const struct scsi_identity *identity = &lun->config.identity;
 	struct disk_info info;
 
 	lun->config.disk->ops->get_info(lun->config.disk, &info);
 	if (lun->config.dvd || lun->config.read_only)
 		info.read_only = true;
+	if (lun->config.no_unmap)
+		info.can_unmap = false;
+	if (lun->config.max_size && info.sectors > lun->config.max_size / info.sector_size)
+		info.sectors = lun->config.max_size / info.sector_size;
+	if (memcmp(identity->id, none, sizeof(none)))
+		memcpy(info.id, identity->id, sizeof(info.id));
+	if (identity->serial[0])
+		memcpy(info.serial, identity->serial, sizeof(info.serial));
 	return info;
 }
 

@@ -49,10 +49,19 @@ struct scsi_command {
 	uint32_t parameter_next, parameter_end;
 };
 
+/* Names by which the initiator knows a unit; an empty text, or zeroes: what there is by default. */
+struct scsi_identity {
+	char vendor[9], product[17], revision[5], serial[21];
+	uint8_t id[16]; /* never that of another unit */
+};
+
 struct scsi_lun_config {
 	struct disk *disk; /* outlives the unit */
 	bool dvd;          /* read-only, 2048-byte sectors */
 	bool read_only;    /* even if the disk is not */
+	bool no_unmap;     /* likewise */
+	uint64_t max_size; /* bytes: no more of the disk is shown; 0: all is */
+	struct scsi_identity identity;
 	/* The last reference is gone; the disk is free. May be NULL. */
 	void (*released)(void *ctx);
 	void *ctx;

@@ -209,6 +209,9 @@ static void test_platform(void **state)
 		inner);
 	assert_int_equal(parse_platform(text), 0);
 	assert_int_equal(settings.lun_count, 3);
+	assert_false(settings.tpm);
+	assert_int_equal(parse_platform("{\"V1\":{\"EnableTpm\":true}}"), 0);
+	assert_true(settings.tpm);
 	assert_int_equal(parse_platform("{}"), 0);
 	assert_int_equal(settings.lun_count, 0);
 	assert_int_equal(parse_platform("{\"V2\":{\"Static\":{\"Vtl2Settings\":null}}}"), 0);

@@ -605,7 +605,7 @@ static void full_completion_queue(void **state)
 
 	(void)state;
 	for (int round = 0; round < 5; round++) {
-		uint16_t first = m.next_cid;
+		uint16_t first = m.queues[1].next_cid;
 
 		for (int i = 0; i < 15; i++)
 			raw_push(&m, 1, &sqe);

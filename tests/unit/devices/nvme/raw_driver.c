@@ -152,8 +152,8 @@ uint16_t raw_push(struct raw *raw, unsigned int id, const struct nvme_sqe *sqe)
 	struct nvme_sqe *slot = (struct nvme_sqe *)queue->sq.base + queue->sq_tail;
 
 	*slot = *sqe;
-	slot->cid = raw->next_cid;
-	raw->next_cid = (raw->next_cid + 1) & 0x7FFF;
+	slot->cid = queue->next_cid;
+	queue->next_cid = (queue->next_cid + 1) & 0x7FFF;
 	queue->sq_tail = (queue->sq_tail + 1) % queue->entries;
 	return slot->cid;
 }
@@ -192,7 +192,10 @@ bool raw_poll(struct raw *raw, unsigned int id, struct nvme_cqe *cqe)
 	struct raw_queue *queue = &raw->queues[id];
 	const struct nvme_cqe *entry = (struct nvme_cqe *)queue->cq.base + queue->cq_head;
 
-	if ((__atomic_load_n(&entry->status, __ATOMIC_ACQUIRE) & NVME_CQE_PHASE) != queue->phase)
+	uint32_t last =
+		__atomic_load_n((const uint32_t *)(const void *)&entry->cid, __ATOMIC_ACQUIRE);
+
+	if ((last >> 16 & NVME_CQE_PHASE) != queue->phase)
 		return false;
 	*cqe = *entry;
 	if (++queue->cq_head == queue->entries) {

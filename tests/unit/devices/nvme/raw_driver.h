@@ -12,7 +12,8 @@
 
 /*
  * The least that drives an NVMe controller, with a controller to drive: so that tests see what goes
- * over the wire. Aborts when something fails that a test does not look at.
+ * over the wire. Aborts when something fails that a test does not look at. Each queue may have a
+ * thread of its own that pushes, rings and polls.
  */
 
 #define RAW_RAM    (8u << 20) /* guest RAM from 0 */
@@ -25,6 +26,7 @@ struct raw_queue {
 	uint32_t entries;
 	uint32_t sq_tail, cq_head;
 	uint16_t phase;
+	uint16_t next_cid;
 	struct pci_interrupt interrupt;
 	unsigned int raised; /* interrupts seen */
 };
@@ -38,7 +40,6 @@ struct raw {
 	struct pci_inproc *inproc;
 	struct pci_device_access *pci;
 	struct raw_queue queues[1 + RAW_QUEUES];
-	uint16_t next_cid;
 	uint32_t result; /* of the last raw_command() */
 	uint32_t *shadow, *event;
 };

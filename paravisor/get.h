@@ -1,0 +1,48 @@
+#ifndef PARAVISOR_GET_H
+#define PARAVISOR_GET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The client of GET, the guest emulation transport (proto/get.h): the host's configuration, and what the
+ * host is told of VTL0's end. Before get_start() on the thread that created it, then on the loop's.
+ *
+ * The host is not trusted to be sane: what is not as the protocol says ends with an error and a line in
+ * the log, and the paravisor goes on without GET.
+ */
+
+struct event_loop;
+struct get;
+
+/*
+ * Opens the host's channel and agrees on a version. 0; -ENOENT: the host offers none; -EPROTO: it does
+ * not speak our version; -ETIMEDOUT; -errno. Before the sandbox.
+ */
+int get_create(struct get **get);
+
+/* The device platform settings, a text of *len bytes that the caller frees. 0, -EPROTO, -errno. */
+int get_platform_settings(struct get *get, char **text, size_t *len);
+
+/* Called on the loop's thread. */
+struct get_handler {
+	/* New VTL2 settings: the caller's text. An error, with its reason, goes back to the host. */
+	int (*modify_settings)(void *ctx, const char *text, size_t len, char *error,
+			       size_t error_len);
+	void *ctx;
+};
+
+/* From now on the host's notifications are handled, on `loop`. 0 or -errno. Loop's thread. */
+int get_start(struct get *get, struct event_loop *loop, const struct get_handler *handler);
+
+/*
+ * What has become of VTL0. `get` may be NULL: nothing happens. What the host has no room for is waited
+ * for, for at most a second.
+ */
+void get_vtl0_started(struct get *get, bool success, const char *why);
+void get_power_off(struct get *get);
+void get_reset(struct get *get);
+void get_triple_fault(struct get *get, uint32_t vp);
+
+#endif
