@@ -180,7 +180,7 @@ static void changed(void *ctx)
 {
 	struct rig *rig = ctx;
 
-	__atomic_fetch_add(&rig->changed, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&rig->changed, true, __ATOMIC_RELEASE);
 }
 
 static int make_controller(struct rig *rig)

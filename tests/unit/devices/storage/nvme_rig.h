@@ -44,7 +44,7 @@ struct rig {
 
 	/* What the layer does; atomic. */
 	bool gone, no_reset, no_dma, never_ready;
-	unsigned int changed; /* calls of config.changed; atomic */
+	bool changed; /* config.changed was called; atomic */
 };
 
 /* Four queues, threads, 8 MiB of 512-byte sectors and as much of 4096. 0 or -1. */

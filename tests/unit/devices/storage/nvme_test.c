@@ -240,7 +240,7 @@ static void namespaces_go_and_come(void **state)
 	assert_int_equal(nvme_emu_attach(rig.emu, 1, rig.namespaces[0]), 0);
 	assert_true(rig_wait(&rig, &watcher.told));
 	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 1, 0), 0);
-	assert_true(__atomic_load_n(&rig.changed, __ATOMIC_ACQUIRE) >= 1);
+	assert_true(rig_wait(&rig, &rig.changed));
 	disk_unwatch(rig.disk, &watcher.watcher);
 }
 
@@ -403,7 +403,7 @@ static void a_function_that_is_gone_ends_everything(void **state)
 	__atomic_store_n(&rig.gone, true, __ATOMIC_RELEASE);
 	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 8, 0), -ENODEV);
 	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 8, 0), -ENODEV);
-	assert_true(__atomic_load_n(&rig.changed, __ATOMIC_ACQUIRE) >= 1);
+	assert_true(rig_wait(&rig, &rig.changed));
 }
 
 static void what_no_reset_cures_fails_for_good(void **state)
