@@ -135,6 +135,24 @@ tests/unit/devices/net/netvsp_stress_test-objs := $(net-test-objs)
 tests/unit/devices/net/rndis_packet_test-objs := devices/net/rndis_packet.o
 tests/fuzz/netvsp_fuzz-objs := $(net-test-objs)
 
+# --- devices/mana/: Microsoft Azure Network Adapter function, emulated
+mana-function-objs := $(addprefix devices/mana/,mana_function.o mana_hwc.o mana_command.o mana_ring.o \
+	mana_frames.o)
+devices-objs += $(mana-function-objs)
+core-objs += core/net_frame.o
+tests/unit/core/net_frame_test-objs := core/net_frame.o
+
+# --- devices/net/mana_nic*: the driver of such a function
+mana-nic-objs := $(addprefix devices/net/,mana_nic.o mana_nic_setup.o mana_nic_hwc.o mana_nic_queue.o \
+	mana_nic_data.o mana_nic_ring.o)
+devices-objs += $(mana-nic-objs)
+mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) core/net_frame.o \
+	$(addprefix tests/unit/devices/net/,memory_backend.o mana_machine.o) $(net-test-objs))
+tests/unit/devices/net/mana_nic_test-objs := $(mana-test-objs)
+tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
+tests/fuzz/mana_nic_fuzz-objs := $(mana-test-objs)
+tests/fuzz/mana_function_fuzz-objs := $(mana-test-objs)
+
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \

@@ -48,13 +48,14 @@ struct nic_tx {
 	uint32_t len;        /* without LSO at most the nic's MTU and Ethernet header */
 	uint32_t flags;      /* enum nic_tx_flag */
 	uint16_t l4_offset;  /* checksums, LSO: of the TCP or UDP header */
-	uint16_t header_len; /* LSO: of all headers */
+	uint16_t header_len; /* LSO: of all headers, at most NIC_TX_HEADER_MAX */
 	uint16_t mss;        /* LSO: bytes of payload a frame */
 	uint16_t vlan_tci;
 	struct nic_tx *next; /* the nic's, while it has the frame */
 };
 
-#define NIC_TX_SEGMENTS 40
+#define NIC_TX_SEGMENTS   40
+#define NIC_TX_HEADER_MAX 255
 
 enum nic_rx_flag {
 	NIC_RX_IP_CHECKSUM_OK = 0x01,

@@ -288,8 +288,8 @@ static int check_lso(const struct tx_source *source, uint64_t data, const struct
 		return -EINVAL;
 	tcp = (length >> 4) * 4u;
 	nic->header_len = (uint16_t)(frame->l4_offset + tcp);
-	if (tcp < TCP_HEADER_MIN || nic->header_len >= frame->data_len ||
-	    frame->data_len > netvsp->info.max_lso)
+	if (tcp < TCP_HEADER_MIN || nic->header_len > NIC_TX_HEADER_MAX ||
+	    nic->header_len >= frame->data_len || frame->data_len > netvsp->info.max_lso)
 		return -EINVAL;
 	if (frame->mss < MSS_MIN || frame->mss + nic->header_len > mtu + NETVSP_ETHERNET_HEADER)
 		return -EINVAL;

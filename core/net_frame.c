@@ -1,0 +1,321 @@
+#include "core/net_frame.h"
+
+#include <string.h>
+
+#include "core/nic.h"
+
+#define ETHERNET_HEADER 14u
+#define ETHERTYPE_IPV4  0x0800u
+#define ETHERTYPE_IPV6  0x86DDu
+#define PROTOCOL_TCP    6u
+#define PROTOCOL_UDP    17u
+#define TCP_HEADER_MIN  20u
+#define UDP_HEADER      8u
+#define IPV6_HEADER     40u
+#define HEADER_MAX      256u
+
+static uint16_t load_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static uint32_t load_be32(const uint8_t *p)
+{
+	return (uint32_t)load_be16(p) << 16 | load_be16(p + 2);
+}
+
+static void store_be16(uint8_t *p, uint16_t value)
+{
+	p[0] = (uint8_t)(value >> 8);
+	p[1] = (uint8_t)value;
+}
+
+static void store_be32(uint8_t *p, uint32_t value)
+{
+	store_be16(p, (uint16_t)(value >> 16));
+	store_be16(p + 2, (uint16_t)value);
+}
+
+/* --- Headers */
+
+static void parse_l4(const uint8_t *bytes, size_t len, uint8_t protocol, size_t l4, size_t end,
+		     struct net_frame *frame)
+{
+	size_t minimum = protocol == PROTOCOL_TCP ? TCP_HEADER_MIN : UDP_HEADER;
+
+	(void)bytes;
+	if ((protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) || end > len ||
+	    l4 + minimum > end)
+		return;
+	frame->l4 = (uint16_t)l4;
+	frame->l4_len = (uint16_t)(end - l4);
+	frame->tcp = protocol == PROTOCOL_TCP;
+	frame->udp = protocol == PROTOCOL_UDP;
+}
+
+static void parse_ipv4(const uint8_t *bytes, size_t len, struct net_frame *frame)
+{
+	const uint8_t *ip = bytes + ETHERNET_HEADER;
+	size_t header, total;
+
+	if (len < ETHERNET_HEADER + 20 || ip[0] >> 4 != 4)
+		return;
+	header = (ip[0] & 0xFu) * 4;
+	total = load_be16(ip + 2);
+	if (header < 20 || ETHERNET_HEADER + header > len)
+		return;
+	frame->l3 = ETHERNET_HEADER;
+	/* A length of 0: a send that is to be segmented. A fragment has no checksum of its own. */
+	if (!total)
+		total = len - ETHERNET_HEADER;
+	if (!(load_be16(ip + 6) & 0x3FFF))
+		parse_l4(bytes, len, ip[9], ETHERNET_HEADER + header, ETHERNET_HEADER + total,
+			 frame);
+}
+
+/* Extension headers are rare, and left to the receiver. */
+static void parse_ipv6(const uint8_t *bytes, size_t len, struct net_frame *frame)
+{
+	const uint8_t *ip = bytes + ETHERNET_HEADER;
+	size_t payload;
+
+	if (len < ETHERNET_HEADER + IPV6_HEADER || ip[0] >> 4 != 6)
+		return;
+	payload = load_be16(ip + 4);
+	frame->l3 = ETHERNET_HEADER;
+	frame->ipv6 = true;
+	if (!payload)
+		payload = len - ETHERNET_HEADER - IPV6_HEADER;
+	parse_l4(bytes, len, ip[6], ETHERNET_HEADER + IPV6_HEADER,
+		 ETHERNET_HEADER + IPV6_HEADER + payload, frame);
+}
+
+void net_frame_parse(const uint8_t *bytes, size_t len, struct net_frame *frame)
+{
+	*frame = (struct net_frame){ 0 };
+	if (len < ETHERNET_HEADER || len > UINT16_MAX)
+		return;
+	if (load_be16(bytes + 12) == ETHERTYPE_IPV4)
+		parse_ipv4(bytes, len, frame);
+	else if (load_be16(bytes + 12) == ETHERTYPE_IPV6)
+		parse_ipv6(bytes, len, frame);
+}
+
+/* --- Checksums */
+
+/* Eight bytes at a time: the sum is the same whatever the width it is taken in (RFC 1071, 2). */
+uint16_t net_sum(uint32_t start, const uint8_t *bytes, size_t len)
+{
+	unsigned __int128 sum = 0;
+	uint64_t low;
+
+	for (; len >= 8; bytes += 8, len -= 8) {
+		uint64_t word;
+
+		memcpy(&word, bytes, 8);
+		sum += word;
+	}
+	if (len) {
+		uint64_t word = 0;
+
+		memcpy(&word, bytes, len);
+		sum += word;
+	}
+	low = (uint64_t)sum;
+	sum = (unsigned __int128)(low & 0xFFFFFFFF) + (low >> 32) + (uint64_t)(sum >> 64);
+	low = (uint64_t)sum;
+	while (low >> 16)
+		low = (low & 0xFFFF) + (low >> 16);
+	low = __builtin_bswap16((uint16_t)low) + (uint64_t)start;
+	while (low >> 16)
+		low = (low & 0xFFFF) + (low >> 16);
+	return (uint16_t)low;
+}
+
+static uint16_t pseudo_sum(const uint8_t *bytes, const struct net_frame *frame)
+{
+	const uint8_t *ip = bytes + frame->l3;
+	uint32_t start = (frame->tcp ? PROTOCOL_TCP : PROTOCOL_UDP) + frame->l4_len;
+
+	return frame->ipv6 ? net_sum(start, ip + 8, 32) : net_sum(start, ip + 12, 8);
+}
+
+static size_t ipv4_header_len(const uint8_t *bytes, const struct net_frame *frame)
+{
+	return (bytes[frame->l3] & 0xFu) * 4;
+}
+
+static uint16_t verify_l4(const uint8_t *bytes, const struct net_frame *frame)
+{
+	bool ok;
+
+	/* UDP over IPv4 may do without. */
+	if (frame->udp && !frame->ipv6 && !load_be16(bytes + frame->l4 + 6))
+		return 0;
+	ok = net_sum(pseudo_sum(bytes, frame), bytes + frame->l4, frame->l4_len) == 0xFFFF;
+	if (frame->tcp)
+		return ok ? NIC_RX_TCP_CHECKSUM_OK : NIC_RX_TCP_CHECKSUM_BAD;
+	return ok ? NIC_RX_UDP_CHECKSUM_OK : NIC_RX_UDP_CHECKSUM_BAD;
+}
+
+uint16_t net_frame_verify(const uint8_t *bytes, const struct net_frame *frame)
+{
+	uint16_t flags = 0;
+
+	if (frame->l3 && !frame->ipv6)
+		flags |= net_sum(0, bytes + frame->l3, ipv4_header_len(bytes, frame)) == 0xFFFF
+				 ? NIC_RX_IP_CHECKSUM_OK
+				 : NIC_RX_IP_CHECKSUM_BAD;
+	if (frame->l4)
+		flags |= verify_l4(bytes, frame);
+	return flags;
+}
+
+bool net_frame_fill_ip(uint8_t *bytes, const struct net_frame *frame)
+{
+	uint8_t *ip = bytes + frame->l3;
+
+	if (!frame->l3 || frame->ipv6)
+		return false;
+	store_be16(ip + 10, 0);
+	store_be16(ip + 10, (uint16_t)~net_sum(0, ip, ipv4_header_len(bytes, frame)));
+	return true;
+}
+
+bool net_frame_fill_l4(uint8_t *bytes, const struct net_frame *frame)
+{
+	uint8_t *field = bytes + frame->l4 + (frame->tcp ? 16 : 6);
+	uint16_t sum;
+
+	if (!frame->l4)
+		return false;
+	store_be16(field, 0);
+	sum = (uint16_t)~net_sum(pseudo_sum(bytes, frame), bytes + frame->l4, frame->l4_len);
+	store_be16(field, frame->udp && !sum ? 0xFFFF : sum); /* 0 means none (RFC 768) */
+	return true;
+}
+
+/* --- Toeplitz */
+
+static uint32_t key_window(const uint8_t key[40], unsigned int bit)
+{
+	uint64_t word = 0;
+
+	for (unsigned int i = 0; i < 5; i++)
+		word = word << 8 | (bit / 8 + i < 40 ? key[bit / 8 + i] : 0);
+	return (uint32_t)(word >> (8 - bit % 8));
+}
+
+void net_hash_init(struct net_hash *hash, const uint8_t key[40])
+{
+	for (unsigned int i = 0; i < NET_HASH_INPUT; i++)
+		for (unsigned int byte = 0; byte < 256; byte++) {
+			uint32_t value = 0;
+
+			for (unsigned int bit = 0; bit < 8; bit++)
+				if (byte & 0x80u >> bit)
+					value ^= key_window(key, i * 8 + bit);
+			hash->table[i][byte] = value;
+		}
+}
+
+static uint32_t hash_bytes(const struct net_hash *hash, unsigned int at, const uint8_t *bytes,
+			   unsigned int len)
+{
+	uint32_t value = 0;
+
+	for (unsigned int i = 0; i < len; i++)
+		value ^= hash->table[at + i][bytes[i]];
+	return value;
+}
+
+static uint8_t hash_type(const struct net_frame *frame, uint8_t wanted)
+{
+	uint8_t tcp = frame->ipv6 ? NIC_HASH_TCP_IPV6 : NIC_HASH_TCP_IPV4;
+	uint8_t udp = frame->ipv6 ? NIC_HASH_UDP_IPV6 : NIC_HASH_UDP_IPV4;
+
+	if (frame->tcp && (wanted & tcp))
+		return tcp;
+	if (frame->udp && (wanted & udp))
+		return udp;
+	return frame->l3 ? wanted & (frame->ipv6 ? NIC_HASH_IPV6 : NIC_HASH_IPV4) : 0;
+}
+
+uint32_t net_frame_hash(const struct net_hash *hash, const uint8_t *bytes,
+			const struct net_frame *frame, uint8_t wanted, uint8_t *type)
+{
+	unsigned int addresses = frame->ipv6 ? 32 : 8;
+	uint32_t value;
+
+	*type = hash_type(frame, wanted);
+	if (!*type)
+		return 0;
+	value = hash_bytes(hash, 0, bytes + frame->l3 + (frame->ipv6 ? 8 : 12), addresses);
+	if (*type != NIC_HASH_IPV4 && *type != NIC_HASH_IPV6)
+		value ^= hash_bytes(hash, addresses, bytes + frame->l4, 4);
+	return value;
+}
+
+/* --- Segmentation */
+
+/* Headers of one segment, over a copy of the send's. */
+static void finish_segment(uint8_t *header, const struct net_frame *send, size_t header_len,
+			   const uint8_t *payload, size_t payload_len, uint32_t sequence,
+			   uint16_t id, bool last)
+{
+	uint8_t *ip = header + send->l3, *tcp = header + send->l4;
+	struct net_frame frame = *send;
+	uint16_t sum;
+
+	frame.l4_len = (uint16_t)(header_len - send->l4 + payload_len);
+	if (send->ipv6) {
+		store_be16(ip + 4, frame.l4_len);
+	} else {
+		store_be16(ip + 2, (uint16_t)(header_len - send->l3 + payload_len));
+		store_be16(ip + 4, id);
+		net_frame_fill_ip(header, &frame);
+	}
+	store_be32(tcp + 4, sequence);
+	if (!last)
+		tcp[13] &= (uint8_t)~0x09; /* FIN and PSH belong to the last byte */
+	store_be16(tcp + 16, 0);
+	sum = net_sum(pseudo_sum(header, &frame), tcp, header_len - send->l4);
+	sum = net_sum(sum, payload, payload_len); /* the header's length is even */
+	store_be16(tcp + 16, (uint16_t)~sum);
+}
+
+bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size_t mss,
+		       void (*out)(void *ctx, uint8_t *header, size_t header_len,
+				   const uint8_t *payload, size_t payload_len),
+		       void *ctx)
+{
+	uint8_t header[HEADER_MAX];
+	struct net_frame frame;
+	uint32_t sequence;
+	uint16_t id;
+
+	/* The lengths inside may be anything, so only the headers are looked at. */
+	if (!mss || header_len >= HEADER_MAX || header_len > len)
+		return false;
+	memcpy(header, bytes, header_len);
+	if (header_len >= ETHERNET_HEADER + 20 && load_be16(header + 12) == ETHERTYPE_IPV4)
+		store_be16(header + ETHERNET_HEADER + 2, 0);
+	else if (header_len >= ETHERNET_HEADER + IPV6_HEADER)
+		store_be16(header + ETHERNET_HEADER + 4, 0);
+	net_frame_parse(header, header_len, &frame);
+	if (!frame.tcp || frame.l4 + (header[frame.l4 + 12] >> 4) * 4u != header_len)
+		return false;
+	sequence = load_be32(header + frame.l4 + 4);
+	id = frame.ipv6 ? 0 : load_be16(header + frame.l3 + 4);
+	for (size_t at = header_len; at < len;) {
+		size_t chunk = len - at < mss ? len - at : mss;
+
+		memcpy(header, bytes, header_len);
+		finish_segment(header, &frame, header_len, bytes + at, chunk, sequence, id++,
+			       at + chunk == len);
+		out(ctx, header, header_len, bytes + at, chunk);
+		sequence += (uint32_t)chunk;
+		at += chunk;
+	}
+	return true;
+}

@@ -1,0 +1,58 @@
+#ifndef CORE_NET_FRAME_H
+#define CORE_NET_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Ethernet frames for an emulated network card: headers, checksums (RFC 1071), the Toeplitz hash of
+ * receive-side scaling, segmentation. Frames are private copies; any bytes may be in them.
+ */
+
+struct net_frame {
+	uint16_t l3; /* offset of the IP header; 0: not IP */
+	uint16_t l4; /* of the TCP or UDP header; 0: neither, or not the first fragment */
+	bool ipv6;
+	bool tcp, udp;
+	uint16_t l4_len; /* bytes of TCP or UDP header and payload, as IP says, inside the frame */
+};
+
+/* Untagged frames; a tagged one is not IP. */
+void net_frame_parse(const uint8_t *bytes, size_t len, struct net_frame *frame);
+
+/* Folded ones' complement sum of bytes, over a start value that is one. */
+uint16_t net_sum(uint32_t start, const uint8_t *bytes, size_t len);
+
+/* What nic_rx has to say about the checksums: enum nic_rx_flag. */
+uint16_t net_frame_verify(const uint8_t *bytes, const struct net_frame *frame);
+
+/*
+ * Fills in the IPv4 header's checksum, and that of TCP or UDP. The latter's field is not read: the
+ * pseudo-header is computed. False: there is no such header.
+ */
+bool net_frame_fill_ip(uint8_t *bytes, const struct net_frame *frame);
+bool net_frame_fill_l4(uint8_t *bytes, const struct net_frame *frame);
+
+/* Toeplitz, by table: for 36 bytes of addresses and ports. */
+#define NET_HASH_INPUT 36
+struct net_hash {
+	uint32_t table[NET_HASH_INPUT][256];
+};
+void net_hash_init(struct net_hash *hash, const uint8_t key[40]);
+
+/* The hash of the best of the wanted types (enum nic_hash_type); *type 0: none applies. */
+uint32_t net_frame_hash(const struct net_hash *hash, const uint8_t *bytes,
+			const struct net_frame *frame, uint8_t wanted, uint8_t *type);
+
+/*
+ * Cuts a TCP send into frames of at most mss bytes of payload, headers and checksums complete, and
+ * gives each to out() as header and payload. header_len is below 256, at most len. False: it is not
+ * TCP over IP with such headers.
+ */
+bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size_t mss,
+		       void (*out)(void *ctx, uint8_t *header, size_t header_len,
+				   const uint8_t *payload, size_t payload_len),
+		       void *ctx);
+
+#endif

@@ -1,0 +1,279 @@
+/* Frames: from send queues to the network, and from the network into posted buffers. On the loop. */
+
+#include <string.h>
+#include <sys/uio.h>
+
+#include "core/bytes.h"
+#include "core/log.h"
+#include "core/net_backend.h"
+#include "core/nic.h"
+#include "devices/mana/mana_internal.h"
+
+#define ETHERNET_HEADER 14u
+#define MAC_BYTES       12u
+#define VLAN_TAG        4u
+
+/* Frames of a queue in one go, so that doorbells and commands get the lock in between. */
+#define SEND_BUDGET 32
+
+/* --- To the network */
+
+struct sender {
+	struct mana *mana;
+	bool vlan;
+	uint8_t tag[VLAN_TAG];
+};
+
+static void transmit(struct sender *sender, uint8_t *header, size_t header_len,
+		     const uint8_t *payload, size_t payload_len)
+{
+	struct net_backend *backend = sender->mana->config.backend;
+	struct iovec pieces[4];
+	int count = 0;
+
+	if (sender->vlan) {
+		pieces[count++] = (struct iovec){ header, MAC_BYTES };
+		pieces[count++] = (struct iovec){ sender->tag, VLAN_TAG };
+		header += MAC_BYTES;
+		header_len -= MAC_BYTES;
+	}
+	pieces[count++] = (struct iovec){ header, header_len };
+	if (payload_len)
+		pieces[count++] = (struct iovec){ (void *)(uintptr_t)payload, payload_len };
+	backend->ops->send(backend, pieces, count);
+	sender->mana->stats.tx_frames++;
+	sender->mana->stats.tx_bytes += header_len + payload_len + (sender->vlan ? MAC_BYTES : 0);
+}
+
+static void transmit_segment(void *ctx, uint8_t *header, size_t header_len, const uint8_t *payload,
+			     size_t payload_len)
+{
+	transmit(ctx, header, header_len, payload, payload_len);
+}
+
+/* Bytes of the frame, in mana->frame; 0: they cannot be read, or are too many. */
+static size_t gather(struct mana *mana, const struct mana_wqe *wqe)
+{
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < wqe->sge_count; i++) {
+		uint32_t size = wqe->sges[i].size;
+
+		if (size > sizeof(mana->frame) - at ||
+		    mana_dma_read(mana, wqe->sges[i].address, mana->frame + at, size))
+			return 0;
+		at += size;
+	}
+	return at;
+}
+
+static void set_vlan(struct sender *sender, const struct mana_tx_oob *oob)
+{
+	uint32_t fields = oob->vlan >> MANA_TX_VLAN_TCI_SHIFT;
+	uint32_t tci = (fields & 7) << 13 | (fields >> 3 & 1) << 12 | fields >> 4;
+
+	sender->vlan = true;
+	sender->tag[0] = 0x81;
+	sender->tag[1] = 0;
+	sender->tag[2] = (uint8_t)(tci >> 8);
+	sender->tag[3] = (uint8_t)tci;
+}
+
+static enum mana_cqe_type send_whole(struct sender *sender, const struct mana_tx_oob *oob,
+				     size_t len)
+{
+	struct mana *mana = sender->mana;
+	struct net_frame frame;
+
+	if (len > mana->config.mtu + ETHERNET_HEADER + VLAN_TAG)
+		return MANA_CQE_TX_MTU_DROP;
+	net_frame_parse(mana->frame, len, &frame);
+	if ((oob->flags & (MANA_TX_TCP_CHECKSUM | MANA_TX_UDP_CHECKSUM)) &&
+	    !net_frame_fill_l4(mana->frame, &frame))
+		return MANA_CQE_TX_HDR_PROCESSING_ERROR;
+	if ((oob->flags & MANA_TX_IP_CHECKSUM) && !frame.ipv6 &&
+	    !net_frame_fill_ip(mana->frame, &frame))
+		return MANA_CQE_TX_HDR_PROCESSING_ERROR;
+	transmit(sender, mana->frame, len, NULL, 0);
+	return MANA_CQE_TX_OKAY;
+}
+
+static enum mana_cqe_type send_one(struct mana *mana, const struct mana_wqe *wqe,
+				   const struct mana_tx_oob *oob)
+{
+	struct sender sender = { .mana = mana };
+	size_t len;
+
+	if (!mana->vport_tx)
+		return MANA_CQE_TX_VPORT_DISABLED;
+	len = gather(mana, wqe);
+	if (len < ETHERNET_HEADER) {
+		mana->stats.tx_gdma++;
+		return MANA_CQE_TX_INVALID_OOB;
+	}
+	if ((oob->flags & MANA_TX_FORMAT_MASK) == MANA_TX_FORMAT_LONG &&
+	    (oob->vlan & MANA_TX_INJECT_VLAN))
+		set_vlan(&sender, oob);
+	if (!wqe->oob_in_sgl)
+		return send_whole(&sender, oob, len);
+	if (len > MANA_LSO_MAX + 256 ||
+	    wqe->sges[0].size + wqe->data_unit > mana->config.mtu + ETHERNET_HEADER ||
+	    !net_frame_segment(mana->frame, len, wqe->sges[0].size, wqe->data_unit,
+			       transmit_segment, &sender))
+		return MANA_CQE_TX_HDR_PROCESSING_ERROR;
+	return MANA_CQE_TX_OKAY;
+}
+
+static void complete_send(struct mana *mana, struct mana_wq *wq, const struct mana_wqe *wqe,
+			  enum mana_cqe_type type)
+{
+	struct mana_tx_comp comp = {
+		.header = type | MANA_CQE_COMPLETION << MANA_CQE_CLIENT_SHIFT,
+		.offsets = wqe->offset / GDMA_WQE_UNIT << 5,
+	};
+
+	mana_complete(mana, wq, &comp);
+}
+
+/* True: there may be more. */
+static bool send_queue(struct mana *mana, struct mana_wq *wq)
+{
+	struct mana_wqe wqe;
+
+	for (unsigned int i = 0; i < SEND_BUDGET; i++) {
+		struct mana_tx_oob oob = { 0 };
+		enum mana_cqe_type type;
+
+		if (mana_wq_peek(mana, wq, &wqe))
+			return false;
+		memcpy(&oob, wqe.oob, wqe.oob_size);
+		type = send_one(mana, &wqe, &oob);
+		if (type != MANA_CQE_TX_OKAY)
+			mana->stats.tx_invalid_oob++;
+		mana_wq_consume(wq, &wqe);
+		if (type != MANA_CQE_TX_OKAY || !(oob.flags & MANA_TX_SUPPRESS_CQE))
+			complete_send(mana, wq, &wqe, type);
+	}
+	return true;
+}
+
+void mana_send_frames(struct mana *mana)
+{
+	bool more = false;
+
+	for (uint32_t i = MANA_HWC_RQ + 1; i < MANA_WQS; i++)
+		if (mana->wqs[i].used && mana->wqs[i].type == GDMA_SQ)
+			more |= send_queue(mana, &mana->wqs[i]);
+	if (more)
+		mana_wake(mana);
+}
+
+/* --- From the network */
+
+static bool is_ours(const struct mana *mana, const uint8_t *frame)
+{
+	return (frame[0] & 1) || !memcmp(frame, mana->config.mac, sizeof(mana->config.mac));
+}
+
+/* The work queue for the frame; MANA_WQS: nowhere. */
+static uint32_t steer(const struct mana *mana, const uint8_t *bytes, const struct net_frame *frame,
+		      struct mana_rx_comp *comp)
+{
+	static const struct {
+		uint8_t nic, mana;
+	} types[] = {
+		{ NIC_HASH_IPV4, MANA_HASH_IPV4 },
+		{ NIC_HASH_TCP_IPV4, MANA_HASH_TCP_IPV4 },
+		{ NIC_HASH_UDP_IPV4, MANA_HASH_UDP_IPV4 },
+		{ NIC_HASH_IPV6, MANA_HASH_IPV6 },
+		{ NIC_HASH_TCP_IPV6, MANA_HASH_TCP_IPV6 },
+		{ NIC_HASH_UDP_IPV6, MANA_HASH_UDP_IPV6 },
+	};
+	const struct mana_steering *steering = &mana->steering;
+	uint32_t hash;
+	uint8_t type;
+
+	if (!steering->rss || !steering->entries)
+		return steering->default_wq;
+	hash = net_frame_hash(&steering->hash, bytes, frame, steering->hash_types, &type);
+	if (!type)
+		return steering->default_wq;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i].nic == type)
+			comp->flags |= (uint32_t)types[i].mana << MANA_RX_HASH_TYPE_SHIFT;
+	comp->packets[0].hash = hash;
+	return steering->table[hash % steering->entries];
+}
+
+static uint32_t checksum_flags(uint16_t nic)
+{
+	return (nic & NIC_RX_IP_CHECKSUM_OK ? MANA_RX_IP_OK : 0) |
+	       (nic & NIC_RX_IP_CHECKSUM_BAD ? MANA_RX_IP_BAD : 0) |
+	       (nic & NIC_RX_TCP_CHECKSUM_OK ? MANA_RX_TCP_OK : 0) |
+	       (nic & NIC_RX_TCP_CHECKSUM_BAD ? MANA_RX_TCP_BAD : 0) |
+	       (nic & NIC_RX_UDP_CHECKSUM_OK ? MANA_RX_UDP_OK : 0) |
+	       (nic & NIC_RX_UDP_CHECKSUM_BAD ? MANA_RX_UDP_BAD : 0);
+}
+
+static bool scatter(struct mana *mana, const struct mana_wqe *wqe, const uint8_t *bytes, size_t len)
+{
+	for (uint32_t i = 0; i < wqe->sge_count && len; i++) {
+		size_t chunk = wqe->sges[i].size < len ? wqe->sges[i].size : len;
+
+		if (mana_dma_write(mana, wqe->sges[i].address, bytes, chunk))
+			return false;
+		bytes += chunk;
+		len -= chunk;
+	}
+	return !len;
+}
+
+static void deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct mana_rx_comp *comp)
+{
+	struct net_frame frame;
+	struct mana_wqe wqe;
+	uint32_t number;
+
+	net_frame_parse(bytes, len, &frame);
+	comp->flags |= checksum_flags(net_frame_verify(bytes, &frame));
+	number = steer(mana, bytes, &frame, comp);
+	if (number >= MANA_WQS || mana->wqs[number].type != GDMA_RQ ||
+	    mana_wq_peek(mana, &mana->wqs[number], &wqe)) {
+		mana->stats.rx_no_wqe++;
+		return;
+	}
+	mana_wq_consume(&mana->wqs[number], &wqe);
+	comp->header = MANA_CQE_COMPLETION << MANA_CQE_CLIENT_SHIFT |
+		       (scatter(mana, &wqe, bytes, len) ? MANA_CQE_RX_OKAY : MANA_CQE_RX_TRUNCATED);
+	comp->packets[0].len = (uint32_t)len;
+	comp->wqe_offset = wqe.offset;
+	mana_complete(mana, &mana->wqs[number], comp);
+	mana->stats.rx_frames++;
+	mana->stats.rx_bytes += len;
+}
+
+static void receive(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct mana *mana = ctx;
+	struct mana_rx_comp comp = { 0 };
+
+	pthread_mutex_lock(&mana->lock);
+	if (!mana->steering.enabled) {
+		mana->stats.rx_disabled++;
+	} else if (len >= ETHERNET_HEADER && is_ours(mana, bytes) &&
+		   len <= mana->config.mtu + ETHERNET_HEADER + VLAN_TAG) {
+		if (len >= ETHERNET_HEADER + VLAN_TAG && bytes[12] == 0x81 && bytes[13] == 0) {
+			comp.flags = MANA_RX_VLAN_PRESENT |
+				     ((uint32_t)(bytes[14] << 8 | bytes[15]) & MANA_RX_VLAN_MASK);
+			memcpy(mana->received, bytes, MAC_BYTES);
+			memcpy(mana->received + MAC_BYTES, bytes + MAC_BYTES + VLAN_TAG,
+			       len - MAC_BYTES - VLAN_TAG);
+			bytes = mana->received;
+			len -= VLAN_TAG;
+		}
+		deliver(mana, bytes, len, &comp);
+	}
+	pthread_mutex_unlock(&mana->lock);
+}
+
+const struct net_backend_client mana_backend_client = { .receive = receive };

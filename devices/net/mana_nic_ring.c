@@ -1,0 +1,92 @@
+/* Queues in memory that the device shares: owner bits, work queue entries, doorbells. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "devices/net/mana_nic_internal.h"
+
+void mana_nic_ring_init(struct mana_nic_ring *ring, const struct pci_dma *dma, uint32_t offset,
+			uint32_t bytes, uint32_t entry)
+{
+	*ring = (struct mana_nic_ring){
+		.base = (uint8_t *)dma->base + offset,
+		.address = dma->address + offset,
+		.bytes = bytes,
+		.entry = entry,
+		.head = bytes / entry,
+	};
+	memset(ring->base, 0, bytes);
+}
+
+/* The last word has the owner bits; what it vouches for is read after it, and once. */
+int mana_nic_ring_take(struct mana_nic_ring *ring, void *entry)
+{
+	uint32_t entries = ring->bytes / ring->entry, pass = ring->head / entries, info, owner;
+	const uint8_t *at = ring->base + ring->head % entries * ring->entry;
+
+	info = __atomic_load_n((const uint32_t *)(const void *)(at + ring->entry - 4),
+			       __ATOMIC_ACQUIRE);
+	owner = info >> GDMA_OWNER_SHIFT & GDMA_OWNER_MASK;
+	if (owner == ((pass - 1) & GDMA_OWNER_MASK))
+		return 0;
+	if (owner != (pass & GDMA_OWNER_MASK))
+		return -EPROTO;
+	memcpy(entry, at, ring->entry - 4);
+	memcpy((uint8_t *)entry + ring->entry - 4, &info, 4);
+	ring->head++;
+	return 1;
+}
+
+uint32_t mana_nic_ring_tail(const struct mana_nic_ring *ring)
+{
+	return ring->head % (ring->bytes / ring->entry * (GDMA_OWNER_MASK + 1));
+}
+
+void mana_nic_wq_init(struct mana_nic_wq *wq, const struct pci_dma *dma, uint32_t offset,
+		      uint32_t bytes)
+{
+	*wq = (struct mana_nic_wq){
+		.base = (uint8_t *)dma->base + offset,
+		.address = dma->address + offset,
+		.bytes = bytes,
+		.handle = MANA_INVALID_HANDLE,
+	};
+}
+
+bool mana_nic_wq_has_room(const struct mana_nic_wq *wq, uint32_t size)
+{
+	return wq->bytes - (wq->head - wq->tail) >= size;
+}
+
+/* Sizes of queues are powers of two and of entries multiples of 32, but entries may wrap. */
+uint32_t mana_nic_wq_post(struct mana_nic_wq *wq, uint32_t flags, uint32_t vbytes, const void *oob,
+			  uint32_t oob_size, const struct gdma_sge *sges, uint32_t count)
+{
+	uint32_t size = mana_nic_wqe_size(oob_size, count), at = wq->head & (wq->bytes - 1);
+	uint32_t first = wq->bytes - at < size ? wq->bytes - at : size;
+	uint8_t entry[GDMA_SQE_MAX];
+	struct gdma_wqe header = {
+		.last_vbytes = vbytes << GDMA_WQE_VBYTES_SHIFT,
+		.flags = flags | count | oob_size / 4 << GDMA_WQE_OOB_SHIFT,
+	};
+
+	memcpy(entry, &header, sizeof(header));
+	memcpy(entry + sizeof(header), oob, oob_size);
+	memcpy(entry + sizeof(header) + oob_size, sges, count * sizeof(sges[0]));
+	memcpy(wq->base + at, entry, first);
+	memcpy(wq->base, entry + first, size - first);
+	wq->head += size;
+	return size;
+}
+
+void mana_nic_doorbell(struct mana_nic *mana, uint32_t page, uint32_t place, uint32_t id,
+		       uint32_t tail, bool arm)
+{
+	uint64_t value = id | (uint64_t)tail << GDMA_DOORBELL_TAIL_SHIFT;
+
+	if (arm)
+		value |= GDMA_DOORBELL_ARM;
+	mana_nic_count(&mana->counters.doorbells, 1);
+	pci_write64(mana->config.pci, 0, mana->doorbells + page * mana->doorbell_bytes + place,
+		    value);
+}

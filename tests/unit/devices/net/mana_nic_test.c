@@ -1,0 +1,573 @@
+/* The MANA driver against the emulated function, from a guest's ring to the network and back. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/bytes.h"
+#include "core/event_loop.h"
+#include "core/log.h"
+#include "core/net_frame.h"
+#include "core/nic.h"
+#include "core/pci_device.h"
+#include "devices/mana/mana_internal.h"
+#include "devices/net/mana_nic.h"
+#include "devices/net/netvsp.h"
+#include "devices/pci/pci_inproc.h"
+#include "proto/rndis.h"
+#include "tests/unit/devices/net/mana_machine.h"
+
+#define HEAD(i)  (NETVSC_FRAMES + (i)*0x4000ul)
+#define FRAME(i) (NETVSC_FRAMES + (i)*0x4000ul + 0x1000)
+
+static struct mana_machine m;
+static uint8_t last_frame[10000];
+static struct netvsc_rx last_rx;
+static unsigned int received[NETVSC_CHANNELS], received_total;
+
+static const uint8_t rss_key[40] = {
+	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+	0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+	0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+};
+
+static void on_frame(void *ctx, unsigned int channel, const struct netvsc_rx *rx)
+{
+	(void)ctx;
+	last_rx = *rx;
+	memcpy(last_frame, rx->bytes, rx->len < sizeof(last_frame) ? rx->len : sizeof(last_frame));
+	received[channel]++;
+	received_total++;
+}
+
+static int setup_with(uint16_t mtu)
+{
+	log_set_level(LOG_ERROR);
+	memset(received, 0, sizeof(received));
+	received_total = 0;
+	if (mana_machine_init(&m, mtu, 4))
+		return -1;
+	m.net.received = on_frame;
+	return netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, mtu);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_with(1500);
+}
+
+static int setup_jumbo(void **state)
+{
+	(void)state;
+	return setup_with(9000);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return mana_machine_fini(&m);
+}
+
+static void run(void)
+{
+	mana_machine_run(&m, m.net.relids[3] ? 4 : 1);
+}
+
+static struct mana_nic_counters counters(void)
+{
+	struct mana_nic_counters now;
+
+	mana_nic_counters(m.driver, &now);
+	return now;
+}
+
+/* An IPv4 frame of `len` bytes to our address; ports by which flows differ. */
+static void make_frame(uint8_t *frame, uint32_t len, bool tcp, uint16_t port)
+{
+	static const uint8_t head[] = { 2, 0x15, 0x5D, 1, 2, 3, 2, 0, 0, 0, 0, 9, 8, 0, 0x45, 0 };
+
+	for (uint32_t i = 0; i < len; i++)
+		frame[i] = (uint8_t)(i * 11 + port);
+	memcpy(frame, head, sizeof(head));
+	frame[16] = (uint8_t)((len - 14) >> 8);
+	frame[17] = (uint8_t)(len - 14);
+	memset(frame + 18, 0, 8);
+	frame[22] = 64;
+	frame[23] = tcp ? 6 : 17;
+	memset(frame + 26, 10, 8);
+	frame[34] = (uint8_t)(port >> 8);
+	frame[35] = (uint8_t)port;
+	if (tcp) {
+		frame[46] = 5 << 4;
+		frame[47] = 0x18;
+	} else {
+		frame[38] = (uint8_t)((len - 34) >> 8);
+		frame[39] = (uint8_t)(len - 34);
+	}
+}
+
+static void fill_checksums(uint8_t *frame, uint32_t len)
+{
+	struct net_frame parsed;
+
+	net_frame_parse(frame, len, &parsed);
+	net_frame_fill_ip(frame, &parsed);
+	net_frame_fill_l4(frame, &parsed);
+}
+
+static void send_frame(unsigned int channel, uint32_t len, const uint32_t *infos,
+		       unsigned int count)
+{
+	struct netvsc_tx tx = { FRAME(0), len, infos, count };
+
+	assert_int_equal(netvsc_send(&m.net, channel, 7, HEAD(0), &tx), 0);
+	run();
+}
+
+static uint16_t checksum_flags(const struct memory_frame *frame)
+{
+	struct net_frame parsed;
+
+	net_frame_parse(frame->bytes, frame->len, &parsed);
+	return net_frame_verify(frame->bytes, &parsed);
+}
+
+/* --- Frames */
+
+static void a_frame_goes_out_untouched(void **state)
+{
+	uint64_t dma = mana_function_dma_bytes(m.function);
+
+	(void)state;
+	make_frame(m.client.ram + FRAME(0), 1514, true, 1);
+	send_frame(0, 1514, NULL, 0);
+	assert_int_equal(m.network.count, 1);
+	assert_int_equal(m.network.frames[0].len, 1514);
+	assert_memory_equal(m.network.frames[0].bytes, m.client.ram + FRAME(0), 1514);
+	assert_int_equal(m.net.failed[0], 0);
+	assert_int_equal(counters().bounced, 0);
+	assert_true(mana_function_dma_bytes(m.function) - dma < 1514 + 300);
+}
+
+static void a_frame_comes_in_with_what_is_known_of_it(void **state)
+{
+	uint8_t frame[1000];
+
+	(void)state;
+	make_frame(frame, sizeof(frame), true, 5);
+	fill_checksums(frame, sizeof(frame));
+	memory_backend_deliver(&m.network, frame, sizeof(frame));
+	run();
+	assert_int_equal(received_total, 1);
+	assert_int_equal(last_rx.len, sizeof(frame));
+	assert_memory_equal(last_frame, frame, sizeof(frame));
+	assert_true(last_rx.has_checksum);
+	assert_int_equal(last_rx.checksum,
+			 NDIS_RX_CHECKSUM_IP_SUCCEEDED | NDIS_RX_CHECKSUM_TCP_SUCCEEDED);
+	frame[500] ^= 1;
+	memory_backend_deliver(&m.network, frame, sizeof(frame));
+	run();
+	assert_int_equal(last_rx.checksum,
+			 NDIS_RX_CHECKSUM_IP_SUCCEEDED | NDIS_RX_CHECKSUM_TCP_FAILED);
+	frame[0] = 6; /* somebody else's */
+	memory_backend_deliver(&m.network, frame, sizeof(frame));
+	run();
+	assert_int_equal(received_total, 2);
+}
+
+static void checksums_are_filled_in(void **state)
+{
+	const uint32_t tcp[] = { TCPIP_CHKSUM_PKTINFO,
+				 NDIS_TX_CHECKSUM_IS_IPV4 | NDIS_TX_CHECKSUM_TCP |
+					 NDIS_TX_CHECKSUM_IP_HEADER | 34 << 16 };
+	const uint32_t udp[] = { TCPIP_CHKSUM_PKTINFO,
+				 NDIS_TX_CHECKSUM_IS_IPV4 | NDIS_TX_CHECKSUM_UDP |
+					 NDIS_TX_CHECKSUM_IP_HEADER | 34 << 16 };
+
+	(void)state;
+	make_frame(m.client.ram + FRAME(0), 777, true, 1);
+	send_frame(0, 777, tcp, 1);
+	assert_int_equal(checksum_flags(&m.network.frames[0]),
+			 NIC_RX_IP_CHECKSUM_OK | NIC_RX_TCP_CHECKSUM_OK);
+	make_frame(m.client.ram + FRAME(0), 333, false, 1);
+	send_frame(0, 333, udp, 1);
+	assert_int_equal(checksum_flags(&m.network.frames[1]),
+			 NIC_RX_IP_CHECKSUM_OK | NIC_RX_UDP_CHECKSUM_OK);
+}
+
+static void a_large_send_is_segmented(void **state)
+{
+	const uint32_t lso[] = { TCP_LARGESEND_PKTINFO, 1448 | 34u << 20 | NDIS_LSO_V2 };
+	uint8_t *frame = m.client.ram + FRAME(0);
+	size_t payload = 0;
+
+	(void)state;
+	make_frame(frame, 0x2800, true, 1);
+	frame[16] = frame[17] = 0; /* as Linux leaves the length */
+	send_frame(0, 0x2800, lso, 1);
+	assert_int_equal(m.network.count, (0x2800 - 54 + 1447) / 1448);
+	for (unsigned int i = 0; i < m.network.count; i++) {
+		const struct memory_frame *out = &m.network.frames[i];
+
+		assert_int_equal(checksum_flags(out),
+				 NIC_RX_IP_CHECKSUM_OK | NIC_RX_TCP_CHECKSUM_OK);
+		assert_memory_equal(out->bytes + 54, frame + 54 + payload, out->len - 54);
+		payload += out->len - 54;
+	}
+	assert_int_equal(payload, 0x2800 - 54);
+}
+
+static void tags_go_both_ways(void **state)
+{
+	const uint32_t vlan[] = { IEEE_8021Q_INFO, 3 | 0x456 << 4 };
+	const uint8_t tag[] = { 0x81, 0, 0x64, 0x56 };
+	uint8_t frame[104];
+
+	(void)state;
+	make_frame(m.client.ram + FRAME(0), 100, true, 1);
+	send_frame(0, 100, vlan, 1);
+	assert_int_equal(m.network.frames[0].len, 104);
+	assert_memory_equal(m.network.frames[0].bytes + 12, tag, 4);
+	assert_memory_equal(m.network.frames[0].bytes + 16, m.client.ram + FRAME(0) + 12, 88);
+	make_frame(frame, 100, true, 2);
+	memmove(frame + 16, frame + 12, 88);
+	memcpy(frame + 12, tag, 4);
+	memory_backend_deliver(&m.network, frame, 104);
+	run();
+	assert_int_equal(last_rx.len, 100);
+	assert_true(last_rx.has_vlan);
+	assert_int_equal(last_rx.vlan >> 4, 0x456);
+}
+
+static void jumbo_frames_go_both_ways(void **state)
+{
+	uint8_t *frame = m.client.ram + FRAME(0);
+	static uint8_t in[9014];
+
+	(void)state;
+	make_frame(frame, 9014, true, 1);
+	send_frame(0, 9014, NULL, 0);
+	assert_int_equal(m.network.frames[0].len, 9014);
+	assert_memory_equal(m.network.frames[0].bytes, frame, 9014);
+	make_frame(in, 9014, false, 3);
+	for (int i = 0; i < 300; i++) {
+		in[100] = (uint8_t)i;
+		memory_backend_deliver(&m.network, in, sizeof(in));
+		run();
+		assert_int_equal(last_rx.len, 9014);
+		assert_memory_equal(last_frame, in, sizeof(in));
+	}
+	assert_int_equal(received_total, 300);
+}
+
+/* More pieces than a work queue entry has SGEs: the last are copied. */
+static void many_pieces_are_few_enough(void **state)
+{
+	struct nvsp_message message = {
+		.msg_type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT,
+		.send_rndis_pkt = { NVSP_CHANNEL_DATA, NVSP_SEND_BUFFER_NONE, 0 },
+	};
+	struct netvsc_tx tx = { 0, 36 * 40, NULL, 0 };
+	uint64_t ext[1 + 2 * 37] = { UINT64_C(37) << 32 };
+	uint8_t expected[36 * 40];
+
+	(void)state;
+	ext[1] = netvsc_head(m.client.ram + HEAD(0), &tx);
+	ext[2] = HEAD(0) >> 12;
+	for (unsigned int i = 0; i < 36; i++) {
+		uint8_t *piece = m.client.ram + NETVSC_FRAMES + 0x8000 + i * 0x2000 + 8;
+
+		memset(piece, (int)i, 40);
+		if (!i)
+			make_frame(piece, 40, true, 1);
+		memcpy(&expected[i * 40], piece, 40);
+		ext[3 + 2 * i] = UINT64_C(8) << 32 | 40;
+		ext[4 + 2 * i] = (NETVSC_FRAMES + 0x8000 + i * 0x2000) >> 12;
+	}
+	for (int round = 0; round < 5; round++) {
+		client_send(&m.net.channels[0], VM_PKT_DATA_USING_GPA_DIRECT, 1, 9, ext,
+			    sizeof(ext), &message, sizeof(message));
+		run();
+		assert_int_equal(m.network.count, round + 1);
+		assert_int_equal(m.network.frames[round].len, sizeof(expected));
+		assert_memory_equal(m.network.frames[round].bytes, expected, sizeof(expected));
+	}
+	assert_int_equal(counters().bounced, 5);
+	assert_int_equal(counters().bounced_bytes, 5 * 7 * 40);
+}
+
+static void flows_spread_over_queues(void **state)
+{
+	static struct net_hash hash;
+	uint8_t frame[100], type;
+
+	(void)state;
+	net_hash_init(&hash, rss_key);
+	assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
+	run();
+	{
+		struct {
+			struct ndis_receive_scale_parameters parameters;
+			uint32_t table[64];
+			uint8_t key[40];
+		} in = { .parameters = { .header = { NDIS_OBJECT_TYPE_RSS_PARAMETERS, 2, 40 },
+					 .hash_information =
+						 NDIS_HASH_FUNCTION_TOEPLITZ | NDIS_HASH_TCP_IPV4,
+					 .table_size = sizeof(in.table),
+					 .table_offset = sizeof(in.parameters),
+					 .key_size = 40,
+					 .key_offset = sizeof(in.parameters) + sizeof(in.table) } };
+
+		for (uint32_t i = 0; i < 64; i++)
+			in.table[i] = i % 4;
+		memcpy(in.key, rss_key, 40);
+		assert_int_equal(
+			netvsc_set(&m.net, OID_GEN_RECEIVE_SCALE_PARAMETERS, &in, sizeof(in)), 0);
+	}
+	for (uint16_t port = 0; port < 64; port++) {
+		struct net_frame parsed;
+		uint32_t value;
+		unsigned int queue, before;
+
+		make_frame(frame, sizeof(frame), true, port);
+		fill_checksums(frame, sizeof(frame));
+		net_frame_parse(frame, sizeof(frame), &parsed);
+		value = net_frame_hash(&hash, frame, &parsed, NIC_HASH_TCP_IPV4, &type);
+		queue = value % 64 % 4;
+		before = received[queue];
+		memory_backend_deliver(&m.network, frame, sizeof(frame));
+		run();
+		assert_int_equal(received[queue], before + 1);
+		assert_true(last_rx.has_hash);
+		assert_int_equal(last_rx.hash, value);
+	}
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_true(received[i] > 4);
+		make_frame(m.client.ram + FRAME(0), 100, true, (uint16_t)i);
+		send_frame(i, 100, NULL, 0);
+		assert_int_equal(m.network.count, i + 1);
+	}
+	assert_int_equal(netvsc_stop(&m.net, 3), 0);
+}
+
+/* --- Bursts */
+
+static void bursts_arrive_in_order(void **state)
+{
+	unsigned int sent = 0;
+
+	(void)state;
+	m.network.reflect = true;
+	while (received_total < 2000) {
+		for (int i = 0; i < 40; i++) {
+			struct netvsc_tx tx = { FRAME(sent % 16), 64 + sent % 1000, NULL, 0 };
+
+			make_frame(m.client.ram + tx.gpa, tx.len, false, 1);
+			memcpy(m.client.ram + tx.gpa, m.client.ram + tx.gpa + 6,
+			       6); /* to us again */
+			m.client.ram[tx.gpa + 1] = 0x15;
+			memcpy(m.client.ram + tx.gpa + 6, (uint8_t[]){ 2, 0x15, 0x5D, 1, 2, 3 }, 6);
+			store_le32(m.client.ram + tx.gpa + 50, sent);
+			if (sent % 16 == 0 && i)
+				run();
+			if (netvsc_send(&m.net, 0, sent, HEAD(sent % 16), &tx))
+				break;
+			sent++;
+		}
+		run();
+		assert_int_equal(load_le32(last_frame + 50), received_total - 1);
+	}
+	assert_int_equal(m.net.failed[0], 0);
+	assert_int_equal(counters().resets, 0);
+}
+
+/* --- Link and reset */
+
+static void the_link_goes_down_and_up(void **state)
+{
+	(void)state;
+	mana_function_set_link(m.function, false);
+	run();
+	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_DISCONNECT);
+	mana_function_set_link(m.function, true);
+	run();
+	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_CONNECT);
+}
+
+static void both_ways_work(unsigned int channel)
+{
+	unsigned int before = received_total, sent = m.network.count;
+	uint8_t frame[90];
+
+	make_frame(m.client.ram + FRAME(0), 100, true, 1);
+	send_frame(channel, 100, NULL, 0);
+	assert_int_equal(m.network.count, sent + 1);
+	make_frame(frame, sizeof(frame), true, 1);
+	memory_backend_deliver(&m.network, frame, sizeof(frame));
+	run();
+	assert_int_equal(received_total, before + 1);
+}
+
+static void a_reset_is_a_pause(void **state)
+{
+	(void)state;
+	assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
+	both_ways_work(2);
+	for (uint64_t i = 1; i < 4; i++) {
+		mana_function_request_reset(m.function);
+		run();
+		assert_int_equal(counters().resets, i);
+		both_ways_work(i % 4);
+		both_ways_work(0);
+	}
+	assert_int_equal(netvsc_stop(&m.net, 3), 0);
+}
+
+/* --- A device that is not well */
+
+static struct mana_wq *queue_of_type(uint32_t type)
+{
+	struct mana *mana = mana_of(m.function);
+
+	for (unsigned int i = 2; i < MANA_WQS; i++)
+		if (mana->wqs[i].used && mana->wqs[i].type == type)
+			return &mana->wqs[i];
+	fail_msg("no queue");
+	return NULL;
+}
+
+static void lies_are_answered_with_a_reset(void **state)
+{
+	const uint32_t okay = MANA_CQE_COMPLETION << MANA_CQE_CLIENT_SHIFT;
+	uint64_t resets = 0;
+
+	(void)state;
+	for (unsigned int lie = 0; lie < 7; lie++) {
+		struct mana *mana = mana_of(m.function);
+		struct mana_rx_comp rx = { .header = okay | MANA_CQE_RX_OKAY };
+		struct mana_tx_comp tx = { .header = okay | MANA_CQE_TX_OKAY };
+		struct mana_wq *rq = queue_of_type(GDMA_RQ), *sq = queue_of_type(GDMA_SQ);
+
+		switch (lie) {
+		case 0: /* a frame longer than its buffer */
+			rx.packets[0].len = 5000;
+			rx.wqe_offset = rq->head % rq->ring.size;
+			mana_complete(mana, rq, &rx);
+			break;
+		case 1: /* another buffer than the next */
+			rx.packets[0].len = 60;
+			rx.wqe_offset = (rq->head + 64) % rq->ring.size;
+			mana_complete(mana, rq, &rx);
+			break;
+		case 2: /* a frame that was not sent */
+			mana_complete(mana, sq, &tx);
+			break;
+		case 3: /* what was not asked for */
+			rx.header = okay | MANA_CQE_RX_COALESCED_4;
+			mana_complete(mana, rq, &rx);
+			break;
+		case 4: /* of no client */
+			rx.header = MANA_CQE_RX_OKAY;
+			mana_complete(mana, rq, &rx);
+			break;
+		case 5: /* more entries than the queue has */
+			for (int i = 0; i < 600; i++)
+				mana_complete(mana, sq, &tx);
+			break;
+		case 6: /* events for nothing are looked through */
+			for (int i = 0; i < 5; i++)
+				mana_event(mana, mana->cqs[rq->cq].eq, 200, 77);
+			break;
+		}
+		run();
+		resets += lie < 6;
+		if (counters().resets != resets)
+			fail_msg("lie %u: %lu resets", lie, counters().resets);
+		both_ways_work(0);
+	}
+}
+
+/* Commands that are not answered: the function's send queue is stuck. */
+static void a_silent_channel_is_given_up_at_last(void **state)
+{
+	struct mana *mana = mana_of(m.function);
+	struct mana_nic_counters now;
+
+	(void)state;
+	/* Without bus mastering it reads no request, and the driver's own reset keeps that. */
+	pci_inproc_device(m.bus)->ops->config_write(pci_inproc_device(m.bus), 4, 2, 2);
+	assert_false(mana_is_master(mana));
+	mana->config.queues = 0; /* and brought up again it has nothing to offer */
+	netvsc_filter(&m.net, 0);
+	for (int i = 0; i < 100 && !counters().dead; i++)
+		event_loop_run_once(m.client.loops[0], 100);
+	now = counters();
+	assert_true(now.dead);
+	assert_true(now.resets >= 2);
+	run();
+	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_DISCONNECT);
+	/* Frames are taken and lost, as by a card without a cable. */
+	make_frame(m.client.ram + FRAME(0), 100, true, 1);
+	send_frame(0, 100, NULL, 0);
+	assert_int_equal(m.network.count, 0);
+	assert_int_equal(m.net.failed[0], 0);
+}
+
+/* --- Statistics */
+
+static void statistics_add_up(void **state)
+{
+	uint64_t value = 0;
+	uint32_t len = sizeof(value);
+	uint8_t frame[90];
+
+	(void)state;
+	make_frame(m.client.ram + FRAME(0), 100, true, 1);
+	for (int i = 0; i < 5; i++)
+		send_frame(0, 100, NULL, 0);
+	assert_int_equal(netvsc_query(&m.net, OID_GEN_XMIT_OK, NULL, 0, &value, &len), 0);
+	assert_int_equal(value, 5);
+	m.net.keep = true; /* until there is no buffer */
+	make_frame(frame, sizeof(frame), true, 1);
+	for (int i = 0; i < 600; i++) {
+		memory_backend_deliver(&m.network, frame, sizeof(frame));
+		if (i % 64 == 63)
+			client_run(&m.client);
+	}
+	m.net.keep = false;
+	run();
+	len = sizeof(value);
+	assert_int_equal(netvsc_query(&m.net, OID_GEN_RCV_NO_BUFFER, NULL, 0, &value, &len), 0);
+	assert_int_equal(value + received_total, 600);
+	assert_true(value > 0);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_frame_goes_out_untouched),
+		TEST(a_frame_comes_in_with_what_is_known_of_it),
+		TEST(checksums_are_filled_in),
+		TEST(a_large_send_is_segmented),
+		TEST(tags_go_both_ways),
+		cmocka_unit_test_setup_teardown(jumbo_frames_go_both_ways, setup_jumbo, teardown),
+		TEST(many_pieces_are_few_enough),
+		TEST(flows_spread_over_queues),
+		TEST(bursts_arrive_in_order),
+		TEST(the_link_goes_down_and_up),
+		TEST(a_reset_is_a_pause),
+		TEST(lies_are_answered_with_a_reset),
+		TEST(a_silent_channel_is_given_up_at_last),
+		TEST(statistics_add_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

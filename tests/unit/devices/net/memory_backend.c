@@ -1,0 +1,97 @@
+#include "tests/unit/devices/net/memory_backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "core/container_of.h"
+#include "core/event_loop.h"
+
+static struct memory_backend *memory_of(struct net_backend *backend)
+{
+	return container_of(backend, struct memory_backend, backend);
+}
+
+static int start(struct net_backend *backend, struct event_loop *loop,
+		 const struct net_backend_client *client, void *ctx)
+{
+	struct memory_backend *memory = memory_of(backend);
+
+	memory->loop = loop;
+	memory->client = client;
+	memory->ctx = ctx;
+	return 0;
+}
+
+static void stop(struct net_backend *backend)
+{
+	memory_of(backend)->client = NULL;
+}
+
+/* Posted: the card does not expect frames while it sends one. */
+static void give_back(void *ctx)
+{
+	struct memory_backend *memory = ctx;
+
+	memory->posted = false;
+	while (memory->reflected < memory->count) {
+		struct memory_frame *frame = &memory->frames[memory->reflected++];
+
+		memory_backend_deliver(memory, frame->bytes, frame->len);
+	}
+	memory->count = 0;
+	memory->reflected = 0;
+}
+
+static void send(struct net_backend *backend, const struct iovec *pieces, int count)
+{
+	struct memory_backend *memory = memory_of(backend);
+	struct memory_frame *frame = &memory->frames[memory->count];
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++)
+		len += pieces[i].iov_len;
+	memory->sent++;
+	memory->sent_bytes += len;
+	if (memory->discard || memory->count == MEMORY_BACKEND_FRAMES || len > MEMORY_BACKEND_FRAME)
+		return;
+	frame->len = 0;
+	for (int i = 0; i < count; i++) {
+		memcpy(frame->bytes + frame->len, pieces[i].iov_base, pieces[i].iov_len);
+		frame->len += pieces[i].iov_len;
+	}
+	memory->count++;
+	if (!memory->reflect)
+		return;
+	for (unsigned int i = 0; i < 6; i++) {
+		uint8_t byte = frame->bytes[i];
+
+		frame->bytes[i] = frame->bytes[6 + i];
+		frame->bytes[6 + i] = byte;
+	}
+	if (!memory->posted) {
+		memory->posted = true;
+		event_loop_post(memory->loop, give_back, memory);
+	}
+}
+
+static const struct net_backend_ops ops = { .start = start, .stop = stop, .send = send };
+
+void memory_backend_init(struct memory_backend *memory)
+{
+	*memory = (struct memory_backend){ .backend.ops = &ops };
+	memory->frames = calloc(MEMORY_BACKEND_FRAMES, sizeof(memory->frames[0]));
+	if (!memory->frames)
+		abort();
+}
+
+void memory_backend_fini(struct memory_backend *memory)
+{
+	free(memory->frames);
+}
+
+void memory_backend_deliver(struct memory_backend *memory, const uint8_t *frame, size_t len)
+{
+	if (memory->client)
+		memory->client->receive(memory->ctx, frame, len);
+}

@@ -1,0 +1,40 @@
+#ifndef TESTS_UNIT_DEVICES_NET_MEMORY_BACKEND_H
+#define TESTS_UNIT_DEVICES_NET_MEMORY_BACKEND_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/net_backend.h"
+
+/* A network that a test looks at and speaks for: what is sent is kept, or comes back. */
+
+#define MEMORY_BACKEND_FRAMES 256
+#define MEMORY_BACKEND_FRAME  10000
+
+struct memory_frame {
+	size_t len;
+	uint8_t bytes[MEMORY_BACKEND_FRAME];
+};
+
+struct memory_backend {
+	struct net_backend backend;
+	struct event_loop *loop;
+	const struct net_backend_client *client;
+	void *ctx;
+	bool reflect; /* what is sent comes back, with its addresses exchanged */
+	bool posted;
+	bool discard; /* frames are counted only */
+	uint64_t sent, sent_bytes;
+	unsigned int count, reflected; /* of frames kept, and given back */
+	struct memory_frame *frames;
+};
+
+void memory_backend_init(struct memory_backend *memory);
+void memory_backend_fini(struct memory_backend *memory);
+
+/* As if from the network, on the loop's thread. */
+void memory_backend_deliver(struct memory_backend *memory, const uint8_t *frame, size_t len);
+
+#endif
