@@ -173,6 +173,16 @@ static uint32_t check_rsa(struct object *o, uint32_t blame_public, uint32_t blam
 	return 0;
 }
 
+/*
+ * Nothing outside made it: fixedTPM is refused in what is imported or loaded from outside, and the
+ * integrity of what Create gave out, name included, has been checked. So the two halves belong
+ * together, and a scalar multiplication or the derivation of an RSA key would only repeat it.
+ */
+static bool made_here(const struct object *o)
+{
+	return !o->external && SET(o->pub.attributes, fixedTPM);
+}
+
 static uint32_t check_ecc(struct tpm *t, struct object *o, uint32_t blame_public)
 {
 	unsigned int size = ecc_size(o->pub.curve);
@@ -186,6 +196,8 @@ static uint32_t check_ecc(struct tpm *t, struct object *o, uint32_t blame_public
 			return TPM_RC_ECC_POINT + blame_public;
 		return 0;
 	}
+	if (made_here(o))
+		return 0;
 	d.len = o->sens.len;
 	memcpy(d.bytes, o->sens.data, d.len);
 	if (ecc_public(o->pub.curve, &d, &q, &t->rng))
@@ -249,7 +261,7 @@ uint32_t sensitive_check(struct tpm *t, struct object *o, uint32_t blame_public,
 	    (o->sens.seed.len < size / 2 || o->sens.seed.len > size))
 		return TPM_RC_SIZE + blame_sensitive;
 	/* An RSA private key is checked by making it ready for use. */
-	if (o->pub.type == TPM_ALG_RSA && !object_rsa(o))
+	if (o->pub.type == TPM_ALG_RSA && !made_here(o) && !object_rsa(o))
 		return TPM_RC_BINDING;
 	return 0;
 }
