@@ -3,6 +3,7 @@
  * Montgomery squaring on 64-bit limbs. mbedTLS's modular exponentiation spends three times as long on a candidate,
  * and candidates are what making an RSA key costs.
  */
+#include <cpuid.h>
 #include <string.h>
 #include <mbedtls/platform_util.h>
 #include "tpm/crypto/fermat.h"
@@ -46,6 +47,75 @@ static void reduce_once(uint64_t *x, uint64_t carry, const uint64_t *n, unsigned
 	sub_masked(x, n, -(uint64_t)(carry | !borrow), limbs);
 }
 
+/* t[0 to limbs) += m * n; returns what is carried out of it. */
+static uint64_t add_row(uint64_t *t, const uint64_t *n, uint64_t m, unsigned int limbs)
+{
+	uint64_t carry = 0;
+
+	for (unsigned int j = 0; j < limbs; j++) {
+		wide v = (wide)m * n[j] + t[j] + carry;
+
+		t[j] = (uint64_t)v;
+		carry = (uint64_t)(v >> 64);
+	}
+	return carry;
+}
+
+/*
+ * Eight limbs of the same, with a carry in, by MULX and the two carry chains of ADCX and ADOX: twice
+ * as fast as what compilers make of the loop above. No flag is left over at the end: the product of
+ * two limbs, a carry and a limb fit in two.
+ */
+#define ROW_STEP(i, carry_in, carry_out)                 \
+	"mulx 8*" #i "(%[n]), %[low], " carry_out "\n\t" \
+	"adcx " carry_in ", %[low]\n\t"                  \
+	"adox 8*" #i "(%[t]), %[low]\n\t"                \
+	"mov %[low], 8*" #i "(%[t])\n\t"
+
+static uint64_t add_eight(uint64_t *t, const uint64_t *n, uint64_t m, uint64_t carry)
+{
+	uint64_t low, other;
+
+	__asm__("xor %k[low], %k[low]\n\t" /* clears both carry flags */
+		ROW_STEP(0, "%[carry]", "%[other]") ROW_STEP(1, "%[other]", "%[carry]") ROW_STEP(
+			2, "%[carry]", "%[other]") ROW_STEP(3, "%[other]", "%[carry]")
+			ROW_STEP(4, "%[carry]", "%[other]") ROW_STEP(5, "%[other]", "%[carry]")
+				ROW_STEP(6, "%[carry]", "%[other]") ROW_STEP(
+					7, "%[other]", "%[carry]") "mov $0, %k[low]\n\t"
+								   "adcx %[low], %[carry]\n\t"
+								   "adox %[low], %[carry]\n\t"
+		: [low] "=&r"(low), [other] "=&r"(other), [carry] "+&r"(carry),
+		  "+m"(*(uint64_t(*)[8])t)
+		: [n] "r"(n), [t] "r"(t), "d"(m), "m"(*(const uint64_t(*)[8])n)
+		: "cc");
+	return carry;
+}
+
+static uint64_t add_row_adx(uint64_t *t, const uint64_t *n, uint64_t m, unsigned int limbs)
+{
+	uint64_t carry = 0;
+
+	for (unsigned int j = 0; j < limbs; j += 8)
+		carry = add_eight(t + j, n + j, m, carry);
+	return carry;
+}
+
+static bool has_adx(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & bit_BMI2) &&
+	       (ebx & bit_ADX);
+}
+
+/* The same as square() below, by whole rows. */
+static void square_adx(uint64_t *t, const uint64_t *x, unsigned int limbs)
+{
+	memset(t, 0, 2 * limbs * sizeof(*t));
+	for (unsigned int i = 0; i < limbs; i++)
+		t[i + limbs] = add_row_adx(t + i, x, x[i], limbs);
+}
+
 /* t = x * x, 2 * limbs wide: the products above the diagonal once, doubled, and the squares. */
 static void square(uint64_t *t, const uint64_t *x, unsigned int limbs)
 {
@@ -77,21 +147,20 @@ static void square(uint64_t *t, const uint64_t *x, unsigned int limbs)
 }
 
 /* x = x * x / 2^(64 * limbs) mod n. */
-static void mont_square(uint64_t *x, const uint64_t *n, uint64_t n0, unsigned int limbs)
+static void mont_square(uint64_t *x, const uint64_t *n, uint64_t n0, unsigned int limbs, bool adx)
 {
 	uint64_t t[2 * FERMAT_MAX_LIMBS], extra = 0;
 
-	square(t, x, limbs);
+	if (adx)
+		square_adx(t, x, limbs);
+	else
+		square(t, x, limbs);
 	for (unsigned int i = 0; i < limbs; i++) {
-		uint64_t m = t[i] * n0, carry = 0;
-		wide v;
+		uint64_t m = t[i] * n0;
+		uint64_t carry =
+			adx ? add_row_adx(t + i, n, m, limbs) : add_row(t + i, n, m, limbs);
+		wide v = (wide)t[i + limbs] + carry + extra;
 
-		for (unsigned int j = 0; j < limbs; j++) {
-			v = (wide)m * n[j] + t[i + j] + carry;
-			t[i + j] = (uint64_t)v;
-			carry = (uint64_t)(v >> 64);
-		}
-		v = (wide)t[i + limbs] + carry + extra;
 		t[i + limbs] = (uint64_t)v;
 		extra = (uint64_t)(v >> 64);
 	}
@@ -113,7 +182,7 @@ static void double_masked(uint64_t *x, const uint64_t *n, uint64_t mask, unsigne
 		x[i] = (x[i] & ~mask) | (twice[i] & mask);
 }
 
-bool fermat_base2(const uint64_t *n, unsigned int limbs)
+bool fermat_base2_with(const uint64_t *n, unsigned int limbs, bool adx)
 {
 	uint64_t one[FERMAT_MAX_LIMBS] = { 0 }, x[FERMAT_MAX_LIMBS], n0 = neg_inverse(n[0]),
 		 diff = 0;
@@ -124,7 +193,7 @@ bool fermat_base2(const uint64_t *n, unsigned int limbs)
 	for (int bit = (int)limbs * 64 - 1; bit >= 0; bit--) {
 		uint64_t word = n[bit / 64] - (bit < 64); /* of n - 1, n being odd */
 
-		mont_square(x, n, n0, limbs);
+		mont_square(x, n, n0, limbs, adx);
 		double_masked(x, n, -(word >> (bit % 64) & 1), limbs);
 	}
 	for (unsigned int i = 0; i < limbs; i++)
@@ -132,4 +201,14 @@ bool fermat_base2(const uint64_t *n, unsigned int limbs)
 	mbedtls_platform_zeroize(x, sizeof(x));
 	mbedtls_platform_zeroize(one, sizeof(one));
 	return !diff;
+}
+
+bool fermat_has_adx(unsigned int limbs)
+{
+	return limbs % 8 == 0 && has_adx();
+}
+
+bool fermat_base2(const uint64_t *n, unsigned int limbs)
+{
+	return fermat_base2_with(n, limbs, fermat_has_adx(limbs));
 }

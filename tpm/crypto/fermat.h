@@ -13,4 +13,8 @@
  */
 bool fermat_base2(const uint64_t *n, unsigned int limbs);
 
+/* The two ways in which it is computed, for tests: adx only where fermat_has_adx(). */
+bool fermat_has_adx(unsigned int limbs);
+bool fermat_base2_with(const uint64_t *n, unsigned int limbs, bool adx);
+
 #endif

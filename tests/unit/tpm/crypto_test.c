@@ -223,6 +223,32 @@ static void fermat_tells_primes_from_composites(void **state)
 	assert_false(fermat_base2(two_composite, 2));
 }
 
+/* 2^512 - 569 and 2^1024 - 105 are prime. */
+static void fermat_by_adx_gives_the_same_answers(void **state)
+{
+	static const struct {
+		unsigned int limbs;
+		uint64_t below;
+	} primes[] = { { 8, 569 }, { 16, 105 } };
+	uint64_t n[16];
+
+	(void)state;
+	if (!fermat_has_adx(8))
+		skip();
+	for (unsigned int i = 0; i < 2; i++) {
+		memset(n, 0xff, sizeof(n));
+		n[0] = -primes[i].below;
+		assert_true(fermat_base2_with(n, primes[i].limbs, true));
+		assert_true(fermat_base2_with(n, primes[i].limbs, false));
+		for (unsigned int j = 0; j < 20; j++) {
+			n[0] -= 2;
+			n[j % primes[i].limbs] ^= 1ull << (j + 7);
+			assert_int_equal(fermat_base2_with(n, primes[i].limbs, true),
+					 fermat_base2_with(n, primes[i].limbs, false));
+		}
+	}
+}
+
 static void rsa_keys_are_a_function_of_the_stream(void **state)
 {
 	uint8_t n1[128], p1[64], n2[128], p2[64], in[128] = { 0 }, out[128], back[128];
@@ -306,6 +332,7 @@ int main(void)
 		cmocka_unit_test(ecdsa_p256),
 		cmocka_unit_test(every_curve_agrees_on_a_shared_secret),
 		cmocka_unit_test(fermat_tells_primes_from_composites),
+		cmocka_unit_test(fermat_by_adx_gives_the_same_answers),
 		cmocka_unit_test(rsa_keys_are_a_function_of_the_stream),
 		cmocka_unit_test(rsa_paddings),
 	};
