@@ -95,9 +95,9 @@ tests/fuzz/vpci_fuzz-objs := $(vpci-test-objs)
 
 # --- devices/nvme/: NVM Express controller for vtlhost's guests and for tests of drivers
 nvme-emu-objs := $(addprefix devices/nvme/,nvme_emu.o nvme_emu_admin.o nvme_emu_backing.o \
-	nvme_emu_data.o nvme_emu_fault.o nvme_emu_features.o nvme_emu_identify.o nvme_emu_io.o \
+	nvme_emu_command.o nvme_emu_data.o nvme_emu_fault.o nvme_emu_features.o nvme_emu_identify.o nvme_emu_io.o \
 	nvme_emu_lane.o nvme_emu_logs.o nvme_emu_namespace.o nvme_emu_queues.o nvme_emu_registers.o \
-	nvme_emu_reservation.o)
+	nvme_emu_reservation.o nvme_emu_ring.o)
 devices-objs += $(nvme-emu-objs)
 nvme-emu-test-objs := $(nvme-emu-objs) $(pci-test-objs) tests/unit/devices/nvme/raw_driver.o
 tests/unit/devices/nvme/nvme_emu_test-objs := $(nvme-emu-test-objs)

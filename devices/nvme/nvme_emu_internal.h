@@ -160,7 +160,7 @@ struct nvme_emu {
 	struct nvme_emu_lane *lanes;
 };
 
-/* --- nvme_emu_lane.c: threads, queues, completions */
+/* --- nvme_emu_lane.c: threads; queues begin and end */
 
 int nvme_emu_lanes_create(struct nvme_emu *emu);
 void nvme_emu_lanes_destroy(struct nvme_emu *emu);
@@ -192,12 +192,39 @@ void nvme_emu_set_shadows(struct nvme_emu *emu);
 /* With lane 0's lock. True when the command was held: it is answered as aborted. */
 bool nvme_emu_abort(struct nvme_emu *emu, uint16_t sqid, uint16_t cid);
 
-/* With the lane's lock: is there room in its completion queue; posts a completion. */
+static inline bool nvme_emu_stopped(const struct nvme_emu *emu)
+{
+	return __atomic_load_n(&emu->stop, __ATOMIC_RELAXED);
+}
+
+/* --- nvme_emu_ring.c: what is in guest memory of a queue. All with its lane's lock. */
+
+uint32_t nvme_emu_next_entry(uint32_t at, uint32_t limit);
+
+/* The driver's tail; one that is nonsense changes nothing. */
+uint32_t nvme_emu_submission_tail(struct nvme_emu_sq *sq);
+
+/* From now on the driver is to ring the register when its value passes `at` (7.13). */
+void nvme_emu_ask_for_doorbell(struct nvme_emu *emu, uint32_t *event, uint32_t at);
+
+/* Points a queue at its places in the doorbell buffers, if there are any. */
+void nvme_emu_shadow_sq(struct nvme_emu *emu, struct nvme_emu_sq *sq);
+void nvme_emu_shadow_cq(struct nvme_emu *emu, struct nvme_emu_cq *cq);
+
+/* Is there room for a completion; posts one, when there is; tells of what was posted. */
 bool nvme_emu_has_room(struct nvme_emu_cq *cq);
 void nvme_emu_complete(struct nvme_emu_sq *sq, uint16_t cid, uint16_t status, uint32_t result);
-
-/* Tells of what was posted. */
 void nvme_emu_interrupt(struct nvme_emu *emu, struct nvme_emu_cq *cq);
+
+/* --- nvme_emu_command.c: commands from submission to completion. All with the lane's lock. */
+
+/* Some commands of a queue. False when there was none that could be had. */
+bool nvme_emu_run_queue(struct nvme_emu_sq *sq);
+
+/* Answers held commands that are due; forgets those of a queue, or all (NULL); time to the next. */
+bool nvme_emu_release_held(struct nvme_emu_lane *lane);
+void nvme_emu_forget_held(struct nvme_emu_lane *lane, const struct nvme_emu_sq *sq);
+int nvme_emu_wait_ms(const struct nvme_emu_lane *lane);
 
 /* --- nvme_emu_registers.c: BAR 0 */
 
