@@ -522,7 +522,7 @@ build: $(rel-bins) $(vtl2-files) $(B)/rel/paravisor.igvm $(B)/rel/igvm/shim.elf 
 # Running.
 
 ## runtime: build what ./entresol run needs, and no tests
-runtime: $(addprefix $(B)/rel/,vtlhost tcg-init mkcpio tsc-khz igvm/shim.elf) $(vtl2-files)
+runtime: $(addprefix $(B)/rel/,vtlhost igvmtool tcg-init mkcpio tsc-khz igvm/shim.elf) $(vtl2-files)
 .PHONY: runtime
 
 ## run: boot a guest at VTL0; DISK= (several, by blanks) FRESH=1 GUEST= KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)

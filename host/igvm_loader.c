@@ -150,9 +150,11 @@ static int check_memory(struct loader *l, const struct igvm_header *header)
 	bool vtl2 = r->flags & IGVM_REQUIRED_MEMORY_VTL2_PROTECTABLE;
 	uint64_t gpa = placed(l, r->gpa);
 
-	if (vtl2 && l->movable && r->number_of_bytes > memory->vtl2_size)
+	uint64_t end = gpa - memory->vtl2_base + r->number_of_bytes;
+
+	if (vtl2 && in_region(l, r->gpa) && end > memory->vtl2_size)
 		return refuse(l, -ENOMEM, "VTL2 needs %llu MiB, not %llu: --vtl2-memory",
-			      (unsigned long long)r->number_of_bytes >> 20,
+			      (unsigned long long)(end + 0xfffff) >> 20,
 			      (unsigned long long)memory->vtl2_size >> 20);
 	if (!host_memory_is_ram(memory, gpa, r->number_of_bytes) ||
 	    host_memory_is_vtl2(memory, gpa) != vtl2)
