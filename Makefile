@@ -239,7 +239,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o \
 	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
 	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
-	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o host/vtl2_boot.o
+	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
 host-objs += host/devices.o host/disks.o host/get.o host/vmgs.o host/settings.o

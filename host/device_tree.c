@@ -59,81 +59,6 @@ static void add_memory(void *fdt, const struct host_memory *memory)
 		fdt_begin_node(fdt, name);
 		fdt_property_string(fdt, "device_type", "memory");
 		add_range(fdt, "reg", range->gpa, range->len);
-		fdt_property_u32(fdt, "entresol,vtl", range->vtl2 ? 2 : 0);
-		fdt_end_node(fdt);
-	}
-}
-
-/* The driver takes MMIO for VPCI functions out of the bus's ranges. */
-static void add_vmbus(void *fdt, const struct host_memory *memory)
-{
-	fdt32_t ranges[6];
-
-	cells64(&ranges[0], memory->vtl2_mmio_base);
-	cells64(&ranges[2], memory->vtl2_mmio_base);
-	cells64(&ranges[4], HOST_VTL2_MMIO_SIZE);
-	fdt_begin_node(fdt, "bus");
-	fdt_property_string(fdt, "compatible", "simple-bus");
-	fdt_property_u32(fdt, "#address-cells", 2);
-	fdt_property_u32(fdt, "#size-cells", 2);
-	fdt_property(fdt, "ranges", NULL, 0);
-	fdt_begin_node(fdt, "vmbus");
-	fdt_property_string(fdt, "compatible", "microsoft,vmbus");
-	fdt_property_u32(fdt, "#address-cells", 2);
-	fdt_property_u32(fdt, "#size-cells", 2);
-	fdt_property(fdt, "ranges", ranges, sizeof(ranges));
-	fdt_end_node(fdt);
-	fdt_end_node(fdt);
-}
-
-static void add_vtl0(void *fdt, const struct host_memory *memory)
-{
-	fdt32_t windows[8];
-
-	cells64(&windows[0], HOST_VTL0_LOW_MMIO);
-	cells64(&windows[2], HOST_VTL0_LOW_MMIO_SIZE);
-	cells64(&windows[4], memory->vtl0_mmio_base);
-	cells64(&windows[6], HOST_VTL0_MMIO_SIZE);
-	fdt_begin_node(fdt, "entresol");
-	fdt_property_string(fdt, "compatible", "entresol,paravisor");
-	fdt_property(fdt, "vtl0-mmio", windows, sizeof(windows));
-	fdt_end_node(fdt);
-}
-
-int device_tree_build(const struct partition *partition, void *buf, size_t len)
-{
-	int ret = fdt_create(buf, (int)len);
-
-	if (ret)
-		return -ENOSPC;
-	fdt_finish_reservemap(buf);
-	fdt_begin_node(buf, "");
-	/* Without it Linux on x86 skips LAPIC and SMP set-up from the tree. */
-	fdt_property_string(buf, "compatible", "entresol,vtl2");
-	fdt_property_u32(buf, "#address-cells", 2);
-	fdt_property_u32(buf, "#size-cells", 2);
-	add_cpus(buf, partition->vp_count);
-	add_memory(buf, &partition->memory);
-	add_vmbus(buf, &partition->memory);
-	add_vtl0(buf, &partition->memory);
-	fdt_end_node(buf);
-	return fdt_finish(buf) ? -ENOSPC : (int)fdt_totalsize(buf);
-}
-
-/* --- for an image --- */
-
-static void add_igvm_memory(void *fdt, const struct host_memory *memory)
-{
-	char name[32];
-	unsigned int i;
-
-	for (i = 0; i < memory->range_count; i++) {
-		const struct host_range *range = &memory->ranges[i];
-
-		snprintf(name, sizeof(name), "memory@%llx", (unsigned long long)range->gpa);
-		fdt_begin_node(fdt, name);
-		fdt_property_string(fdt, "device_type", "memory");
-		add_range(fdt, "reg", range->gpa, range->len);
 		fdt_property_u32(fdt, IGVM_DT_IGVM_TYPE,
 				 range->vtl2 ? IGVM_MEMORY_MAP_VTL2_PROTECTABLE
 					     : IGVM_MEMORY_MAP_MEMORY);
@@ -195,8 +120,8 @@ static void add_payloads(void *fdt, const struct host_payloads *payloads)
 	fdt_end_node(fdt);
 }
 
-int device_tree_build_host(const struct partition *partition, const struct host_payloads *payloads,
-			   void *buf, size_t len)
+int device_tree_build(const struct partition *partition, const struct host_payloads *payloads,
+		      void *buf, size_t len)
 {
 	if (fdt_create(buf, (int)len))
 		return -ENOSPC;
@@ -205,7 +130,7 @@ int device_tree_build_host(const struct partition *partition, const struct host_
 	fdt_property_u32(buf, "#address-cells", 2);
 	fdt_property_u32(buf, "#size-cells", 2);
 	add_cpus(buf, partition->vp_count);
-	add_igvm_memory(buf, &partition->memory);
+	add_memory(buf, &partition->memory);
 	add_vmbus_roots(buf, &partition->memory);
 	add_payloads(buf, payloads);
 	fdt_end_node(buf);

@@ -7,18 +7,11 @@ struct host_payloads;
 struct partition;
 
 /*
- * Writes the flattened device tree that VTL2 is told about the machine by: processors, memory of
- * both VTLs, VMBus with its MMIO window (docs/boot.md lists the nodes). Returns its size in bytes,
- * or -ENOSPC when it does not fit into len.
- */
-int device_tree_build(const struct partition *partition, void *buf, size_t len);
-
-/*
  * The tree that a Hyper-V host gives an image (IGVM_VHT_DEVICE_TREE): processors, memory by IGVM's
  * types, the VMBus roots of both VTLs with their MMIO windows; and where VTL0's files lie that are
- * not in the image. Likewise.
+ * not in the image (docs/shim.md). Returns its size in bytes, or -ENOSPC when it does not fit into len.
  */
-int device_tree_build_host(const struct partition *partition, const struct host_payloads *payloads,
-			   void *buf, size_t len);
+int device_tree_build(const struct partition *partition, const struct host_payloads *payloads,
+		      void *buf, size_t len);
 
 #endif

@@ -54,7 +54,7 @@ static int put_command_line(const struct partition *partition, uint8_t *to, size
 static int put_device_tree(const struct partition *partition, const struct host_payloads *payloads,
 			   uint8_t *to, size_t len)
 {
-	int ret = device_tree_build_host(partition, payloads, to, len);
+	int ret = device_tree_build(partition, payloads, to, len);
 
 	return ret < 0 ? ret : 0;
 }

@@ -19,15 +19,16 @@
 #define MAX_TIMEOUT         (7 * 24 * 3600)
 
 static const char usage[] =
-	"usage: vtlhost --igvm FILE [--kernel FILE] [options]\n"
-	"       vtlhost --vtl2-kernel FILE --vtl2-initrd FILE --kernel FILE [options]\n"
-	"  --kernel FILE        what VTL0 boots: bzImage or ELF\n"
+	"usage: vtlhost --igvm FILE [options]\n"
+	"  --igvm FILE          the image (igvmtool builds them)\n"
+	"  --kernel FILE        what VTL0 boots, if the image leaves it to the host: bzImage or "
+	"ELF\n"
 	"  --initrd FILE        VTL0's initramfs\n"
 	"  --append STRING      VTL0's kernel command line\n"
 	"  --cpus N             virtual processors (1 to 64; default 2)\n"
 	"  --memory SIZE        VTL0's RAM, bytes with K, M or G (default 1G)\n"
 	"  --vtl2-memory SIZE   VTL2's RAM (default 64M)\n"
-	"  --vtl2-append STRING more words for VTL2's kernel command line\n"
+	"  --vtl2-append STRING words for VTL2's kernel; the image takes what it allows\n"
 	"  --nvme FILE[,...]    an NVMe disk of VTL2's, which becomes a SCSI disk of the guest's;\n"
 	"                       FILE: a file, a block device, or memory; may be repeated; with\n"
 	"                       ro (read-only), dvd, size=SIZE (of a new file or of memory),\n"
@@ -43,8 +44,6 @@ static const char usage[] =
 
 enum option_id {
 	OPTION_IGVM = 256,
-	OPTION_VTL2_KERNEL,
-	OPTION_VTL2_INITRD,
 	OPTION_VTL2_APPEND,
 	OPTION_VTL2_MEMORY,
 	OPTION_KERNEL,
@@ -63,8 +62,6 @@ enum option_id {
 
 static const struct option long_options[] = {
 	{ "igvm", required_argument, NULL, OPTION_IGVM },
-	{ "vtl2-kernel", required_argument, NULL, OPTION_VTL2_KERNEL },
-	{ "vtl2-initrd", required_argument, NULL, OPTION_VTL2_INITRD },
 	{ "vtl2-append", required_argument, NULL, OPTION_VTL2_APPEND },
 	{ "vtl2-memory", required_argument, NULL, OPTION_VTL2_MEMORY },
 	{ "kernel", required_argument, NULL, OPTION_KERNEL },
@@ -87,12 +84,6 @@ static int take(struct options *o, int id)
 	switch (id) {
 	case OPTION_IGVM:
 		o->igvm = optarg;
-		return 0;
-	case OPTION_VTL2_KERNEL:
-		o->vtl2_kernel = optarg;
-		return 0;
-	case OPTION_VTL2_INITRD:
-		o->vtl2_initrd = optarg;
 		return 0;
 	case OPTION_VTL2_APPEND:
 		o->vtl2_append = optarg;
@@ -139,14 +130,9 @@ static int take(struct options *o, int id)
 
 static int check_required(const struct options *o)
 {
-	const char *missing = !o->vtl2_kernel   ? "--vtl2-kernel"
-			      : !o->vtl2_initrd ? "--vtl2-initrd"
-			      : !o->kernel      ? "--kernel"
-						: NULL;
-
-	if (!missing || o->igvm || o->probe)
+	if (o->igvm || o->probe)
 		return 0;
-	fprintf(stderr, "vtlhost: %s is missing (--help lists the options)\n", missing);
+	fprintf(stderr, "vtlhost: --igvm is missing (--help lists the options)\n");
 	return -EINVAL;
 }
 

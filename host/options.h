@@ -10,11 +10,9 @@
 
 /* The command line, checked. Strings point into argv. */
 struct options {
-	const char *igvm;        /* the image; NULL while VTL2's kernel may be loaded by itself */
-	const char *vtl2_kernel; /* ELF vmlinux */
-	const char *vtl2_initrd;
-	const char *vtl2_append; /* more words for VTL2's kernel command line, or NULL */
-	const char *kernel;      /* VTL0's */
+	const char *igvm;        /* the image */
+	const char *vtl2_append; /* the host's words for VTL2's kernel, or NULL */
+	const char *kernel;      /* VTL0's, where the image leaves it to the host; or NULL */
 	const char *initrd;      /* or NULL */
 	const char *append;      /* or NULL */
 	const char *log;         /* VTL2's log: a path, or NULL for none */

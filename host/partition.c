@@ -12,7 +12,6 @@
 #include "host/igvm_loader.h"
 #include "host/level_routes.h"
 #include "host/vp.h"
-#include "host/vtl2_boot.h"
 #include "host/vtl2_uart.h"
 
 /* VTL0's slots cover all of its address space, holes included, but for the LAPIC's page. */
@@ -122,7 +121,7 @@ int partition_create(struct partition *partition, struct kvm *kvm, const struct 
 		ret = create_vps(partition);
 	if (ret)
 		goto log_failure;
-	ret = options->igvm ? igvm_loader_load(partition) : vtl2_boot_load(partition);
+	ret = igvm_loader_load(partition);
 	if (ret)
 		goto destroy;
 	return 0;

@@ -11,11 +11,8 @@
 
 static int parse(struct options *options, const char *option, const char *value)
 {
-	const char *argv[] = {
-		"vtlhost", "--vtl2-kernel", "k2", "--vtl2-initrd", "i2", "--kernel", "k",
-		option,    value,           NULL
-	};
-	int argc = option ? 9 : 7;
+	const char *argv[] = { "vtlhost", "--igvm", "image", option, value, NULL };
+	int argc = option ? 5 : 3;
 
 	optind = 0; /* glibc and musl: start over */
 	return options_parse(options, argc, (char **)argv);
@@ -100,14 +97,13 @@ static void missing_and_unknown(void **state)
 static int parse_disks(struct options *options, const char *first, const char *second)
 {
 	static char text[2][64];
-	const char *argv[] = { "vtlhost", "--vtl2-kernel", "k2",    "--vtl2-initrd",
-			       "i2",      "--kernel",      "k",     "--nvme",
-			       text[0],   "--nvme",        text[1], NULL };
+	const char *argv[] = { "vtlhost", "--igvm", "image", "--nvme",
+			       text[0],   "--nvme", text[1], NULL };
 
 	snprintf(text[0], sizeof(text[0]), "%s", first);
 	snprintf(text[1], sizeof(text[1]), "%s", second ? second : "");
 	optind = 0;
-	return options_parse(options, second ? 11 : 9, (char **)argv);
+	return options_parse(options, second ? 7 : 5, (char **)argv);
 }
 
 static void disks(void **state)
