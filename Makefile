@@ -293,6 +293,10 @@ nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o
 programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency nvme_vfio
 programs += igvmtool
 
+shim_count-link := tests/bench/shim_count.o $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
+	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs)
+programs += shim_count
+
 # ---------------------------------------------------------------------------------------------
 # Tools and flags.
 
