@@ -70,6 +70,9 @@ struct vp {
 	unsigned int unexplained_faults; /* in a row: see exit.c */
 	struct {
 		uint64_t vtl_switches, intercepts, interrupts, kvm_exits;
+		uint64_t began; /* reference time of VTL2's first run */
+		uint64_t
+			boot_ticks; /* of the TSC, in KVM_RUN of VTL2 before the first VTL return */
 	} counters;
 };
 

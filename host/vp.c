@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "core/log.h"
 #include "host/cpuid.h"
@@ -291,15 +292,30 @@ static void service(struct vp *vp)
 		vtl_switch_to_vtl2(vp, NULL);
 }
 
+/* How much VTL2 runs until VTL0's first instruction is worth knowing: docs/testing.md. */
+static int run_vcpu(struct vp *vp, struct vcpu *vcpu)
+{
+	bool booting = vcpu->vtl == HOST_VTL2 && !vp->counters.vtl_switches;
+	uint64_t before = booting ? __rdtsc() : 0;
+	int err = 0;
+
+	if (booting && !vp->counters.began)
+		vp->counters.began = reference_time_now(&vp->partition->time);
+	if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+		err = errno;
+	if (booting)
+		vp->counters.boot_ticks += __rdtsc() - before;
+	return err;
+}
+
 static void run_once(struct vp *vp)
 {
 	struct vcpu *vcpu = &vp->vcpu[vp->active];
-	int err = 0;
+	int err;
 
 	/* KVM_RUN of a vCPU that waited for its SIPI returns 0 and sets no exit reason. */
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
-	if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
-		err = errno;
+	err = run_vcpu(vp, vcpu);
 	vp->counters.kvm_exits++;
 	if (err == EINTR || err == EAGAIN)
 		return;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/log.h"
+#include "host/reference_time.h"
 #include "host/registers.h"
 #include "host/vp.h"
 
@@ -153,6 +155,16 @@ void vtl_switch_to_vtl2(struct vp *vp, const struct hv_message *intercept)
 	atomic_store(&vp->active, HOST_VTL2);
 }
 
+static void log_start(const struct vp *vp)
+{
+	uint64_t now = reference_time_now(&vp->partition->time);
+
+	log_info("VTL0 starts %llu us after VTL2: %llu cycles of VTL2 on VP 0, %llu KVM exits",
+		 (unsigned long long)(now - vp->counters.began) / 10,
+		 (unsigned long long)vp->counters.boot_ticks,
+		 (unsigned long long)vp->counters.kvm_exits);
+}
+
 void vtl_switch_to_vtl0(struct vp *vp)
 {
 	struct vcpu *vtl2 = &vp->vcpu[HOST_VTL2];
@@ -174,6 +186,7 @@ void vtl_switch_to_vtl0(struct vp *vp)
 	}
 	if (registers && registers->isvalid)
 		load_register_page(vp, registers);
-	vp->counters.vtl_switches++;
+	if (!vp->counters.vtl_switches++ && !vp->index)
+		log_start(vp);
 	atomic_store(&vp->active, HOST_VTL0);
 }
