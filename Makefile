@@ -218,9 +218,9 @@ tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 # --- igvm/: image format and builder
 igvm-reader-objs := igvm/reader.o igvm/reader_check.o igvm/layout.o igvm/crc32.o
 igvm-objs := $(sha256-objs) $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
-	vp_state.o image.o manifest.o)
+	vp_state.o image.o manifest.o sign.o)
 igvmtool-objs := $(addprefix igvm/,igvmtool.o tool.o tool_build.o tool_diff.o tool_dump.o \
-	tool_extract.o tool_measure.o)
+	tool_extract.o tool_measure.o tool_sign.o)
 tests/unit/igvm/igvm_file_test-objs := $(igvm-reader-objs) igvm/writer.o
 tests/fuzz/igvm_fuzz-objs := $(igvm-reader-objs)
 

@@ -10,14 +10,19 @@ static const char usage[] =
 	"  dump [--json] FILE       all headers\n"
 	"  diff FILE FILE           what differs, by component; exit code 1 if anything does\n"
 	"  extract FILE             lists the components\n"
-	"  extract FILE NAME OUTPUT writes one component as it lies in memory\n";
+	"  extract FILE NAME OUTPUT writes one component as it lies in memory\n"
+	"  sign [OPTION...] FILE OUTPUT\n"
+	"    --key PEM              P-384 private key: SNP's ID key, or VBS's\n"
+	"    --author-key PEM       SNP's author key\n"
+	"    --family-id HEX, --image-id HEX   of SNP, 16 bytes each\n"
+	"    --svn N                instead of the image's own\n";
 
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "build", tool_build }, { "measure", tool_measure }, { "dump", tool_dump },
-	{ "diff", tool_diff },   { "extract", tool_extract },
+	{ "diff", tool_diff },   { "extract", tool_extract }, { "sign", tool_sign },
 };
 
 int main(int argc, char **argv)

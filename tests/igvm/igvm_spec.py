@@ -80,7 +80,7 @@ class File:
         assert struct.calcsize(layout) == length
         header = Header(zip(names.split(), struct.unpack_from(layout, self.data, at + 8)))
         header.type, header.offset, header.length = kind, at + 8, length
-        assert not header.pop("_", 0) or header.pop("_") == bytes(3)
+        assert header.pop("_", 0) in (0, bytes(3)), "reserved"
         padding = self.data[at + 8 + length:at + 8 + (length + 7) // 8 * 8]
         assert not any(padding)
         return header
@@ -203,6 +203,46 @@ def vbs_digest(file):
 
 
 MEASURE = {"snp": (SNP, snp_launch_digest), "tdx": (TDX, tdx_mrtd), "vsm": (VSM, vbs_digest)}
+
+
+# ECDSA with NIST P-384 (FIPS 186-5, SP 800-186): only what verifying takes.
+P384 = 2**384 - 2**128 - 2**96 + 2**32 - 1
+P384_N = 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973
+P384_B = 0xb3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef
+P384_G = (0xaa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7,
+          0x3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f)
+
+
+def p384_add(a, b):
+    if a is None or b is None:
+        return a or b
+    if a[0] == b[0] and (a[1] + b[1]) % P384 == 0:
+        return None
+    if a == b:
+        slope = (3 * a[0] * a[0] - 3) * pow(2 * a[1], -1, P384)
+    else:
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, P384)
+    x = (slope * slope - a[0] - b[0]) % P384
+    return x, (slope * (a[0] - x) - a[1]) % P384
+
+
+def p384_multiply(k, point):
+    result = None
+    while k:
+        if k & 1:
+            result = p384_add(result, point)
+        point, k = p384_add(point, point), k >> 1
+    return result
+
+
+def p384_verify(public, message, r, s):
+    x, y = public
+    assert (y * y - x * x * x + 3 * x - P384_B) % P384 == 0, "not on the curve"
+    assert 0 < r < P384_N and 0 < s < P384_N
+    w = pow(s, -1, P384_N)
+    e = int.from_bytes(hashlib.sha384(message).digest(), "big")
+    point = p384_add(p384_multiply(e * w % P384_N, P384_G), p384_multiply(r * w % P384_N, public))
+    return point is not None and point[0] % P384_N == r
 
 
 class Writer:

@@ -4,6 +4,7 @@
     test_igvmtool.py IGVMTOOL [IMAGE...]       images are checked besides what the tests build
 """
 
+import base64
 import json
 import os
 import random
@@ -318,6 +319,105 @@ class Tools(Case):
     def cut(self, data):
         self.write("cut", data[:-1])
         return "cut"
+
+
+def pem(secret):
+    """SEC 1's ECPrivateKey of P-384, without the public key."""
+    body = bytes.fromhex("020101" "0430") + secret.to_bytes(48, "big")
+    body += bytes.fromhex("a00706052b81040022")
+    text = base64.b64encode(bytes([0x30, len(body)]) + body).decode()
+    return f"-----BEGIN EC PRIVATE KEY-----\n{text}\n-----END EC PRIVATE KEY-----\n".encode()
+
+
+def little(data):
+    return int.from_bytes(data, "little")
+
+
+def big(data):
+    return int.from_bytes(data, "big")
+
+
+class Sign(Case):
+    ID, AUTHOR = 0x1234567 << 300 | 99, 0xabcdef << 350 | 7
+
+    def setUp(self):
+        super().setUp()
+        self.write("id", pem(self.ID))
+        self.write("author", pem(self.AUTHOR))
+
+    def signed(self, *options):
+        self.tool("sign", "--key", "id", *options, "image", "signed")
+        with open(self.path("signed"), "rb") as f:
+            return spec.File(f.read())
+
+    def public(self, data):
+        self.assertEqual(data[:8], struct.pack("<II", 2, 0))
+        return little(data[8:80]), little(data[80:])
+
+    def check_snp(self, file, svn):
+        block, = file.of("snp-id-block")
+        message = bytes.fromhex(spec.snp_launch_digest(file)) + block["family_id"]
+        message += block["image_id"] + struct.pack("<IIQ", 1, svn, 0x30000)
+        self.assertEqual(len(message), 96)
+        key = self.public(block["id_public_key"])
+        self.assertEqual(key, spec.p384_multiply(self.ID, spec.P384_G))
+        r, s = block["id_key_signature"][:72], block["id_key_signature"][72:]
+        self.assertTrue(spec.p384_verify(key, message, little(r), little(s)))
+        self.assertFalse(spec.p384_verify(key, message + b"x", little(r), little(s)))
+        return block
+
+    def test_snp(self):
+        self.build("snp", svn=5)
+        self.check_snp(self.signed(), 5)
+        block = self.check_snp(self.signed("--svn", "9", "--image-id", "11" * 16), 9)
+        self.assertEqual(block["image_id"], b"\x11" * 16)
+        self.assertEqual(block["author_key_enabled"], 0)
+
+    def test_snp_author(self):
+        self.build("snp", svn=5)
+        block = self.check_snp(self.signed("--author-key", "author"), 5)
+        id_key = block["id_public_key"]
+        message = id_key[:4] + id_key[8:] + bytes(880)
+        key = self.public(block["author_public_key"])
+        self.assertEqual(key, spec.p384_multiply(self.AUTHOR, spec.P384_G))
+        r, s = block["author_key_signature"][:72], block["author_key_signature"][72:]
+        self.assertTrue(spec.p384_verify(key, message, little(r), little(s)))
+
+    def test_vbs(self):
+        self.build("vbs", svn=5)
+        file = self.signed()
+        m, = file.of("vbs-measurement")
+        digest = bytes.fromhex(spec.vbs_digest(file))
+        self.assertEqual(m["boot_measurement_digest"], digest + bytes(32))
+        message = struct.pack("<7I", 1, 1, 1, 5, 0, 1, 1) + digest
+        key = big(m["public_key"][:48]), big(m["public_key"][48:96])
+        self.assertEqual(key, spec.p384_multiply(self.ID, spec.P384_G))
+        r, s = m["signature"][:48], m["signature"][48:96]
+        self.assertTrue(spec.p384_verify(key, message, big(r), big(s)))
+
+    def test_signed_again(self):
+        """The same bytes each time; a signature does not change what is measured or what was there."""
+        for isolation in ("vbs", "snp"):
+            self.build(isolation)
+            before = self.measured()
+            first = self.signed().data
+            self.assertEqual(before, self.measured("signed"))
+            self.assertIn("headers: more of them in signed",
+                          self.tool("diff", "image", "signed", status=1))
+            os.replace(self.path("signed"), self.path("image"))
+            self.assertEqual(self.signed().data, first)
+
+    def test_refusals(self):
+        self.build("tdx")
+        sign = ("sign", "--key", "id")
+        self.assertIn("takes a signature", self.tool(*sign, "image", "signed", status=1))
+        self.build("vbs")
+        self.assertIn("P-384", self.tool("sign", "--key", "kernel", "image", "signed", status=1))
+        self.assertIn("only SNP", self.tool(*sign, "--author-key", "author", "image", "signed",
+                                            status=1))
+        self.assertIn("--svn", self.tool(*sign, "--svn", "x", "image", "signed", status=1))
+        self.assertIn("--image-id", self.tool(*sign, "--image-id", "12", "image", "signed",
+                                              status=1))
 
 
 class Foreign(Case):
