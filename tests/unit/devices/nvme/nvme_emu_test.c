@@ -1,6 +1,7 @@
 /* The controller as its registers and queues show it, without threads. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -597,6 +598,34 @@ static void flush_and_protection(void **state)
 			 NVME_SC_NS_WRITE_PROTECTED | DNR);
 }
 
+/* A host without room, on which fdatasync() does not work either. */
+static void full_host_disk(void **state)
+{
+	struct nvme_emu_namespace_config config = { .block_size = 512 };
+	const struct nvme_smart_log *smart = (const void *)buffer();
+	struct nvme_sqe flush = { .opcode = NVME_IO_FLUSH, .nsid = 2 };
+	struct nvme_sqe write = { .opcode = NVME_IO_WRITE, .nsid = 2, .prp1 = RAW_BUFFER };
+	struct nvme_emu_namespace *full;
+
+	(void)state;
+	config.fd = open("/dev/full", O_RDWR);
+	full = nvme_emu_namespace_create(&config);
+	assert_non_null(full);
+	assert_int_equal(nvme_emu_namespace_resize(full, DISK), 0);
+	assert_int_equal(nvme_emu_attach(m.emu, 2, full), 0);
+	assert_int_equal(raw_command(&m, 1, &write), NVME_SC_WRITE_FAULT | DNR);
+	assert_int_equal(get_log(NVME_LOG_SMART, 128, 0), 0);
+	assert_int_equal(smart->critical_warning, 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(raw_command(&m, 1, &flush), NVME_SC_WRITE_FAULT);
+	assert_int_equal(get_log(NVME_LOG_SMART, 128, 0), 0);
+	assert_int_equal(smart->critical_warning, 4);
+	assert_int_equal(raw_transfer(&m, 1, NVME_IO_WRITE, 0, 1), 0); /* the other one */
+	assert_int_equal(nvme_emu_detach(m.emu, 2), 0);
+	nvme_emu_namespace_put(full);
+	close(config.fd);
+}
+
 /* More commands than a completion queue holds: they wait for the driver. */
 static void full_completion_queue(void **state)
 {
@@ -871,6 +900,7 @@ int main(void)
 		TEST(zeroes_and_deallocation, setup_enabled),
 		TEST(compare_and_verify, setup_enabled),
 		TEST(flush_and_protection, setup_enabled),
+		TEST(full_host_disk, setup_enabled),
 		TEST(full_completion_queue, setup_enabled),
 		TEST(shadow_doorbells, setup_enabled),
 		TEST(reservations, setup_enabled),
