@@ -252,7 +252,8 @@ tests/unit/host/synic_test-objs := $(host-test-objs)
 tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs) igvm/writer.o \
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
-tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o
+tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o \
+	devices/nvme/nvme_emu_fault.o
 get-test-objs := host/get.o host/vmgs.o $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/host/get_test-objs := $(get-test-objs)
 tests/unit/host/settings_test-objs := host/settings.o $(settings-objs)

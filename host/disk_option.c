@@ -38,6 +38,16 @@ static int parse_sector(const char *text, unsigned int *size)
 	return 0;
 }
 
+static int parse_fault(const char *text, struct disk_option *disk)
+{
+	if (disk->fault_count == NVME_EMU_MAX_FAULTS)
+		return option_fail("--nvme fault", text, "is one too many");
+	if (nvme_emu_fault_parse(text, &disk->faults[disk->fault_count]))
+		return option_fail("--nvme fault", text, "must be KIND[:KEY=VALUE]...");
+	disk->fault_count++;
+	return 0;
+}
+
 static int parse_word(struct disk_option *disk, const char *word)
 {
 	const char *value;
@@ -60,10 +70,13 @@ static int parse_word(struct disk_option *disk, const char *word)
 	value = value_of(word, "sector");
 	if (value)
 		return parse_sector(value, &disk->sector_size);
+	value = value_of(word, "fault");
+	if (value)
+		return parse_fault(value, disk);
 	value = value_of(word, "chunk");
 	if (!value)
 		return option_fail("--nvme", word,
-				   "must be ro, dvd, size=, lun=, chunk= or sector=");
+				   "must be ro, dvd, size=, lun=, chunk=, sector= or fault=");
 	ret = option_count("--nvme chunk", value, 4, 16384, &disk->chunk_kib);
 	if (!ret && disk->chunk_kib & (disk->chunk_kib - 1))
 		ret = option_fail("--nvme chunk", value, "must be a power of two");

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/nvme/nvme_emu_fault.h"
+
 /*
  * One --nvme option: an NVMe controller with one namespace, and its place among the guest's LUNs.
  * Disks of the same LUN are striped, in the order of the command line.
@@ -19,10 +21,13 @@ struct disk_option {
 	unsigned int chunk_kib; /* of a stripe: the first disk's counts */
 	unsigned int sector_size;
 	bool read_only, dvd;
+	struct nvme_emu_fault faults[NVME_EMU_MAX_FAULTS]; /* for tests */
+	unsigned int fault_count;
 };
 
 /*
- * Takes "FILE[,ro][,dvd][,size=SIZE][,lun=N][,chunk=KIB][,sector=512|4096]", which it cuts apart in
+ * Takes "FILE[,ro][,dvd][,size=SIZE][,lun=N][,chunk=KIB][,sector=512|4096]
+ * [,fault=KIND[:KEY=VALUE]...]", which it cuts apart in
  * place, and appends it to disks[0..*count). On a mistake prints one line and returns -EINVAL.
  */
 int disk_option_parse(char *text, struct disk_option *disks, unsigned int *count);

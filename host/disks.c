@@ -101,14 +101,19 @@ static unsigned int workers(unsigned int vps)
 /* A queue for each VP's driver. */
 static struct nvme_emu *create_controller(const struct host_disks *disks, unsigned int index)
 {
-	unsigned int vps = disks->partition->vp_count;
+	const struct disk_option *option = &disks->partition->options->disks[index];
+	unsigned int vps = disks->partition->vp_count, i;
+	struct nvme_emu *emu;
 	struct nvme_emu_config config = {
 		.io_queues = vps < NVME_EMU_MAX_IO_QUEUES ? vps : NVME_EMU_MAX_IO_QUEUES,
 		.workers = workers(vps),
 	};
 
 	snprintf(config.serial, sizeof(config.serial), "ENTRESOL%04u", index);
-	return nvme_emu_create(&config);
+	emu = nvme_emu_create(&config);
+	for (i = 0; emu && i < option->fault_count; i++)
+		nvme_emu_inject(emu, &option->faults[i]);
+	return emu;
 }
 
 static int offer(struct host_disks *disks, unsigned int index)

@@ -34,7 +34,7 @@ static const char usage[] =
 	"                       ro (read-only), dvd, size=SIZE (of a new file or of memory),\n"
 	"                       lun=N (disks of the same LUN are striped), chunk=KIB (default "
 	"128),\n"
-	"                       sector=512|4096\n"
+	"                       sector=512|4096, fault=KIND[:KEY=VALUE]... (docs/nvme.md)\n"
 	"  --guest-state FILE   the guest's persistent state (vTPM and others), made when missing\n"
 	"  --timeout SECONDS    end the run after that long\n"
 	"  --no-reboot          a guest reset ends the run\n"

@@ -80,6 +80,8 @@ bool nvme_emu_fault_hit(struct nvme_emu_sq *sq, const struct nvme_sqe *sqe,
 
 /* --- Text */
 
+#define SEPARATORS ",:"
+
 static int find_name(const char *const *names, unsigned int count, const char *text, size_t len)
 {
 	for (unsigned int i = 0; i < count; i++) {
@@ -186,7 +188,7 @@ static int parse_setting(const char *text, size_t len, struct nvme_emu_fault *fa
 
 int nvme_emu_fault_parse(const char *text, struct nvme_emu_fault *fault)
 {
-	size_t len = strcspn(text, ",");
+	size_t len = strcspn(text, SEPARATORS);
 	int kind = find_name(kinds, sizeof(kinds) / sizeof(kinds[0]), text, len);
 
 	if (kind < 0)
@@ -197,9 +199,9 @@ int nvme_emu_fault_parse(const char *text, struct nvme_emu_fault *fault)
 		.nsid = 1,
 		.status = NVME_SC_INTERNAL,
 	};
-	for (text += len; *text == ','; text += len) {
+	for (text += len; *text; text += len) {
 		text++;
-		len = strcspn(text, ",");
+		len = strcspn(text, SEPARATORS);
 		if (parse_setting(text, len, fault))
 			return -EINVAL;
 	}

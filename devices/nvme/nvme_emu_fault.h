@@ -50,7 +50,7 @@ void nvme_emu_clear_faults(struct nvme_emu *emu);
 uint64_t nvme_emu_fault_hits(struct nvme_emu *emu);
 
 /*
- * Text to fault: KIND[,KEY=VALUE]..., numbers as strtoull() takes them. Kinds: stall fatal interrupt
+ * Text to fault: KIND[,KEY=VALUE]... (or with colons), numbers as strtoull() takes them. Kinds: stall fatal interrupt
  * status delay bogus duplicate remove resize. Keys: queue (io, admin, any), opcode, after, count,
  * status, ms, nsid, bytes. "status,status=0x281,after=100,count=1". 0 or -EINVAL.
  */

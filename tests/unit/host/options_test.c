@@ -108,10 +108,20 @@ static int parse_disks(struct options *options, const char *first, const char *s
 
 static void disks(void **state)
 {
-	static const char *const bad[] = {
-		"",         ",ro",    "memory", "f,size=",   "f,size=1T",    "f,rw",
-		"f,lun=64", "f,lun=", "f,",     "f,chunk=3", "f,sector=1024"
-	};
+	static const char *const bad[] = { "",
+					   ",ro",
+					   "memory",
+					   "f,size=",
+					   "f,size=1T",
+					   "f,rw",
+					   "f,lun=64",
+					   "f,lun=",
+					   "f,",
+					   "f,chunk=3",
+					   "f,sector=1024",
+					   "f,fault=",
+					   "f,fault=burn",
+					   "f,fault=stall:after=x" };
 	struct options o;
 	size_t i;
 
@@ -129,6 +139,19 @@ static void disks(void **state)
 	assert_int_equal(o.disks[1].lun, 1);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(parse_disks(&o, bad[i], NULL), -EINVAL);
+}
+
+static void disk_faults(void **state)
+{
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse_disks(&o, "a,fault=stall:after=5:count=1,ro", "b,fault=fatal"), 0);
+	assert_int_equal(o.disks[0].fault_count, 1);
+	assert_int_equal(o.disks[0].faults[0].kind, NVME_EMU_FAULT_STALL);
+	assert_int_equal(o.disks[0].faults[0].after, 5);
+	assert_true(o.disks[0].read_only);
+	assert_int_equal(o.disks[1].faults[0].kind, NVME_EMU_FAULT_FATAL);
 }
 
 static void disk_places(void **state)
@@ -149,9 +172,13 @@ static void disk_places(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),    cmocka_unit_test(sizes),
-		cmocka_unit_test(counts),      cmocka_unit_test(disks),
-		cmocka_unit_test(disk_places), cmocka_unit_test(missing_and_unknown),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(counts),
+		cmocka_unit_test(disks),
+		cmocka_unit_test(disk_faults),
+		cmocka_unit_test(disk_places),
+		cmocka_unit_test(missing_and_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
