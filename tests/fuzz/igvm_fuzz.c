@@ -1,7 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "igvm/content.h"
 #include "igvm/crc32.h"
+#include "igvm/measure.h"
 #include "igvm/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -52,6 +54,49 @@ static void fix_checksum(uint8_t *data, size_t size)
 	memcpy(data, &fixed, sizeof(fixed));
 }
 
+/* Measuring takes as long as there is memory to measure. */
+static bool small(const struct igvm_file *file)
+{
+	struct igvm_header header;
+	uint32_t position = 0, pages = 0;
+
+	while (igvm_next(file, &position, &header)) {
+		if (header.type == IGVM_VHT_PARAMETER_AREA)
+			pages += (uint32_t)(header.parameter_area.number_of_bytes / IGVM_PAGE_SIZE);
+		else if (header.type == IGVM_VHT_PAGE_DATA)
+			pages += igvm_page_data_size(&header.page_data) / IGVM_PAGE_SIZE;
+		else if (header.type == IGVM_VHT_ERROR_RANGE)
+			pages += header.error_range.size_bytes / IGVM_PAGE_SIZE;
+		if (pages > 600)
+			return false;
+	}
+	return true;
+}
+
+/* What igvmtool does with a valid file. */
+static void examine(const struct igvm_file *file)
+{
+	struct igvm_component components[IGVM_COMPONENTS_MAX];
+	struct igvm_measurement measurement;
+	struct igvm_content content;
+	struct igvm_error error;
+	struct shim_params params;
+	uint8_t digest[32], first[64];
+	uint64_t region;
+	unsigned int i;
+
+	for (i = 0; i < file->platform_count; i++)
+		igvm_measure(file, file->platforms[i].platform_type, &measurement, &error);
+	if (igvm_content_open(&content, file, UINT32_MAX, &error))
+		return;
+	for (i = igvm_content_components(&content, components, &params, &region); i--;) {
+		igvm_content_read(&content, components[i].gpa, first, sizeof(first));
+		if (components[i].len < 0x100000)
+			igvm_content_digest(&content, components[i].gpa, components[i].len, digest);
+	}
+	igvm_content_close(&content);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1); /* exact, so that reading past it is seen */
@@ -72,6 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			use(&file, &header);
 		if (position != file.headers_end)
 			abort();
+		if (small(&file))
+			examine(&file);
 	}
 	free(copy);
 	return 0;
