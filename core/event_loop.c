@@ -37,6 +37,8 @@ struct event_loop {
 	/* The loop's thread only: what epoll_wait() returned and is not handled yet. */
 	struct epoll_event batch[BATCH];
 	int batch_len;
+	bool running;
+	struct event_deferred *deferred;
 };
 
 uint64_t event_loop_now_ns(void)
@@ -360,6 +362,40 @@ static int run_watches(struct event_loop *loop)
 	return run;
 }
 
+bool event_loop_defer(struct event_loop *loop, struct event_deferred *deferred)
+{
+	if (!loop->running)
+		return false;
+	if (!deferred->pending) {
+		deferred->pending = true;
+		deferred->next = loop->deferred;
+		loop->deferred = deferred;
+	}
+	return true;
+}
+
+void event_loop_undefer(struct event_loop *loop, struct event_deferred *deferred)
+{
+	struct event_deferred **at = &loop->deferred;
+
+	while (*at && *at != deferred)
+		at = &(*at)->next;
+	if (*at)
+		*at = deferred->next;
+	deferred->pending = false;
+}
+
+static void run_deferred(struct event_loop *loop)
+{
+	while (loop->deferred) {
+		struct event_deferred *deferred = loop->deferred;
+
+		loop->deferred = deferred->next;
+		deferred->pending = false;
+		deferred->call(deferred);
+	}
+}
+
 int event_loop_run_once(struct event_loop *loop, int timeout_ms)
 {
 	int run = 0, found;
@@ -368,11 +404,14 @@ int event_loop_run_once(struct event_loop *loop, int timeout_ms)
 	if (found < 0)
 		return errno == EINTR ? 0 : -errno;
 	loop->batch_len = found;
+	loop->running = true;
 	if (take_from_batch(loop, &loop->timer_fd))
 		run += on_timer_fd(loop);
 	if (take_from_batch(loop, &loop->post_fd))
 		run += on_post_fd(loop);
 	run += run_watches(loop);
 	loop->batch_len = 0;
+	run_deferred(loop);
+	loop->running = false;
 	return run;
 }

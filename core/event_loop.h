@@ -34,6 +34,13 @@ struct event_timer {
 	bool armed;
 };
 
+/* Embedded by the owner. Fields other than `call` are the loop's. */
+struct event_deferred {
+	void (*call)(struct event_deferred *deferred);
+	struct event_deferred *next;
+	bool pending;
+};
+
 /* Returns NULL with errno set. */
 struct event_loop *event_loop_create(void);
 
@@ -80,6 +87,14 @@ void event_timer_cancel(struct event_timer *timer);
  * call posts is run in the next run.
  */
 int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx);
+
+/*
+ * From a handler: has deferred->call made once at the end of this run, however often it is asked
+ * for, so that what many handlers have to say (a doorbell) is said once. False: no run is under way.
+ * event_loop_undefer() takes it back. Loop's thread.
+ */
+bool event_loop_defer(struct event_loop *loop, struct event_deferred *deferred);
+void event_loop_undefer(struct event_loop *loop, struct event_deferred *deferred);
 
 /*
  * Handles what is ready, waiting at most timeout_ms for the first event (0: do not wait, -1: for

@@ -397,6 +397,45 @@ static void test_timers_then_posts_then_watches(void **state)
 	close(w.watch.fd);
 }
 
+static struct event_loop *deferring_loop;
+
+static void say_end(struct event_deferred *deferred)
+{
+	(void)deferred;
+	note('z');
+}
+
+static struct event_deferred end_of_run = { .call = say_end };
+
+static void post_and_defer(void *ctx)
+{
+	note(*(char *)ctx);
+	assert_true(event_loop_defer(deferring_loop, &end_of_run));
+}
+
+static void post_and_undefer(void *ctx)
+{
+	note(*(char *)ctx);
+	event_loop_undefer(deferring_loop, &end_of_run);
+}
+
+static void test_deferred_runs_once_at_the_end(void **state)
+{
+	struct event_loop *loop = deferring_loop = *state;
+	static char letters[] = "abcd";
+
+	assert_false(event_loop_defer(loop, &end_of_run));
+	event_loop_post(loop, post_and_defer, &letters[0]);
+	event_loop_post(loop, post_and_defer, &letters[1]);
+	event_loop_run_once(loop, 0);
+	assert_string_equal(trace, "abz");
+	assert_false(event_loop_defer(loop, &end_of_run));
+	event_loop_post(loop, post_and_defer, &letters[2]);
+	event_loop_post(loop, post_and_undefer, &letters[3]);
+	event_loop_run_once(loop, 0);
+	assert_string_equal(trace, "abzcd");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static struct {
@@ -452,6 +491,7 @@ int main(void)
 		TEST(test_watch),
 		TEST(test_watch_removed_while_pending),
 		TEST(test_timers_then_posts_then_watches),
+		TEST(test_deferred_runs_once_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
