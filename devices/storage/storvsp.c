@@ -20,6 +20,10 @@
 /* Requests of a channel under way, answers that wait for room included. */
 #define MAX_OUTSTANDING 256u
 
+/* Requests that a channel keeps for the next packets, and the segments that each has room for. */
+#define SPARES_MAX     128u
+#define SPARE_SEGMENTS 24u
+
 /* A packet with its page list: MAX_TRANSFER in pieces, with room for clients that use ranges. */
 #define MAX_PACKET 8192u
 
@@ -32,6 +36,8 @@ struct storvsp_channel {
 	bool closing;
 	unsigned int outstanding;
 	struct storvsp_request *unsent, **unsent_end; /* answers that found the ring full */
+	struct storvsp_request *spares;               /* of SPARE_SEGMENTS, to be used again */
+	unsigned int spare_count;
 };
 
 /* In the order in which a client goes through them. */
@@ -69,6 +75,7 @@ struct storvsp_request {
 	struct storvsp_channel *channel;
 	uint64_t trans_id;
 	bool wants_completion;
+	bool spare;                 /* has SPARE_SEGMENTS segments: kept for the next packet */
 	size_t packet_len;          /* of the answer too: old clients have shorter ones */
 	struct vstor_packet packet; /* the guest's, then the answer */
 	struct scsi_command command;
@@ -98,11 +105,35 @@ static bool try_answer(struct storvsp_request *request)
 				      &request->packet, request->packet_len) != -EAGAIN;
 }
 
+static void free_request(struct storvsp_request *request)
+{
+	struct storvsp_channel *channel = request->channel;
+
+	if (!request->spare || channel->spare_count == SPARES_MAX) {
+		free(request);
+		return;
+	}
+	request->next = channel->spares;
+	channel->spares = request;
+	channel->spare_count++;
+}
+
+static void free_spares(struct storvsp_channel *channel)
+{
+	while (channel->spares) {
+		struct storvsp_request *next = channel->spares->next;
+
+		free(channel->spares);
+		channel->spares = next;
+	}
+	channel->spare_count = 0;
+}
+
 static void release(struct storvsp_request *request)
 {
 	struct storvsp_channel *channel = request->channel;
 
-	free(request);
+	free_request(request);
 	if (channel->outstanding-- == MAX_OUTSTANDING)
 		vmbus_channel_resume(channel->channel);
 	check_closed(channel);
@@ -397,20 +428,57 @@ static size_t answer_len(size_t packet_len)
 	return packet_len < sizeof(struct vstor_packet) ? packet_len : sizeof(struct vstor_packet);
 }
 
+/* Requests of ordinary size are used again: the allocator would unmap and map their pages. */
+static struct storvsp_request *alloc_request(struct storvsp_channel *channel, unsigned int segments)
+{
+	struct storvsp_request *request = channel->spares;
+	bool spare = segments <= SPARE_SEGMENTS;
+
+	if (spare)
+		segments = SPARE_SEGMENTS;
+	if (spare && request) {
+		channel->spares = request->next;
+		channel->spare_count--;
+	} else {
+		request = malloc(sizeof(*request) + segments * sizeof(request->segments[0]));
+	}
+	if (request) {
+		memset(request, 0, sizeof(*request));
+		request->spare = spare;
+	}
+	return request;
+}
+
 /*
- * A request for the packet, with its buffer's segments when that is fit for use; otherwise without,
- * and then its SRB asks for more than there is. NULL when out of memory.
+ * Fills in the buffer's segments when it is fit for use; otherwise the request has none, and its SRB
+ * asks for more than there is. A buffer has at most as many segments as its list has words.
  */
-static struct storvsp_request *new_request(struct storvsp_channel *channel,
+static struct storvsp_request *with_buffer(struct storvsp_channel *channel,
 					   const struct vmbus_packet *packet)
 {
 	const struct guest_memory *memory = vmbus_channel_memory(channel->channel);
-	struct storvsp_request *request;
+	uint64_t len = packet->buffer.byte_count;
 	unsigned int count = 0;
-	bool usable = packet->buffer.byte_count <= MAX_TRANSFER &&
-		      !collect_segments(packet, memory, NULL, &count);
+	struct storvsp_request *request;
+	bool usable = len <= MAX_TRANSFER;
 
-	request = calloc(1, sizeof(*request) + (usable ? count : 0) * sizeof(request->segments[0]));
+	if (usable && packet->buffer.word_count > SPARE_SEGMENTS)
+		usable = !collect_segments(packet, memory, NULL, &count);
+	request = alloc_request(channel, usable ? count : 0);
+	if (!request || !usable || collect_segments(packet, memory, request->segments, &count))
+		return request;
+	request->command.segments = request->segments;
+	request->command.segment_count = count;
+	request->command.data_len = (uint32_t)len;
+	return request;
+}
+
+/* NULL when out of memory. */
+static struct storvsp_request *new_request(struct storvsp_channel *channel,
+					   const struct vmbus_packet *packet)
+{
+	struct storvsp_request *request = with_buffer(channel, packet);
+
 	if (!request)
 		return NULL;
 	request->channel = channel;
@@ -420,15 +488,9 @@ static struct storvsp_request *new_request(struct storvsp_channel *channel,
 	memcpy(&request->packet, packet->payload,
 	       packet->payload_len < sizeof(request->packet) ? packet->payload_len
 							     : sizeof(request->packet));
-	request->command.memory = memory;
+	request->command.memory = vmbus_channel_memory(channel->channel);
 	request->command.loop = vmbus_channel_loop(channel->channel);
 	request->command.done = command_done;
-	if (usable) {
-		collect_segments(packet, memory, request->segments, &count);
-		request->command.segments = request->segments;
-		request->command.segment_count = count;
-		request->command.data_len = (uint32_t)packet->buffer.byte_count;
-	}
 	return request;
 }
 
@@ -542,6 +604,7 @@ static void check_closed(struct storvsp_channel *channel)
 	    (channel == &storvsp->primary && storvsp->sub_count))
 		return;
 	channel->closing = false;
+	free_spares(channel);
 	vmbus_channel_closed(channel->channel);
 }
 
@@ -555,7 +618,7 @@ static void drop_answers(struct storvsp_channel *channel)
 	while (request) {
 		struct storvsp_request *next = request->next;
 
-		free(request);
+		free_request(request);
 		channel->outstanding--;
 		request = next;
 	}
