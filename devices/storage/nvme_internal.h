@@ -117,8 +117,8 @@ struct nvme_queue {
 	struct nvme_io *ios, *free_ios;
 	struct nvme_io *issuing; /* has commands to make and had no room; others wait behind it */
 	struct disk_request *waiting, **waiting_tail;
-	bool batching; /* doorbells are rung later */
-	bool broken;   /* the controller made no sense: nothing it says counts until the reset */
+	struct event_deferred doorbell; /* rung once for all that a run of the loop brings */
+	bool broken; /* the controller made no sense: nothing it says counts until the reset */
 
 	struct pci_dma bounce;
 	uint8_t bounce_free; /* a bit a buffer */

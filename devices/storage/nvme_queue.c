@@ -63,9 +63,22 @@ static bool exists(const struct nvme_queue *queue)
 
 static void ring(struct nvme_queue *queue)
 {
+	if (queue->state != NVME_QUEUE_READY)
+		return;
 	if (exists(queue))
 		nvme_ring_ring(&queue->ring);
 	__atomic_store_n(&queue->counters.doorbells, queue->ring.doorbells, __ATOMIC_RELAXED);
+}
+
+static void ring_deferred(struct event_deferred *deferred)
+{
+	ring(container_of(deferred, struct nvme_queue, doorbell));
+}
+
+static void ring_later(struct nvme_queue *queue)
+{
+	if (!event_loop_defer(queue->loop, &queue->doorbell))
+		ring(queue);
 }
 
 static void arm_timer(struct nvme_queue *queue)
@@ -214,7 +227,6 @@ unsigned int nvme_queue_poll(struct nvme_queue *queue)
 
 	if (queue->state != NVME_QUEUE_READY || queue->broken)
 		return 0;
-	queue->batching = true;
 	while (nvme_ring_pop(&queue->ring, &cqe)) {
 		slot = slot_of(queue, &cqe);
 		if (!slot) {
@@ -229,8 +241,7 @@ unsigned int nvme_queue_poll(struct nvme_queue *queue)
 			nvme_ring_popped(&queue->ring);
 		pump(queue);
 	}
-	queue->batching = false;
-	ring(queue);
+	ring_later(queue);
 	return count;
 }
 
@@ -476,13 +487,11 @@ void nvme_queue_created(void *ctx)
 	if (queue->state != NVME_QUEUE_WAITING)
 		return;
 	queue->state = NVME_QUEUE_READY;
-	queue->batching = true;
 	for (unsigned int i = 0; i < queue->slot_count; i++)
 		if (queue->slots[i].io)
 			nvme_slot_send(queue, &queue->slots[i]);
 	pump(queue);
-	queue->batching = false;
-	ring(queue);
+	ring_later(queue);
 	if (queue->in_flight)
 		arm_timer(queue);
 }
@@ -530,6 +539,7 @@ void nvme_queue_close(void *ctx)
 
 	die(queue, -ENODEV);
 	event_timer_cancel(&queue->timer);
+	event_loop_undefer(queue->loop, &queue->doorbell);
 	if (queue->bound)
 		nvme->pci->ops->unbind(nvme->pci, queue->vector);
 	queue->bound = false;
@@ -620,8 +630,7 @@ void nvme_queue_submit(struct nvme_queue *queue, struct disk_request *request)
 		return;
 	}
 	start(queue, request);
-	if (!queue->batching)
-		ring(queue);
+	ring_later(queue);
 	if (queue->in_flight)
 		arm_timer(queue);
 }
@@ -648,6 +657,7 @@ static struct nvme_queue *add_queue(struct nvme *nvme, struct event_loop *loop, 
 	if (queue->tick_ns > NVME_TICK_MAX_NS)
 		queue->tick_ns = NVME_TICK_MAX_NS;
 	queue->timeout_ticks = (uint32_t)(timeout_ns / queue->tick_ns);
+	queue->doorbell.call = ring_deferred;
 	event_timer_init(&queue->timer, loop, tick);
 	queue->next = nvme->queues;
 	nvme->queues = queue;
