@@ -288,10 +288,11 @@ mkcpio-link    := $(mkcpio-objs)
 tsc-khz-link   := $(tsc-khz-objs)
 plain_kvm-link := tests/bench/plain_kvm.o
 tpm_latency-link := tests/bench/tpm_latency.o
+storage_iops-link := tests/bench/storage_iops.o $(storage-objs) $(nvme-emu-objs) $(pci-objs) $(vmbus-objs) $(core-objs)
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
 	$(core-objs)
 
-programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency nvme_vfio
+programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops nvme_vfio
 programs += igvmtool
 
 shim_count-link := tests/bench/shim_count.o $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
@@ -608,6 +609,7 @@ bench: build
 	$(call run-if-there,tests/bench/run)
 	@host/setup/packages bench
 	$(call run-if-there,tests/bench/tpm)
+	@$(B)/rel/storage_iops
 .PHONY: bench
 
 # ---------------------------------------------------------------------------------------------

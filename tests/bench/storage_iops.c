@@ -1,0 +1,450 @@
+/*
+ * What a 4 KiB read costs the paravisor's thread, from the guest's ring to the disk and back, beside
+ * the least that can drive the same emulated controller: a queue of prepared commands. One thread,
+ * memory behind the controller, which works on the thread that rings its doorbell: so its time is in
+ * all figures alike. The guest's own work is not counted, its signal (a hypercall, to the paravisor)
+ * is. Best of several slices, for other processes take time too.
+ *   storage_iops [SLICES]
+ */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/container_of.h"
+#include "core/disk.h"
+#include "core/event_loop.h"
+#include "core/guest_memory.h"
+#include "core/log.h"
+#include "core/pci_function.h"
+#include "devices/nvme/nvme_emu.h"
+#include "devices/pci/pci_inproc.h"
+#include "devices/storage/nvme.h"
+#include "devices/storage/nvme_ring.h"
+#include "devices/storage/scsi_bytes.h"
+#include "devices/storage/scsi_lun.h"
+#include "devices/storage/storvsp.h"
+#include "devices/vmbus/vmbus_server.h"
+#include "proto/nvme.h"
+#include "proto/pci.h"
+#include "proto/storvsp.h"
+
+static uint64_t signal_ns;
+static int timed_signal(struct vmbus_server *server, uint32_t connection_id, uint16_t flag);
+
+/* The guest, with its signals timed. */
+#define vmbus_server_handle_signal timed_signal
+#include "tests/unit/devices/vmbus/vmbus_client.c"
+#undef vmbus_server_handle_signal
+
+#define DEPTH_MAX   128u
+#define BLOCK       4096u
+#define DISK_SIZE   (32u << 20)
+#define SLICE_NS    20000000ull
+#define BUFFERS     0x200000ull /* guest memory of transfers */
+#define RING_GPA    0x100000ull
+#define RING_PAGES  16u
+#define POOL        0x100000000ull
+#define POOL_SIZE   (4u << 20)
+#define RAW_ENTRIES 256u
+
+#define check(condition)                                                      \
+	do {                                                                  \
+		if (!(condition)) {                                           \
+			fprintf(stderr, "storage_iops: line %d\n", __LINE__); \
+			exit(EXIT_FAILURE);                                   \
+		}                                                             \
+	} while (0)
+
+static int timed_signal(struct vmbus_server *server, uint32_t connection_id, uint16_t flag)
+{
+	uint64_t before = event_loop_now_ns();
+	int ret = vmbus_server_handle_signal(server, connection_id, flag);
+
+	signal_ns += event_loop_now_ns() - before;
+	return ret;
+}
+
+static uint32_t seed = 1;
+
+static uint64_t random_block(void)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % (DISK_SIZE / BLOCK);
+}
+
+/* --- A controller */
+
+struct controller {
+	struct nvme_emu *emu;
+	struct nvme_emu_namespace *ns;
+	struct pci_inproc *inproc;
+	struct pci_device_access *pci;
+};
+
+static void make_controller(struct controller *c, struct guest_memory *memory, uint64_t pool)
+{
+	struct nvme_emu_config config = { .serial = "BENCH", .controller_id = 1, .io_queues = 2 };
+	struct nvme_emu_namespace_config ns = { .fd = -1,
+						.memory_len = DISK_SIZE,
+						.block_size = 512 };
+	struct pci_inproc_config bus = { .memory = memory,
+					 .pool_address = pool,
+					 .pool_len = POOL_SIZE };
+
+	c->emu = nvme_emu_create(&config);
+	c->ns = nvme_emu_namespace_create(&ns);
+	check(c->emu && c->ns && !nvme_emu_attach(c->emu, 1, c->ns));
+	bus.function = nvme_emu_function(c->emu);
+	c->inproc = pci_inproc_create(&bus);
+	check(c->inproc);
+	c->pci = pci_inproc_device(c->inproc);
+}
+
+/* --- A queue and nothing else */
+
+struct raw {
+	struct controller controller;
+	struct event_loop *loop;
+	struct nvme_ring admin, ring;
+	struct pci_interrupt interrupt;
+	struct nvme_sqe commands[DEPTH_MAX];
+	unsigned int depth, under_way;
+	uint64_t done;
+};
+
+static void admin(struct raw *raw, struct nvme_sqe sqe)
+{
+	struct nvme_cqe cqe;
+
+	nvme_ring_push(&raw->admin, &sqe);
+	nvme_ring_ring(&raw->admin);
+	while (!nvme_ring_pop(&raw->admin, &cqe))
+		;
+	nvme_ring_popped(&raw->admin);
+	check(!NVME_CQE_STATUS(cqe.status));
+}
+
+static void raw_send(struct raw *raw, unsigned int i)
+{
+	uint64_t sector = random_block() * (BLOCK / 512);
+
+	raw->commands[i].cdw10 = (uint32_t)sector;
+	nvme_ring_push(&raw->ring, &raw->commands[i]);
+	raw->under_way++;
+}
+
+static void raw_raised(struct pci_interrupt *interrupt)
+{
+	struct raw *raw = container_of(interrupt, struct raw, interrupt);
+	struct nvme_cqe cqe;
+
+	while (nvme_ring_pop(&raw->ring, &cqe)) {
+		check(cqe.cid < DEPTH_MAX && !NVME_CQE_STATUS(cqe.status));
+		raw->under_way--;
+		raw->done++;
+		if (raw->under_way < raw->depth)
+			raw_send(raw, cqe.cid);
+	}
+	nvme_ring_popped(&raw->ring);
+	nvme_ring_ring(&raw->ring);
+}
+
+static void raw_enable(struct raw *raw)
+{
+	struct pci_device_access *pci = raw->controller.pci;
+	struct pci_dma dma;
+
+	check(!pci->ops->config_write(pci, PCI_COMMAND, 2,
+				      PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
+	check(!pci->ops->dma_alloc(pci, nvme_ring_end(16), &dma));
+	nvme_ring_init(&raw->admin, pci, 0, 16, 0, &dma);
+	pci_write32(pci, 0, NVME_REG_AQA, 15 << NVME_AQA_ACQS_SHIFT | 15);
+	pci_write64(pci, 0, NVME_REG_ASQ, raw->admin.sq_address);
+	pci_write64(pci, 0, NVME_REG_ACQ, raw->admin.cq_address);
+	pci_write32(pci, 0, NVME_REG_CC,
+		    NVME_CC_EN | 6u << NVME_CC_IOSQES_SHIFT | 4u << NVME_CC_IOCQES_SHIFT);
+	while (!(pci_read32(pci, 0, NVME_REG_CSTS) & NVME_CSTS_RDY))
+		;
+}
+
+static void raw_init(struct raw *raw, struct guest_memory *memory)
+{
+	struct pci_device_access *pci;
+	struct pci_dma dma, shadow;
+
+	make_controller(&raw->controller, memory, POOL);
+	pci = raw->controller.pci;
+	raw->loop = event_loop_create();
+	raw_enable(raw);
+	check(!pci->ops->dma_alloc(pci, 2 * BLOCK, &shadow));
+	admin(raw, (struct nvme_sqe){ .opcode = NVME_ADMIN_DOORBELL_BUFFER_CONFIG,
+				      .prp1 = shadow.address,
+				      .prp2 = shadow.address + BLOCK });
+	check(!pci->ops->dma_alloc(pci, nvme_ring_end(RAW_ENTRIES), &dma));
+	nvme_ring_init(&raw->ring, pci, 1, RAW_ENTRIES, 0, &dma);
+	nvme_ring_set_shadow(&raw->ring, shadow.base, (uint8_t *)shadow.base + BLOCK, 0);
+	raw->interrupt.raised = raw_raised;
+	check(!pci->ops->bind(pci, 1, raw->loop, &raw->interrupt));
+	admin(raw, (struct nvme_sqe){ .opcode = NVME_ADMIN_CREATE_CQ,
+				      .prp1 = raw->ring.cq_address,
+				      .cdw10 = (RAW_ENTRIES - 1) << 16 | 1,
+				      .cdw11 = 1 << 16 | 3 });
+	admin(raw, (struct nvme_sqe){ .opcode = NVME_ADMIN_CREATE_SQ,
+				      .prp1 = raw->ring.sq_address,
+				      .cdw10 = (RAW_ENTRIES - 1) << 16 | 1,
+				      .cdw11 = 1 << 16 | 1 });
+	for (uint16_t i = 0; i < DEPTH_MAX; i++)
+		raw->commands[i] = (struct nvme_sqe){ .opcode = NVME_IO_READ,
+						      .cid = i,
+						      .nsid = 1,
+						      .prp1 = BUFFERS + i * BLOCK,
+						      .cdw12 = BLOCK / 512 - 1 };
+}
+
+/* Nanoseconds for one read. */
+static double raw_slice(struct raw *raw, unsigned int depth)
+{
+	uint64_t start, before = raw->done;
+
+	raw->depth = depth;
+	for (unsigned int i = 0; i < depth; i++)
+		raw_send(raw, i);
+	start = event_loop_now_ns();
+	nvme_ring_ring(&raw->ring);
+	while (event_loop_now_ns() - start < SLICE_NS)
+		event_loop_run_once(raw->loop, 0);
+	start = event_loop_now_ns() - start;
+	before = raw->done - before;
+	raw->depth = 0;
+	while (raw->under_way)
+		event_loop_run_once(raw->loop, 0);
+	return (double)start / (double)before;
+}
+
+/* --- The driver alone */
+
+struct driver_request {
+	struct disk_request request;
+	struct disk_segment segment;
+	struct driver *driver;
+};
+
+struct driver {
+	struct nvme *nvme;
+	struct disk *disk;
+	struct event_loop *loop;
+	struct driver_request requests[DEPTH_MAX];
+	unsigned int depth, under_way;
+	uint64_t done;
+};
+
+static void driver_send(struct driver *driver, struct driver_request *r)
+{
+	r->request.sector = random_block() * (BLOCK / 512);
+	driver->under_way++;
+	driver->disk->ops->submit(driver->disk, driver->loop, &r->request);
+}
+
+static void driver_done(struct disk_request *request, int err)
+{
+	struct driver_request *r = container_of(request, struct driver_request, request);
+	struct driver *driver = r->driver;
+
+	check(!err);
+	driver->under_way--;
+	driver->done++;
+	if (driver->under_way < driver->depth)
+		driver_send(driver, r);
+}
+
+static double driver_slice(struct driver *driver, unsigned int depth)
+{
+	uint64_t start, before = driver->done;
+
+	driver->depth = depth;
+	start = event_loop_now_ns();
+	for (unsigned int i = 0; i < depth; i++) {
+		struct driver_request *r = &driver->requests[i];
+
+		r->driver = driver;
+		r->segment = (struct disk_segment){ BUFFERS + i * BLOCK, BLOCK };
+		r->request = (struct disk_request){ .operation = DISK_READ,
+						    .count = BLOCK / 512,
+						    .segments = &r->segment,
+						    .segment_count = 1,
+						    .done = driver_done };
+		driver_send(driver, r);
+	}
+	while (event_loop_now_ns() - start < SLICE_NS)
+		event_loop_run_once(driver->loop, 0);
+	start = event_loop_now_ns() - start;
+	before = driver->done - before;
+	driver->depth = 0;
+	while (driver->under_way)
+		event_loop_run_once(driver->loop, 0);
+	return (double)start / (double)before;
+}
+
+/* --- The guest on VMBus */
+
+struct guest {
+	struct client client;
+	struct client_channel channel;
+	struct storvsp *storvsp;
+	struct scsi_lun *lun;
+	unsigned int under_way;
+	uint64_t done;
+};
+
+static void guest_call(struct guest *guest, uint32_t operation, uint16_t argument)
+{
+	struct vstor_packet packet = { .operation = operation };
+	uint8_t answer[256];
+
+	packet.version.major_minor = argument;
+	check(!client_send(&guest->channel, VM_PKT_DATA_INBAND, 1, 1, NULL, 0, &packet,
+			   sizeof(packet)));
+	client_run(&guest->client);
+	check(client_receive(&guest->channel, answer, sizeof(answer)) > 0);
+}
+
+static void guest_connect(struct guest *guest)
+{
+	struct vmbus_channel_message_header request = { .msgtype = CHANNELMSG_REQUESTOFFERS };
+	struct vmbus_channel_offer_channel offer;
+	const struct vmbus_channel_offer_channel *message;
+
+	check(client_connect(&guest->client, VMBUS_VERSION_5_3));
+	client_post(&guest->client, &request, sizeof(request));
+	client_run(&guest->client);
+	message = client_take(&guest->client, CHANNELMSG_OFFERCHANNEL);
+	check(message);
+	offer = *message;
+	client_drop_messages(&guest->client);
+	check(!client_open(&guest->client, &guest->channel, offer.child_relid, offer.connection_id,
+			   0, RING_GPA, RING_PAGES));
+	guest_call(guest, VSTOR_OPERATION_BEGIN_INITIALIZATION, 0);
+	guest_call(guest, VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, VMSTOR_PROTO_VERSION_WIN10);
+	guest_call(guest, VSTOR_OPERATION_QUERY_PROPERTIES, 0);
+	guest_call(guest, VSTOR_OPERATION_END_INITIALIZATION, 0);
+}
+
+static void guest_send(struct guest *guest, unsigned int i)
+{
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+	struct {
+		struct vmdata_gpa_direct_header header;
+		struct gpa_range range;
+		uint64_t page;
+	} ext = { .header.range_cnt = 1, .range.byte_count = BLOCK, .page = BUFFERS / BLOCK + i };
+
+	packet.vm_srb.cdb_length = 10;
+	packet.vm_srb.data_in = VMSCSI_DATA_IN;
+	packet.vm_srb.data_transfer_length = BLOCK;
+	packet.vm_srb.cdb_or_sense[0] = SCSI_READ_10;
+	store_be32(&packet.vm_srb.cdb_or_sense[2], (uint32_t)(random_block() * (BLOCK / 512)));
+	store_be16(&packet.vm_srb.cdb_or_sense[7], BLOCK / 512);
+	check(!client_send(&guest->channel, VM_PKT_DATA_USING_GPA_DIRECT, 1, i + 1, &ext,
+			   sizeof(ext), &packet, sizeof(packet)));
+	guest->under_way++;
+}
+
+/* Takes all answers and sends as many new requests, while `more`. */
+static void guest_turn(struct guest *guest, bool more)
+{
+	struct {
+		struct vmpacket_descriptor desc;
+		struct vstor_packet packet;
+	} answer;
+
+	while (client_receive(&guest->channel, &answer, sizeof(answer)) > 0) {
+		check(answer.packet.vm_srb.srb_status == SRB_STATUS_SUCCESS);
+		guest->under_way--;
+		guest->done++;
+		if (more)
+			guest_send(guest, (unsigned int)answer.desc.trans_id - 1);
+	}
+}
+
+static double guest_slice(struct guest *guest, unsigned int depth)
+{
+	struct event_loop *loop = guest->client.loops[0];
+	uint64_t end = event_loop_now_ns() + SLICE_NS, spent = 0, before = guest->done;
+
+	signal_ns = 0;
+	for (unsigned int i = 0; i < depth; i++)
+		guest_send(guest, i);
+	while (event_loop_now_ns() < end) {
+		uint64_t start = event_loop_now_ns();
+
+		event_loop_run_once(loop, 0);
+		spent += event_loop_now_ns() - start;
+		guest_turn(guest, true);
+	}
+	before = guest->done - before;
+	spent += signal_ns;
+	while (guest->under_way) {
+		event_loop_run_once(loop, 0);
+		guest_turn(guest, false);
+	}
+	return (double)spent / (double)before;
+}
+
+/* --- */
+
+static struct raw raw;
+static struct driver driver;
+static struct guest guest;
+static struct controller controller;
+
+static void init(void)
+{
+	struct nvme_config config = { 0 };
+	struct storvsp_config storvsp = { 0 };
+	struct scsi_lun_config lun = { 0 };
+
+	check(!client_init(&guest.client, 0, 0));
+	make_controller(&controller, guest.client.memory, POOL + POOL_SIZE);
+	config.pci = controller.pci;
+	config.memory = guest.client.memory;
+	check(!nvme_create(&config, &driver.nvme));
+	driver.disk = nvme_namespace_disk(driver.nvme, 1);
+	driver.loop = guest.client.loops[0];
+	lun.disk = driver.disk;
+	guest.lun = scsi_lun_create(&lun);
+	storvsp.server = guest.client.server;
+	check(guest.lun && !storvsp_create(&storvsp, &guest.storvsp));
+	check(!storvsp_attach(guest.storvsp, 0, 0, guest.lun));
+	guest_connect(&guest);
+	raw_init(&raw, guest.client.memory);
+}
+
+int main(int argc, char *argv[])
+{
+	unsigned int slices = argc > 1 ? (unsigned int)atoi(argv[1]) : 15;
+
+	log_set_level(LOG_ERROR);
+	init();
+	printf("4 KiB reads, ns of one core each (and thousands a second)\n");
+	printf("depth   raw queue          driver             storvsp+driver     driver/raw  "
+	       "storvsp/raw\n");
+	for (unsigned int depth = 1; depth <= DEPTH_MAX; depth *= 2) {
+		double best[3] = { 1e12, 1e12, 1e12 };
+
+		for (unsigned int i = 0; i < slices; i++) {
+			double now[3] = { raw_slice(&raw, depth), driver_slice(&driver, depth),
+					  guest_slice(&guest, depth) };
+
+			for (unsigned int k = 0; k < 3; k++)
+				best[k] = now[k] < best[k] ? now[k] : best[k];
+		}
+		printf("%5u", depth);
+		for (unsigned int k = 0; k < 3; k++)
+			printf("   %7.0f (%6.0f)", best[k], 1e6 / best[k]);
+		printf("   %9.2f %12.2f\n", best[0] / best[1], best[0] / best[2]);
+	}
+	return EXIT_SUCCESS;
+}
