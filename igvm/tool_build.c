@@ -106,18 +106,15 @@ static int save_sidecar(const char *output, const struct tool_image *built,
 			const struct image *image, const struct manifest *m,
 			const struct igvm_measurement *measurement)
 {
-	char *text = NULL, *path = malloc(strlen(output) + 6);
+	char *text = NULL, *path = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 	int ret = -ENOMEM;
 
 	if (out) {
 		write_sidecar(out, built, image, m, measurement);
-		fclose(out);
-	}
-	if (path && out) {
-		sprintf(path, "%s.json", output);
-		ret = tool_write_file(path, text, len);
+		if (fclose(out) == 0 && asprintf(&path, "%s.json", output) >= 0)
+			ret = tool_write_file(path, text, len);
 	}
 	free(path);
 	free(text);
@@ -127,7 +124,7 @@ static int save_sidecar(const char *output, const struct tool_image *built,
 /* What is written is read back first, as strictly as anybody else's file. */
 static int save(const char *output, const struct image *image, const struct manifest *m)
 {
-	struct igvm_measurement measurement;
+	struct igvm_measurement measurement = { 0 };
 	struct tool_image built;
 	struct igvm_error error;
 	int ret = tool_write_file(output, image->file, image->len);
