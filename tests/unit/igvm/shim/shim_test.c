@@ -264,9 +264,10 @@ static void test_debug_takes_all(void **state)
 {
 	(void)state;
 	region.params.flags = SHIM_DEBUG;
-	region.host.command_line = "mem=32M";
+	region.host.command_line = "mem=32M a=\"b\"";
 	expect_prepared();
 	assert_non_null(strstr(command_line(), " mem=32M -- "));
+	assert_null(strchr(command_line(), '"'));
 }
 
 static void test_too_many_words(void **state)
@@ -321,6 +322,8 @@ static void test_memory_map_entries(void **state)
 	*entry = good;
 	entry->starting_gpa_page_number = (1ull << 40) - 1;
 	expect_stopped("are no memory");
+	entry->starting_gpa_page_number = (1ull << 40) + 5;
+	expect_stopped("are no memory");
 	*entry = good;
 	entry->entry_type = 9;
 	expect_stopped("unknown type 9");
@@ -337,6 +340,14 @@ static void test_overlapping_memory(void **state)
 	/* The same start, in either order. */
 	region.host.map[0] = region.host.map[1];
 	expect_stopped("ranges overlap");
+}
+
+static void test_overlapping_unsorted_memory(void **state)
+{
+	(void)state;
+	region.host.map[0] = region.host.map[1];
+	region.host.map[1] = (struct igvm_vhs_memory_map_entry){ 0, 0x140001, 0, 0, 0 };
+	expect_stopped("ranges overlap at 140000000");
 }
 
 static void test_unsorted_memory(void **state)
@@ -478,6 +489,36 @@ static void test_same_apic_id_twice(void **state)
 	assert_non_null(strstr(log_text(), "two cpus with APIC id 0"));
 }
 
+static void expect_changed_tree(const char *path, const char *property, const void *value, int len,
+				const char *why)
+{
+	void *tree = region.bytes + 0x3f0000;
+
+	region_fill(&region);
+	assert_int_equal(fdt_setprop_inplace_namelen_partial(tree, fdt_path_offset(tree, path),
+							     property, (int)strlen(property), 0,
+							     value, len),
+			 0);
+	assert_int_equal(shim_prepare(&region.shim, &region.start), -EINVAL);
+	if (!strstr(log_text(), why))
+		fail_msg("'%s' is not in the log: %s", why, log_text());
+}
+
+static void test_changed_trees(void **state)
+{
+	const fdt64_t range[2] = { cpu_to_fdt64(0), cpu_to_fdt64(1ull << 29) };
+	const fdt64_t window = cpu_to_fdt64(0x400000000);
+	const fdt32_t one = cpu_to_fdt32(1), three = cpu_to_fdt32(3);
+
+	(void)state;
+	expect_changed_tree("/memory@0", "reg", range, sizeof(range), "is not in the memory map");
+	expect_changed_tree("/memory@0", IGVM_DT_IGVM_TYPE, &three, 4, "is not in the memory map");
+	expect_changed_tree("/", "#address-cells", &one, 4, "not of two cells");
+	expect_changed_tree("/bus/vmbus-vtl2", "ranges", &window, 8, "no MMIO window");
+	expect_changed_tree("/bus/vmbus-vtl2", "#size-cells", &one, 4, "of other cells");
+	expect_changed_tree("/bus/vmbus-vtl2", IGVM_DT_VTL, &one, 4, "a vmbus of no VTL");
+}
+
 /* --- payloads --- */
 
 static void test_host_payload(void **state)
@@ -541,6 +582,12 @@ static void test_params(void **state)
 	*p = good;
 	p->kernel_entry = 0x100;
 	expect_stopped("entry is wrong");
+	*p = good;
+	p->initrd.offset = 0x300001;
+	expect_stopped("initramfs (300001, 1234) is not in its region");
+	*p = good;
+	p->kernel.offset = 0x1ff000;
+	expect_stopped("place or entry is wrong");
 	*p = good;
 	p->vp_count.offset = SHIM_LINK_OFFSET;
 	expect_stopped("VP count lies on shim");
@@ -608,7 +655,9 @@ int main(void)
 		TEST(test_vp_counts),
 		TEST(test_memory_map_entries),
 		TEST(test_overlapping_memory),
+		TEST(test_overlapping_unsorted_memory),
 		TEST(test_unsorted_memory),
+		TEST(test_changed_trees),
 		TEST(test_too_many_ranges),
 		TEST(test_image_is_not_in_vtl2),
 		TEST(test_image_in_two_ranges),
