@@ -268,6 +268,13 @@ free_get:
 	return ret;
 }
 
+void get_destroy(struct get *get)
+{
+	drop(&get->modification);
+	vmbus_uio_close(get->uio);
+	free(get);
+}
+
 int get_platform_settings(struct get *get, char **result, size_t *len)
 {
 	struct get_header request = header_of(GET_HOST_REQUEST, GET_DEVICE_PLATFORM_SETTINGS_V2);

@@ -22,6 +22,9 @@ struct get;
  */
 int get_create(struct get **get);
 
+/* Lets go of the channel. No loop watches it any more. */
+void get_destroy(struct get *get);
+
 /* The device platform settings, a text of *len bytes that the caller frees. 0, -EPROTO, -errno. */
 int get_platform_settings(struct get *get, char **text, size_t *len);
 
