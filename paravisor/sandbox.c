@@ -1,12 +1,18 @@
 #include "paravisor/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/call_filter.h"
+#include "core/log.h"
 
 /* Descriptors that may still be opened are numbered below this: /proc/meminfo, and no leak. */
 #define SPARE_FILES 1024
@@ -30,6 +36,96 @@ static int limit(int resource, rlim_t value)
 	return setrlimit(resource, &both) ? -errno : 0;
 }
 
+/*
+ * What VP threads, event loops, devices and drivers do once VTL0 runs. No process is started, no program, no socket; no
+ * memory becomes executable; nothing is made, changed or removed by name. ioctl() is what VTL0 runs by: to look at its
+ * arguments would cost each exit, and which ioctls there are, the open descriptors say.
+ */
+static const struct call_rule allowed[] = {
+	/* VPs and events */
+	{ .number = SYS_ioctl },
+	{ .number = SYS_epoll_pwait },
+	{ .number = SYS_epoll_wait },
+	{ .number = SYS_epoll_ctl },
+	{ .number = SYS_epoll_create1 },
+	{ .number = SYS_eventfd2 },
+	{ .number = SYS_timerfd_create },
+	{ .number = SYS_timerfd_settime },
+	{ .number = SYS_poll },
+	{ .number = SYS_ppoll },
+	{ .number = SYS_read },
+	{ .number = SYS_write },
+	{ .number = SYS_readv },
+	{ .number = SYS_writev },
+	{ .number = SYS_pread64 },
+	{ .number = SYS_pwrite64 },
+	{ .number = SYS_preadv },
+	{ .number = SYS_pwritev },
+	/* files: device nodes, /proc/meminfo, sysfs; nothing new */
+	{ .number = SYS_open, .arg = 1, .mask = O_CREAT | O_TRUNC | O_APPEND, .value = 0 },
+	{ .number = SYS_openat, .arg = 2, .mask = O_CREAT | O_TRUNC | O_APPEND, .value = 0 },
+	{ .number = SYS_close },
+	{ .number = SYS_lseek },
+	{ .number = SYS_fstat },
+	{ .number = SYS_stat },
+	{ .number = SYS_newfstatat },
+	{ .number = SYS_readlink },
+	{ .number = SYS_readlinkat },
+	{ .number = SYS_getdents64 },
+	{ .number = SYS_fcntl },
+	/* threads */
+	{ .number = SYS_clone,
+	  .arg = 0,
+	  .mask = CLONE_THREAD | CLONE_VM,
+	  .value = CLONE_THREAD | CLONE_VM },
+	{ .number = SYS_futex },
+	{ .number = SYS_set_robust_list },
+	{ .number = SYS_set_tid_address },
+	{ .number = SYS_membarrier },
+	{ .number = SYS_sched_yield },
+	{ .number = SYS_sched_setaffinity },
+	{ .number = SYS_sched_getaffinity },
+	{ .number = SYS_gettid },
+	{ .number = SYS_getpid },
+	{ .number = SYS_exit },
+	{ .number = SYS_exit_group },
+	/* memory */
+	{ .number = SYS_mmap, .arg = 2, .mask = PROT_EXEC, .value = 0 },
+	{ .number = SYS_mprotect, .arg = 2, .mask = PROT_EXEC, .value = 0 },
+	{ .number = SYS_munmap },
+	{ .number = SYS_mremap },
+	{ .number = SYS_madvise },
+	{ .number = SYS_mlock },
+	{ .number = SYS_munlock },
+	{ .number = SYS_brk },
+	/* time, signals, entropy */
+	{ .number = SYS_clock_gettime },
+	{ .number = SYS_clock_nanosleep },
+	{ .number = SYS_nanosleep },
+	{ .number = SYS_getrandom },
+	{ .number = SYS_rt_sigprocmask },
+	{ .number = SYS_rt_sigreturn },
+	{ .number = SYS_restart_syscall },
+	{ .number = SYS_pause },
+	/* abort(): in musl, of the calling thread */
+	{ .number = SYS_tkill },
+};
+
+/* Every thread's, and in its place: what a bug of ours asks for is refused, and said. */
+static void report_call(int number)
+{
+	log_limited(LOG_ERROR, "system call %d is not allowed to the paravisor", number);
+}
+
+static int filter_calls(void)
+{
+	int ret = call_filter_report(report_call);
+
+	return ret ? ret
+		   : call_filter_install(allowed, sizeof(allowed) / sizeof(*allowed),
+					 CALL_DENIED_TRAPS);
+}
+
 int sandbox_enter(void)
 {
 	int ret;
@@ -41,5 +137,5 @@ int sandbox_enter(void)
 		ret = limit(RLIMIT_NOFILE, SPARE_FILES);
 	if (!ret)
 		ret = drop_capabilities();
-	return ret;
+	return ret ? ret : filter_calls();
 }

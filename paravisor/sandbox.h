@@ -3,7 +3,8 @@
 
 /*
  * Gives up, for good, what the process needs no more once its devices are open: capabilities,
- * gaining privileges by execve, being traced and dumping core.
+ * gaining privileges by execve, being traced and dumping core, and every system call that sandbox.c
+ * does not list: such a call fails with ENOSYS and leaves a line in the log.
  * Threads that start later inherit it; call it before they do. 0 or -errno.
  */
 int sandbox_enter(void);
