@@ -15,7 +15,7 @@
 proto-objs :=
 
 # --- core/: interfaces and plumbing
-core-objs := core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
+core-objs := core/call_filter.o core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
 	core/io_bus.o core/log.o core/json.o core/base64.o core/guid.o
 core-objs += core/x86/paging.o
 tests/unit/core/x86/paging_test-objs := core/x86/paging.o
@@ -31,6 +31,7 @@ tests/unit/core/x86/x86_emulate_test-objs := $(x86-objs)
 tests/unit/core/x86/x86_objdump_test-objs := $(x86-objs)
 tests/fuzz/x86_decode_fuzz-objs := $(x86-objs)
 tests/fuzz/x86_emulate_fuzz-objs := $(x86-objs)
+tests/unit/core/call_filter_test-objs := core/call_filter.o
 tests/unit/core/event_loop_test-objs := core/event_loop.o
 tests/unit/core/guest_memory_test-objs := core/guest_memory.o core/guest_access.o
 tests/unit/core/io_bus_test-objs := core/io_bus.o core/device_lock.o
@@ -158,6 +159,9 @@ paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o mac
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o \
 	get.o vmbus_uio.o guest_ram.o storage.o)
+paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o link.o measured_boot.o state.o vtpm.o)
+paravisor-objs += $(paravisor-tpm-objs) tpm/crb.o tpm/store.o
+tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
 	exit_hypercall.o hypercall.o machine.o) vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
@@ -212,6 +216,13 @@ tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/e
 tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o tpm/crb.o
 vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
+# The vTPM's process in VTL2.
+vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
+tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
+	core/device_lock.o core/event_loop.o core/log.o
+tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o state.o vtpm.o) tpm/crb.o \
+	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
+	$(addprefix core/,device_lock.o event_loop.o io_bus.o log.o)
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
@@ -286,6 +297,7 @@ paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-ob
 vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(pci-objs) $(nvme-emu-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
 igvmtool-link  := $(igvmtool-objs) $(igvm-objs)
+vtpm-link      := $(if $(vtpm-objs),$(vtpm-objs) $(tpm-objs) $(core-objs))
 init-link      := $(init-objs)
 tcg-init-link  := $(tcg-init-objs)
 mkcpio-link    := $(mkcpio-objs)
@@ -296,7 +308,7 @@ storage_iops-link := tests/bench/storage_iops.o $(storage-objs) $(nvme-emu-objs)
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
 	$(core-objs)
 
-programs := paravisor vtlhost vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops nvme_vfio
+programs := paravisor vtlhost vtpm vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops nvme_vfio
 programs += igvmtool
 
 shim_count-link := tests/bench/shim_count.o $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
@@ -509,11 +521,13 @@ $(B)/rel/igvm/shim.elf: $(addprefix $(shim-dir)/,$(shim-objs) $(addprefix libfdt
 # symbols is in build/rel/.)
 $(B)/rel/vtl2/init: $(call program-file,init)
 $(B)/rel/vtl2/paravisor: $(call program-file,paravisor)
-$(B)/rel/vtl2/init $(B)/rel/vtl2/paravisor:
+$(B)/rel/vtl2/vtpm: $(call program-file,vtpm)
+$(B)/rel/vtl2/init $(B)/rel/vtl2/paravisor $(B)/rel/vtl2/vtpm:
 	@mkdir -p $(@D)
 	$(Q)strip -s -o $@ $<
 
-$(B)/rel/vtl2/initrd.cpio: initrd/initrd.manifest $(B)/rel/mkcpio $(B)/rel/vtl2/init $(B)/rel/vtl2/paravisor
+$(B)/rel/vtl2/initrd.cpio: initrd/initrd.manifest $(B)/rel/mkcpio \
+		$(addprefix $(B)/rel/vtl2/,init paravisor vtpm)
 	$(call say,CPIO,$@)
 	$(Q)$(B)/rel/mkcpio $< $@
 

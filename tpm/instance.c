@@ -77,9 +77,12 @@ void instance_close(struct instance *in)
 
 static int resume_volatile(struct instance *in, bool drop)
 {
-	long len = store_load(&in->suspended, in->buf, TPM_MAX_BLOB);
+	long len;
 	int err = 0;
 
+	if (!in->suspended.device)
+		return 0;
+	len = store_load(&in->suspended, in->buf, TPM_MAX_BLOB);
 	if (len > 1)
 		err = tpm_load_volatile(in->tpm, in->buf, (size_t)len);
 	if (len > 1 && drop)
@@ -94,12 +97,14 @@ int instance_init(struct instance *in, bool drop_volatile)
 	int err;
 
 	if (in->tpm) {
+		in->is_new = false;
 		tpm_reset(in->tpm);
 		return 0;
 	}
 	len = store_load(&in->permanent, in->buf, TPM_MAX_BLOB);
 	if (len < 0)
 		return (int)len;
+	in->is_new = !len;
 	in->tpm = tpm_create(&platform, in, in->buf, (size_t)len, &err);
 	mbedtls_platform_zeroize(in->buf, (size_t)len);
 	if (!in->tpm)

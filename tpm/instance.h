@@ -8,8 +8,9 @@
 /* A TPM with its storage, as vtpmd's protocols handle it. Everything runs on one thread. */
 struct instance {
 	struct store permanent,
-		suspended; /* suspended: volatile state kept over a restart of the server */
-	struct tpm *tpm;   /* NULL while it is off */
+		suspended; /* volatile state kept over a restart of the server; may be no store at all, zeros */
+	struct tpm *tpm; /* NULL while it is off */
+	bool is_new;     /* made by the last instance_init(): there was no state */
 	uint8_t locality;
 	bool physical_presence;
 	uint8_t *buf; /* TPM_MAX_BLOB bytes */

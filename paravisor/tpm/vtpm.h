@@ -1,0 +1,53 @@
+#ifndef PARAVISOR_TPM_VTPM_H
+#define PARAVISOR_TPM_VTPM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * VTL0's TPM: CRB registers (tpm/crb.h) in front of the vTPM's process. When the process dies, the command under way
+ * fails, later ones are to be retried until the next process is up, and that has its PCRs capped.
+ */
+
+struct event_loop;
+struct io_bus;
+struct vtpm;
+struct vtpm_backing;
+
+struct vtpm_config {
+	struct event_loop *loop; /* VP 0's; nothing else runs on it yet */
+	struct io_bus *bus;
+	int from, to; /* pipes to the process: VTPM_LINK_FROM_VTPM, VTPM_LINK_TO_VTPM */
+	const struct vtpm_backing
+		*backing; /* paravisor/tpm/state.h; NULL: a new TPM at each start */
+	void *backing_ctx;
+	/* The state as the backing has it, at most vtpm_state_size() bytes. */
+	const void *state;
+	size_t state_len;
+	const uint8_t *key; /* 32 bytes that seal the state, or NULL */
+};
+
+/*
+ * Connects to the process that /init has started, switches it on (TPM2_Startup included) and puts the registers on the
+ * bus. 0; -ENODEV when there is no such process; -EBADMSG, -EACCES: the state is damaged, or sealed with another key;
+ * -EPIPE: the process died; or -errno. Runs the loop.
+ */
+int vtpm_create(struct vtpm **out, const struct vtpm_config *config);
+/* For tests; nothing uses its region or its loop any more. NULL is allowed. */
+void vtpm_destroy(struct vtpm *vtpm);
+
+/*
+ * Executes a command of the paravisor's own, at locality 0, and waits. *len: in, bytes at rsp; out, of the response.
+ * The TPM's return code, at most 0xFFF, or -errno. Before VTL0 runs, on the loop's thread, not from a handler.
+ */
+int vtpm_execute(struct vtpm *vtpm, const uint8_t *cmd, size_t cmd_len, uint8_t *rsp, size_t *len);
+
+/*
+ * Hashes by all of algorithms[0..count): begin, any number of data, end, which writes the digests one after the other.
+ * *len: in, bytes at digests; out, written. 0 or -errno. As vtpm_execute().
+ */
+int vtpm_hash_begin(struct vtpm *vtpm, const uint16_t *algorithms, unsigned int count);
+int vtpm_hash_data(struct vtpm *vtpm, const void *data, size_t len);
+int vtpm_hash_end(struct vtpm *vtpm, uint8_t *digests, size_t *len);
+
+#endif

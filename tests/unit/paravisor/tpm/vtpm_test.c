@@ -1,0 +1,404 @@
+#include "paravisor/tpm/vtpm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "core/event_loop.h"
+#include "core/io_bus.h"
+#include "core/log.h"
+#include "paravisor/tpm/state.h"
+#include "proto/vtpm_link.h"
+#include "tpm/crb.h"
+#include "tpm/vtpm_serve.h"
+
+/*
+ * The device on a bus, and a real vTPM at the other end of real pipes, unconfined, in a child of ours. This test is the
+ * guest, and /init.
+ */
+struct fixture {
+	struct event_loop *loop;
+	struct io_bus *bus;
+	struct vtpm *vtpm;
+	int to[2], from[2];
+	pid_t child;
+	uint8_t *backed; /* what the backing made durable */
+	unsigned int writes;
+};
+
+static void start_child(struct fixture *f)
+{
+	f->child = fork();
+	assert_true(f->child >= 0);
+	if (!f->child) {
+		close(f->from[0]);
+		close(f->to[1]);
+		_exit(-vtpm_serve(f->to[0], f->from[1], 0));
+	}
+}
+
+static void backing_write(void *ctx, uint64_t offset, const void *data, size_t len,
+			  void (*done)(void *token, int error), void *token)
+{
+	struct fixture *f = ctx;
+
+	memcpy(f->backed + offset, data, len);
+	f->writes++;
+	done(token, 0);
+}
+
+static const struct vtpm_backing backing = { backing_write };
+
+static void create(struct fixture *f, const void *state)
+{
+	const struct vtpm_config config = {
+		.loop = f->loop,
+		.bus = f->bus,
+		.from = f->from[0],
+		.to = f->to[1],
+		.backing = &backing,
+		.backing_ctx = f,
+		.state = state,
+		.state_len = state ? vtpm_state_size() : 0,
+	};
+
+	assert_int_equal(vtpm_create(&f->vtpm, &config), 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	signal(SIGPIPE, SIG_IGN);
+	log_set_level(LOG_ERROR);
+	assert_int_equal(pipe2(f->to, O_DIRECT), 0);
+	assert_int_equal(pipe2(f->from, O_DIRECT), 0);
+	f->backed = calloc(1, vtpm_state_size());
+	f->loop = event_loop_create();
+	f->bus = io_bus_create();
+	assert_true(f->backed && f->loop && f->bus);
+	start_child(f);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	kill(f->child, SIGKILL);
+	waitpid(f->child, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		close(f->to[i]);
+		close(f->from[i]);
+	}
+	vtpm_destroy(f->vtpm);
+	event_loop_destroy(f->loop);
+	io_bus_destroy(f->bus);
+	free(f->backed);
+	free(f);
+	return 0;
+}
+
+/* --- the guest --- */
+
+#define LOC_CTRL   0x08
+#define CTRL_REQ   0x40
+#define CTRL_STS   0x44
+#define CTRL_START 0x4C
+#define DATA       0x80
+
+static uint32_t get(struct fixture *f, uint32_t reg)
+{
+	uint64_t value;
+
+	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, CRB_BASE + reg, 4, &value), IO_DONE);
+	return (uint32_t)value;
+}
+
+static void set(struct fixture *f, uint32_t reg, uint32_t value)
+{
+	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, CRB_BASE + reg, 4, value), IO_DONE);
+}
+
+static void submit(struct fixture *f, const void *cmd, size_t len)
+{
+	set(f, LOC_CTRL, 1);
+	set(f, CTRL_REQ, 1);
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(io_bus_write(f->bus, IO_MEMORY, CRB_BASE + DATA + i, 1,
+					      ((const uint8_t *)cmd)[i]),
+				 IO_DONE);
+	set(f, CTRL_START, 1);
+}
+
+static size_t take_response(struct fixture *f, uint8_t *rsp)
+{
+	uint64_t byte;
+	size_t len = 10;
+
+	while (get(f, CTRL_START))
+		assert_true(event_loop_run_once(f->loop, 10000) > 0);
+	for (size_t i = 0; i < len; i++) {
+		assert_int_equal(io_bus_read(f->bus, IO_MEMORY, CRB_BASE + DATA + i, 1, &byte),
+				 IO_DONE);
+		rsp[i] = (uint8_t)byte;
+		if (i == 5)
+			len = (size_t)rsp[4] << 8 | rsp[5];
+	}
+	return len;
+}
+
+static unsigned int code(const uint8_t *rsp)
+{
+	return (unsigned int)rsp[8] << 8 | rsp[9];
+}
+
+static const uint8_t get_random[] = { 0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7B, 0, 8 };
+/* PCR 1 by SHA-256; its digest is the response's last 32 bytes */
+static const uint8_t pcr_read[] = { 0x80, 0x01, 0, 0, 0, 20,   0, 0, 0x01, 0x7E,
+				    0,    0,    0, 1, 0, 0x0B, 3, 2, 0,    0 };
+#define PCR_READ_LEN 62
+
+static unsigned int run(struct fixture *f, const void *cmd, size_t len, uint8_t *rsp,
+			size_t *rsp_len)
+{
+	size_t n;
+
+	submit(f, cmd, len);
+	n = take_response(f, rsp);
+	if (rsp_len)
+		*rsp_len = n;
+	return code(rsp);
+}
+
+static void test_command(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE], zeros[32] = { 0 };
+	size_t len;
+
+	create(f, NULL);
+	assert_int_equal(run(f, get_random, sizeof(get_random), rsp, &len), 0);
+	assert_int_equal(len, 20);
+	assert_int_equal(run(f, pcr_read, sizeof(pcr_read), rsp, &len), 0);
+	assert_int_equal(len, PCR_READ_LEN);
+	assert_memory_equal(rsp + len - 32, zeros, 32);
+}
+
+/* NV_DefineSpace of an ordinary index with the owner's empty password: something that is kept. */
+/* clang-format off */
+static const uint8_t define[] = {
+	0x80, 0x02, 0, 0, 0, 45, 0, 0, 0x01, 0x2A, 0x40, 0, 0, 0x01,
+	0, 0, 0, 9, 0x40, 0, 0, 0x09, 0, 0, 0, 0, 0,
+	0, 0,                                                       /* the index's password */
+	0, 14, 1, 0, 0, 1, 0, 0x0B, 0, 4, 0, 4, 0, 0, 0, 8,
+};
+/* clang-format on */
+static const uint8_t read_public[] = { 0x80, 0x01, 0, 0, 0, 14, 0, 0, 0x01, 0x69, 1, 0, 0, 1 };
+
+/* What a command answered for was durable before, and is there for the next run. */
+static void test_state_survives(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE], *kept;
+	unsigned int writes;
+
+	create(f, NULL);
+	writes = f->writes;
+	assert_int_not_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+	assert_int_equal(f->writes, writes);
+	assert_int_equal(run(f, define, sizeof(define), rsp, NULL), 0);
+	assert_true(f->writes > writes);
+
+	kept = malloc(vtpm_state_size());
+	assert_non_null(kept);
+	memcpy(kept, f->backed, vtpm_state_size());
+	teardown(state);
+	setup(state);
+	f = *state;
+	create(f, kept);
+	free(kept);
+	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+}
+
+static void damage(uint8_t *image)
+{
+	for (size_t i = 0; i < vtpm_state_size(); i++)
+		image[i] ^= 0x5A;
+}
+
+static void test_damaged_state(void **state)
+{
+	struct fixture *f = *state;
+	struct vtpm_config config = {
+		.loop = f->loop, .bus = f->bus, .from = f->from[0], .to = f->to[1]
+	};
+
+	damage(f->backed);
+	config.state = f->backed;
+	config.state_len = vtpm_state_size();
+	log_set_level(-1);
+	assert_true(vtpm_create(&f->vtpm, &config) < 0);
+	log_set_level(LOG_ERROR);
+}
+
+static void test_no_process(void **state)
+{
+	struct fixture *f = *state;
+	const struct vtpm_config config = {
+		.loop = f->loop, .bus = f->bus, .from = 1000, .to = 1001
+	};
+
+	assert_int_equal(vtpm_create(&f->vtpm, &config), -ENODEV);
+}
+
+/* --- death --- */
+
+static void say_death(struct fixture *f, uint32_t type)
+{
+	const struct vtpm_link_header news = { .type = type };
+
+	assert_int_equal(write(f->from[1], &news, sizeof(news)), sizeof(news));
+}
+
+static void kill_child(struct fixture *f)
+{
+	char packet[VTPM_LINK_PACKET];
+
+	kill(f->child, SIGKILL);
+	assert_int_equal(waitpid(f->child, NULL, 0), f->child);
+	/* as /init does */
+	fcntl(f->to[0], F_SETFL, O_DIRECT | O_NONBLOCK);
+	while (read(f->to[0], packet, sizeof(packet)) > 0)
+		;
+	fcntl(f->to[0], F_SETFL, O_DIRECT);
+}
+
+/* The command under way fails; the next one may be too early; then all that was kept is there, and PCRs are not. */
+static void test_death_and_restart(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE], zeros[32] = { 0 };
+	size_t len;
+
+	create(f, NULL);
+	assert_int_equal(run(f, define, sizeof(define), rsp, NULL), 0);
+	log_set_level(-1);
+	kill(f->child, SIGSTOP);
+	submit(f, get_random, sizeof(get_random));
+	kill_child(f);
+	start_child(f);
+	say_death(f, VTPM_LINK_DIED);
+	take_response(f, rsp);
+	assert_int_equal(code(rsp), 0x101); /* TPM_RC_FAILURE */
+
+	while (run(f, read_public, sizeof(read_public), rsp, NULL) == 0x922) /* TPM_RC_RETRY */
+		assert_true(event_loop_run_once(f->loop, 10000) >= 0);
+	assert_int_equal(code(rsp), 0);
+	assert_int_equal(run(f, pcr_read, sizeof(pcr_read), rsp, &len), 0);
+	assert_int_equal(len, PCR_READ_LEN);
+	assert_memory_not_equal(rsp + len - 32, zeros, 32);
+	assert_int_equal(get(f, CTRL_STS) & 1, 0);
+	log_set_level(LOG_ERROR);
+}
+
+/* Given up: a fatal error, by which drivers know that the TPM is gone. */
+static void test_gone(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE];
+
+	create(f, NULL);
+	log_set_level(-1);
+	kill_child(f);
+	say_death(f, VTPM_LINK_GONE);
+	assert_true(event_loop_run_once(f->loop, 10000) > 0);
+	submit(f, get_random, sizeof(get_random));
+	assert_int_equal(get(f, CTRL_START), 0);
+	assert_int_equal(get(f, CTRL_STS) & 1, 1);
+	(void)rsp;
+	log_set_level(LOG_ERROR);
+}
+
+/* --- the paravisor's own requests --- */
+
+static void test_hash(void **state)
+{
+	static const uint8_t abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea };
+	static const uint16_t algorithms[] = { 0x0004, 0x000B };
+	struct fixture *f = *state;
+	uint8_t digests[64];
+	size_t len = sizeof(digests);
+
+	create(f, NULL);
+	assert_int_equal(vtpm_hash_begin(f->vtpm, algorithms, 2), 0);
+	assert_int_equal(vtpm_hash_data(f->vtpm, "ab", 2), 0);
+	assert_int_equal(vtpm_hash_data(f->vtpm, "c", 1), 0);
+	assert_int_equal(vtpm_hash_end(f->vtpm, digests, &len), 0);
+	assert_int_equal(len, 20 + 32);
+	assert_memory_equal(digests + 20, abc, sizeof(abc));
+}
+
+/* More than the pipe holds, and a room that is too small for the answer. */
+static void test_hash_much(void **state)
+{
+	static const uint16_t algorithm = 0x000B;
+	static const uint8_t million_a[] = { 0xcd, 0xc7, 0x6e, 0x5c, 0x99, 0x14, 0xfb, 0x92 };
+	struct fixture *f = *state;
+	uint8_t *data = malloc(1000000), digest[32];
+	size_t len = sizeof(digest);
+
+	assert_non_null(data);
+	memset(data, 'a', 1000000);
+	create(f, NULL);
+	assert_int_equal(vtpm_hash_begin(f->vtpm, &algorithm, 1), 0);
+	assert_int_equal(vtpm_hash_data(f->vtpm, data, 1000000), 0);
+	assert_int_equal(vtpm_hash_end(f->vtpm, digest, &len), 0);
+	assert_memory_equal(digest, million_a, sizeof(million_a));
+	len = 10;
+	assert_int_equal(vtpm_hash_begin(f->vtpm, &algorithm, 1), 0);
+	assert_int_equal(vtpm_hash_end(f->vtpm, digest, &len), -EMSGSIZE);
+	free(data);
+}
+
+static void test_execute(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[64];
+	size_t len = sizeof(rsp);
+
+	create(f, NULL);
+	assert_int_equal(vtpm_execute(f->vtpm, get_random, sizeof(get_random), rsp, &len), 0);
+	assert_int_equal(len, 20);
+	len = sizeof(rsp);
+	assert_int_equal(vtpm_execute(f->vtpm, get_random, sizeof(get_random) - 1, rsp, &len),
+			 0x142);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state_survives, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_death_and_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hash, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hash_much, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_execute, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <mbedtls/platform_util.h>
+#include "proto/tpm.h"
+#include "tpm/crypto/hash.h"
+#include "tpm/instance.h"
+#include "tpm/link.h"
+#include "tpm/vtpm_serve.h"
+
+/* The PCRs that a boot is measured into, and that nothing but a boot may reset (PC Client profile, 4.6). */
+#define BOOT_PCRS 16
+
+struct vtpm {
+	struct link link;
+	struct instance instance;
+	struct hash_ctx hashes[VTPM_LINK_HASHES_MAX];
+	unsigned int hash_count;
+	unsigned long executed, die_at; /* die_at: for tests, 0: never */
+};
+
+static int answer(struct vtpm *v, uint32_t id, int error, const void *payload, size_t len)
+{
+	struct vtpm_link_done done = {
+		.header = { VTPM_LINK_DONE, id },
+		.error = error,
+		.established = v->instance.tpm && tpm_established(v->instance.tpm),
+	};
+
+	return link_send(&v->link, &done, sizeof(done), payload, len);
+}
+
+/* --- power --- */
+
+static uint32_t run(struct vtpm *v, const uint8_t *cmd, size_t len)
+{
+	uint8_t rsp[TPM_MAX_COMMAND];
+
+	v->instance.locality = 0;
+	instance_execute(&v->instance, cmd, len, rsp);
+	return (uint32_t)rsp[6] << 24 | rsp[7] << 16 | rsp[8] << 8 | rsp[9];
+}
+
+static int startup(struct vtpm *v)
+{
+	static const uint8_t cmd[] = { 0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0 };
+
+	return run(v, cmd, sizeof(cmd)) ? -EIO : 0;
+}
+
+/*
+ * TPM2_PCR_Event with a text that no boot measures, for each PCR of the boot: after the loss of their values a guest
+ * could otherwise extend them again, with whatever it likes, from zero.
+ */
+static int cap(struct vtpm *v)
+{
+	static const char text[] = "vTPM restarted";
+	uint8_t cmd[27 + 2 + sizeof(text) - 1] = { 0x80, 0x02,
+						   0,    0,
+						   0,    sizeof(cmd),
+						   0,    0,
+						   0x01, 0x3C, /* TPM2_PCR_Event */
+						   0,    0,
+						   0,    0, /* the PCR */
+						   0,    0,
+						   0,    9,
+						   0x40, 0,
+						   0,    0x09,
+						   0,    0,
+						   0,    0,
+						   0, /* an empty password */
+						   0,    sizeof(text) - 1 };
+
+	memcpy(cmd + sizeof(cmd) - (sizeof(text) - 1), text, sizeof(text) - 1);
+	for (uint8_t pcr = 0; pcr < BOOT_PCRS; pcr++) {
+		cmd[13] = pcr;
+		if (run(v, cmd, sizeof(cmd)))
+			return -EIO;
+	}
+	return 0;
+}
+
+/*
+ * TPM2_PCR_Allocate: a new TPM measures by SHA-256 alone, as most are set up. Each bank is another hash of all that is
+ * loaded; whoever wants it can have it from the TPM.
+ */
+static int allocate(struct vtpm *v)
+{
+	/* clang-format off */
+	static const uint8_t cmd[55] = {
+		0x80, 0x02, 0, 0, 0, sizeof(cmd), 0, 0, 0x01, 0x2B, /* TPM2_PCR_Allocate */
+		0x40, 0, 0, 0x0C,                                   /* TPM_RH_PLATFORM */
+		0, 0, 0, 9, 0x40, 0, 0, 0x09, 0, 0, 0, 0, 0,        /* an empty password */
+		0, 0, 0, 4,                                         /* banks: PCRs by bits */
+		0, TPM_ALG_SHA1, 3, 0, 0, 0,
+		0, TPM_ALG_SHA256, 3, 0xFF, 0xFF, 0xFF,
+		0, TPM_ALG_SHA384, 3, 0, 0, 0,
+		0, TPM_ALG_SHA512, 3, 0, 0, 0,
+	};
+	/* clang-format on */
+
+	if (startup(v) || run(v, cmd, sizeof(cmd)))
+		return -EIO;
+	return instance_init(&v->instance, false); /* takes effect at the next _TPM_Init */
+}
+
+static int power_on(struct vtpm *v)
+{
+	uint32_t flags = v->link.power_on.flags, id = v->link.header.id;
+	uint8_t key[STORE_KEY_SIZE];
+	int ret;
+
+	if (v->link.len != sizeof(v->link.power_on) || v->instance.tpm)
+		return answer(v, id, -EINVAL, NULL, 0);
+	memcpy(key, v->link.power_on.key, sizeof(key));
+	mbedtls_platform_zeroize(&v->link.power_on, sizeof(v->link.power_on));
+	ret = store_open(&v->instance.permanent, &link_store_device, &v->link, TPM_MAX_BLOB,
+			 flags & VTPM_LINK_SEALED ? key : NULL, instance_random);
+	mbedtls_platform_zeroize(key, sizeof(key));
+	if (!ret)
+		ret = instance_open(&v->instance);
+	if (!ret)
+		ret = instance_init(&v->instance, false);
+	if (!ret && v->instance.is_new)
+		ret = allocate(v);
+	if (!ret && flags & VTPM_LINK_STARTUP)
+		ret = startup(v);
+	if (!ret && flags & VTPM_LINK_CAP)
+		ret = cap(v);
+	return answer(v, id, ret, NULL, 0);
+}
+
+/* --- commands --- */
+
+/* A call that the filter does not know, which is how a test has the process killed. */
+static void test_death(struct vtpm *v)
+{
+	if (v->die_at && ++v->executed == v->die_at)
+		syscall(SYS_getppid);
+}
+
+static int execute(struct vtpm *v)
+{
+	uint8_t cmd[VTPM_LINK_PACKET], rsp[TPM_MAX_COMMAND];
+	const struct vtpm_link_execute request = v->link.execute;
+	size_t len;
+
+	if (v->link.len < sizeof(request))
+		return -EBADMSG;
+	test_death(v);
+	len = v->link.len - sizeof(request);
+	memcpy(cmd, v->link.packet + sizeof(request), len);
+	if (v->instance.tpm && request.flags & VTPM_LINK_RESET_ESTABLISHED)
+		tpm_reset_established(v->instance.tpm);
+	v->instance.locality = (uint8_t)request.locality;
+	len = instance_execute(&v->instance, cmd, len, rsp);
+	mbedtls_platform_zeroize(cmd, sizeof(cmd));
+	/* A response that does not fit the guest's buffer does not fit the packet; none is that long. */
+	if (answer(v, request.header.id, 0, rsp, len) == -EMSGSIZE)
+		return answer(v, request.header.id, -EMSGSIZE, NULL, 0);
+	mbedtls_platform_zeroize(rsp, len);
+	return 0;
+}
+
+/* --- hashes of what the paravisor loads: many algorithms at a time, and no TPM command for each KiB --- */
+
+static int hash_begin(struct vtpm *v)
+{
+	const struct vtpm_link_hash_start request = v->link.hash_start;
+
+	if (v->link.len != sizeof(request) || request.count > VTPM_LINK_HASHES_MAX)
+		return -EBADMSG;
+	for (unsigned int i = 0; i < request.count; i++)
+		if (!hash_size(request.algorithms[i]))
+			return -EBADMSG;
+	v->hash_count = request.count;
+	for (unsigned int i = 0; i < v->hash_count; i++)
+		hash_start(&v->hashes[i], request.algorithms[i]);
+	return 0;
+}
+
+static int hash_data(struct vtpm *v)
+{
+	for (unsigned int i = 0; i < v->hash_count; i++)
+		hash_update(&v->hashes[i], v->link.packet + sizeof(v->link.header),
+			    v->link.len - sizeof(v->link.header));
+	return 0;
+}
+
+static int hash_end(struct vtpm *v)
+{
+	uint8_t digests[VTPM_LINK_HASHES_MAX * HASH_MAX_SIZE];
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < v->hash_count; i++)
+		len += hash_finish(&v->hashes[i], digests + len);
+	v->hash_count = 0;
+	return answer(v, v->link.header.id, 0, digests, len);
+}
+
+/* --- */
+
+static int dispatch(struct vtpm *v)
+{
+	switch (v->link.header.type) {
+	case VTPM_LINK_POWER_ON:
+		return power_on(v);
+	case VTPM_LINK_EXECUTE:
+		return execute(v);
+	case VTPM_LINK_HASH_START:
+		return hash_begin(v);
+	case VTPM_LINK_HASH_DATA:
+		return hash_data(v);
+	case VTPM_LINK_HASH_END:
+		return hash_end(v);
+	case VTPM_LINK_STORE_DONE: /* the answer to one who died in our place */
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+int vtpm_serve(int in, int out, unsigned long die_at)
+{
+	struct vtpm *v = calloc(1, sizeof(*v));
+	int ret;
+
+	if (!v)
+		return -ENOMEM;
+	v->link.in = in;
+	v->link.out = out;
+	v->die_at = die_at;
+	do
+		ret = link_receive(&v->link);
+	while (!ret && !(ret = dispatch(v)));
+	instance_close(&v->instance);
+	mbedtls_platform_zeroize(v, sizeof(*v));
+	free(v);
+	return ret;
+}
