@@ -22,6 +22,7 @@ struct storage;
 struct vmbus_server;
 struct vp;
 struct vtl;
+struct vtpm;
 
 struct machine {
 	struct options options;
@@ -36,6 +37,7 @@ struct machine {
 	struct vmbus_server *vmbus; /* toward VTL0 */
 	struct storage *storage;    /* NULL: none */
 	uint64_t pool_len;          /* bytes of VTL0's RAM that VTL2 keeps for its devices */
+	struct vtpm *vtpm; /* NULL: VTL0 has no TPM */
 	const struct hypercall_sink *sink; /* NULL: VTL0 has no message connections */
 	bool pic_asserted;                 /* atomic: the 8259s want VP 0 to take an interrupt */
 

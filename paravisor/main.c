@@ -21,8 +21,11 @@
 #include "paravisor/settings.h"
 #include "paravisor/start_state.h"
 #include "paravisor/storage.h"
+#include "paravisor/tpm/measured_boot.h"
+#include "paravisor/tpm/vtpm.h"
 #include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
+#include "proto/vtpm_link.h"
 #include "vtl/mshv.h"
 #include "vtl/vtl.h"
 
@@ -160,6 +163,48 @@ static int create_devices(struct machine *m)
 	return 0;
 }
 
+/* A paravisor that runs without a vTPM's process, or is told to, gives VTL0 no TPM. */
+static int start_vtpm(struct machine *m)
+{
+	struct vtpm_config config = {
+		.loop = m->vps[0].loop,
+		.bus = m->bus,
+		.from = VTPM_LINK_FROM_VTPM,
+		.to = VTPM_LINK_TO_VTPM,
+	};
+	int ret;
+
+	if (m->options.no_tpm)
+		return 0;
+	ret = vtpm_create(&m->vtpm, &config);
+	return ret && ret != -ENODEV ? fail(m, "cannot start the vTPM", ret) : 0;
+}
+
+/* Copies VTL0's kernel to its place, with measurements before and after if there is a TPM. */
+static int load_kernel(struct machine *m, struct linux_boot_config *config,
+		       struct boot_vp_state *state)
+{
+	struct measured_boot measured;
+	struct boot_error error = { "" };
+	int ret;
+
+	if (m->vtpm) {
+		ret = measured_boot_begin(&measured, m->vtpm, m->memory, config);
+		if (ret)
+			return fail(m, "cannot measure VTL0's kernel", ret);
+		config->tpm = &measured.acpi;
+		config->reserved = &measured.region;
+		config->reserved_count = 1;
+	}
+	ret = linux_boot_load(m->memory, config, state, &error);
+	if (ret) {
+		machine_end(m, HOST_PORT_FAILURE, "%s", error.text);
+		return ret;
+	}
+	ret = m->vtpm ? measured_boot_finish(&measured) : 0;
+	return ret ? fail(m, "cannot write the event log", ret) : 0;
+}
+
 /* The hypervisor's VP 0 and this thread become one; VTL0's kernel goes to its place. */
 static int load_guest(struct machine *m)
 {
@@ -173,13 +218,10 @@ static int load_guest(struct machine *m)
 		.mmio_count = m->topology.mmio_count,
 	};
 	struct boot_vp_state state;
-	struct boot_error error = { "" };
-	int ret = linux_boot_load(m->memory, &config, &state, &error);
+	int ret = load_kernel(m, &config, &state);
 
-	if (ret) {
-		machine_end(m, HOST_PORT_FAILURE, "%s", error.text);
+	if (ret)
 		return ret;
-	}
 	ret = vp_enter(&m->vps[0]);
 	if (ret)
 		return fail(m, "cannot enter VP 0", ret);
@@ -241,6 +283,8 @@ static int assemble(struct machine *m, int argc, char *argv[])
 	if (!ret)
 		ret = create_devices(m);
 	if (!ret)
+		ret = start_vtpm(m);
+	if (!ret)
 		ret = start_vmbus(m);
 	if (!ret)
 		ret = load_guest(m);
@@ -269,6 +313,7 @@ int main(int argc, char *argv[])
 	static struct machine machine = { .end_lock = PTHREAD_MUTEX_INITIALIZER };
 	int ret = host_port_create(&machine.host_port);
 
+	signal(SIGPIPE, SIG_IGN); /* a vTPM that is gone is an error of write() */
 	if (ret) {
 		log_error("no message port to the host: errno %d", -ret);
 		return EXIT_FAILURE;

@@ -40,6 +40,12 @@ static bool parse_seconds(const char *text, long long *seconds)
 	return !errno && end != text && !*end && *seconds >= 0;
 }
 
+static bool parse_switch_off(const char *text, bool *off)
+{
+	*off = !strcmp(text, "no");
+	return *off || !strcmp(text, "yes");
+}
+
 static bool parse_one(struct options *options, const char *name, size_t len, const char *value)
 {
 	const struct {
@@ -58,6 +64,8 @@ static bool parse_one(struct options *options, const char *name, size_t len, con
 		return parse_level(value, &options->log_level);
 	if (len == strlen("--wall-clock") && !memcmp(name, "--wall-clock", len))
 		return parse_seconds(value, &options->wall_clock);
+	if (len == strlen("--tpm") && !memcmp(name, "--tpm", len))
+		return parse_switch_off(value, &options->no_tpm);
 	return false;
 }
 

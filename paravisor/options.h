@@ -1,6 +1,7 @@
 #ifndef PARAVISOR_OPTIONS_H
 #define PARAVISOR_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/log.h"
@@ -10,6 +11,7 @@
 struct options {
 	struct boot_range kernel, initrd, cmdline; /* staged files; len 0: none */
 	enum log_level log_level;
+	bool no_tpm; /* VTL0 gets none */
 	long long wall_clock; /* UTC at start, seconds since 1970; 0: not told */
 };
 
