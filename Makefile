@@ -158,7 +158,7 @@ tests/fuzz/mana_function_fuzz-objs := $(mana-test-objs)
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o \
-	get.o vmbus_uio.o guest_ram.o storage.o)
+	get.o vmbus_uio.o guest_ram.o storage.o network.o)
 paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o link.o measured_boot.o state.o vtpm.o)
 paravisor-objs += $(paravisor-tpm-objs) tpm/crb.o tpm/store.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
@@ -257,7 +257,8 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
-host-objs += host/devices.o host/disks.o host/get.o host/vmgs.o host/settings.o
+host-objs += host/devices.o host/disks.o host/get.o host/vmgs.o host/settings.o host/net.o host/net_backend.o \
+	host/net_option.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
@@ -267,7 +268,7 @@ tests/unit/host/synic_test-objs := $(host-test-objs)
 tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs) igvm/writer.o \
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
-tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o \
+tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o host/net_option.o \
 	devices/nvme/nvme_emu_fault.o
 get-test-objs := host/get.o host/vmgs.o $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/host/get_test-objs := $(get-test-objs)
@@ -294,7 +295,7 @@ guest-runtime := start.S exceptions.S runtime.c
 
 paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-objs) $(devices-objs) \
 	$(core-objs) $(proto-objs))
-vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(pci-objs) $(nvme-emu-objs) $(core-objs) $(proto-objs))
+vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(pci-objs) $(nvme-emu-objs) $(mana-function-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
 igvmtool-link  := $(igvmtool-objs) $(igvm-objs)
 vtpm-link      := $(if $(vtpm-objs),$(vtpm-objs) $(tpm-objs) $(core-objs))

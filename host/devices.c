@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "host/disks.h"
 #include "host/get.h"
+#include "host/net.h"
 #include "host/partition.h"
 #include "host/settings.h"
 #include "host/vmbus.h"
@@ -19,6 +20,7 @@ struct host_devices {
 	struct vmgs *vmgs;
 	struct host_get *get;
 	struct host_disks *disks;
+	struct host_net *net;
 };
 
 /* --- GET --- */
@@ -96,8 +98,16 @@ int host_devices_create(struct partition *partition, struct host_devices **out)
 	if (!ret)
 		ret = host_disks_create(partition, &devices->disks);
 	if (!ret)
+		ret = host_net_create(partition, &devices->net);
+	if (!ret)
 		ret = create_get(devices);
 	return ret;
+}
+
+void host_devices_stop(struct host_devices *devices)
+{
+	if (devices)
+		host_net_stop(devices->net);
 }
 
 void host_devices_destroy(struct host_devices *devices)
@@ -106,6 +116,7 @@ void host_devices_destroy(struct host_devices *devices)
 		return;
 	host_get_destroy(devices->get);
 	host_disks_destroy(devices->disks);
+	host_net_destroy(devices->net);
 	vmgs_close(devices->vmgs);
 	free(devices->settings);
 	free(devices);

@@ -189,6 +189,7 @@ static void detach(struct run *run)
 static void free_attached(struct partition *partition)
 {
 	host_vmbus_stop(partition->vmbus);
+	host_devices_stop(partition->devices);
 	host_vpci_destroy(partition->vpci);
 	host_devices_destroy(partition->devices);
 	host_vmbus_destroy(partition->vmbus);

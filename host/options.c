@@ -35,6 +35,10 @@ static const char usage[] =
 	"                       lun=N (disks of the same LUN are striped), chunk=KIB (default "
 	"128),\n"
 	"                       sector=512|4096, fault=KIND[:KEY=VALUE]... (docs/nvme.md)\n"
+	"  --net user[,hostfwd=tcp:[ADDRESS]:PORT-:PORT]|tap=NAME|packet=NAME|none\n"
+	"                       the guest's network: through passt, a TAP device, all of an "
+	"interface,\n"
+	"                       none (default)\n"
 	"  --guest-state FILE   the guest's persistent state (vTPM and others), made when missing\n"
 	"  --timeout SECONDS    end the run after that long\n"
 	"  --no-reboot          a guest reset ends the run\n"
@@ -52,6 +56,7 @@ enum option_id {
 	OPTION_CPUS,
 	OPTION_MEMORY,
 	OPTION_NVME,
+	OPTION_NET,
 	OPTION_GUEST_STATE,
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
@@ -70,6 +75,7 @@ static const struct option long_options[] = {
 	{ "cpus", required_argument, NULL, OPTION_CPUS },
 	{ "memory", required_argument, NULL, OPTION_MEMORY },
 	{ "nvme", required_argument, NULL, OPTION_NVME },
+	{ "net", required_argument, NULL, OPTION_NET },
 	{ "guest-state", required_argument, NULL, OPTION_GUEST_STATE },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "no-reboot", no_argument, NULL, OPTION_NO_REBOOT },
@@ -106,6 +112,8 @@ static int take(struct options *o, int id)
 		return option_size("--memory", optarg, MIN_MEMORY, MAX_MEMORY, 2 * MIB, &o->memory);
 	case OPTION_NVME:
 		return disk_option_parse(optarg, o->disks, &o->disk_count);
+	case OPTION_NET:
+		return net_option_parse(optarg, &o->net);
 	case OPTION_GUEST_STATE:
 		o->guest_state = optarg;
 		return 0;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "host/disk_option.h"
+#include "host/net_option.h"
 
 #define HOST_MAX_VPS 64
 
@@ -25,6 +26,7 @@ struct options {
 	bool probe;           /* only find out whether KVM serves */
 	struct disk_option disks[HOST_MAX_DISKS];
 	unsigned int disk_count;
+	struct net_option net;
 };
 
 /*

@@ -22,11 +22,21 @@ static const struct guid lun_device = {
 	0x2e1890aa, 0xeb1c, 0x4a4a, { 0x92, 0xda, 0, 0, 0, 0, 0, 0 }
 };
 
+/* Its data2 is out of the disks' way. */
+static const struct guid nic_instance = {
+	0x6a1d2c3f, 0x7001, 0x4b0e, { 0xa4, 0x5c, 0x1e, 0x57, 0x33, 0x90, 0x2d, 0x68 }
+};
+
 /* Linux takes data2 for the number of the PCI domain, in which 0 is not for VMBus. */
 void host_settings_disk_instance(unsigned int index, struct guid *instance)
 {
 	*instance = nvme_instance;
 	instance->data2 = (uint16_t)(index + 1);
+}
+
+void host_settings_nic_instance(struct guid *instance)
+{
+	*instance = nic_instance;
 }
 
 /* --- text that grows --- */
@@ -189,6 +199,18 @@ static void append_luns(struct text *text, const struct options *options)
 	}
 }
 
+/* VTL2 finds the function on its bus under the number that it offers the guest's card with. */
+static void append_nic(struct text *text, const struct options *options)
+{
+	char instance[GUID_TEXT_SIZE];
+
+	if (options->net.kind == NET_NONE)
+		return;
+	guid_format(&nic_instance, instance);
+	append(text, ",\"nic_devices\":[{\"instance_id\":\"%s\",\"max_sub_channels\":%u}]",
+	       instance, options->cpus - 1);
+}
+
 /* A controller even without disks: they may come later. A sub-channel for each further VP. */
 char *host_settings_vtl2(const struct options *options, size_t *len)
 {
@@ -202,7 +224,9 @@ char *host_settings_vtl2(const struct options *options, size_t *len)
 	       "\"protocol\":\"SCSI\",\"luns\":[",
 	       options->cpus - 1, instance);
 	append_luns(&text, options);
-	append(&text, "]}]}}");
+	append(&text, "]}]");
+	append_nic(&text, options);
+	append(&text, "}}");
 	return finish(&text, len);
 }
 

@@ -21,6 +21,13 @@ char *host_settings_vtl2(const struct options *options, size_t *len);
 /* The VPCI instance of the NVMe controller of options->disks[index]: always the same. */
 void host_settings_disk_instance(unsigned int index, struct guid *instance);
 
+/* The VPCI instance of the network card, and its address. */
+void host_settings_nic_instance(struct guid *instance);
+#define HOST_NET_MAC                               \
+	{                                          \
+		0x02, 0x45, 0x4E, 0x54, 0x52, 0x01 \
+	}
+
 /* What identifies a disk towards the guest: the same after a restart, another for any other disk. */
 void host_settings_disk_id(const struct disk_option *disk, struct guid *id);
 

@@ -18,6 +18,7 @@ struct host_port;
 struct hypercall_sink;
 struct io_bus;
 struct settings;
+struct network;
 struct storage;
 struct vmbus_server;
 struct vp;
@@ -36,6 +37,7 @@ struct machine {
 	struct settings *settings;  /* what the host wants at the start; NULL without GET */
 	struct vmbus_server *vmbus; /* toward VTL0 */
 	struct storage *storage;    /* NULL: none */
+	struct network *network;    /* NULL: none */
 	uint64_t pool_len;          /* bytes of VTL0's RAM that VTL2 keeps for its devices */
 	struct vtpm *vtpm; /* NULL: VTL0 has no TPM */
 	const struct hypercall_sink *sink; /* NULL: VTL0 has no message connections */

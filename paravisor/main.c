@@ -17,6 +17,7 @@
 #include "paravisor/host_port.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
+#include "paravisor/network.h"
 #include "paravisor/sandbox.h"
 #include "paravisor/settings.h"
 #include "paravisor/start_state.h"
@@ -104,10 +105,13 @@ static int open_memory(struct machine *m)
 	int ret;
 
 	if (m->settings)
-		pool_size = storage_pool_size(m->settings, m->topology.vp_count);
+		pool_size = storage_pool_size(m->settings, m->topology.vp_count) +
+			    network_pool_size(m->settings, m->topology.vp_count);
 	ret = guest_ram_map(m, pool_size, &pool);
 	if (!ret && m->settings)
 		ret = storage_open(m, m->settings, pool, &m->storage);
+	if (!ret && m->settings)
+		ret = network_open(m, m->settings, pool, &m->network);
 	return ret;
 }
 
@@ -237,13 +241,15 @@ static int start_vmbus(struct machine *m)
 	return ret ? fail(m, "VMBus server", ret) : 0;
 }
 
-static int start_storage(struct machine *m)
+static int start_devices(struct machine *m)
 {
 	static const struct get_handler handler;
 	int ret = 0;
 
 	if (m->storage)
 		ret = storage_start(m->storage, m->settings, m->vmbus);
+	if (!ret && m->network)
+		ret = network_start(m->network, m->settings, m->vmbus);
 	if (ret || !m->get)
 		return ret;
 	ret = get_start(m->get, m->vps[0].loop, &handler);
@@ -295,7 +301,7 @@ static int assemble(struct machine *m, int argc, char *argv[])
 	ret = sandbox_enter();
 	if (ret)
 		return fail(m, "cannot give up privileges", ret);
-	ret = start_storage(m);
+	ret = start_devices(m);
 	return ret ? ret : start_vps(m);
 }
 

@@ -281,6 +281,37 @@ static int read_controller(struct reader *r, uint32_t object)
 	return ret;
 }
 
+/* --- network cards */
+
+static int read_nic(struct reader *r, uint32_t object)
+{
+	struct settings *settings = r->settings;
+	struct settings_nic nic = { .sub_channels = UINT32_MAX };
+	int ret;
+
+	if (settings->nic_count == SETTINGS_NICS_MAX)
+		return fail(r, -E2BIG, "more than %d network cards", SETTINGS_NICS_MAX);
+	ret = read_guid(r, object, "instance_id", true, &nic.instance);
+	if (!ret)
+		ret = read_u32(r, object, "max_sub_channels", 65535, &nic.sub_channels);
+	for (unsigned int i = 0; !ret && i < settings->nic_count; i++)
+		if (guid_equal(&settings->nics[i].instance, &nic.instance))
+			ret = fail(r, -EINVAL, "two network cards of one instance_id");
+	if (!ret)
+		settings->nics[settings->nic_count++] = nic;
+	return ret;
+}
+
+static int read_nics(struct reader *r, uint32_t list)
+{
+	int ret = 0;
+
+	for (uint32_t at = json_first(&r->json, list); !ret && at != JSON_NONE;
+	     at = json_next(&r->json, list, at))
+		ret = read_nic(r, at);
+	return ret;
+}
+
 static int read_fixed_and_dynamic(struct reader *r, uint32_t root)
 {
 	uint32_t list = member(r, member(r, root, "dynamic"), "storage_controllers"), at;
@@ -290,6 +321,8 @@ static int read_fixed_and_dynamic(struct reader *r, uint32_t root)
 	for (at = json_first(&r->json, list); !ret && at != JSON_NONE;
 	     at = json_next(&r->json, list, at))
 		ret = read_controller(r, at);
+	if (!ret)
+		ret = read_nics(r, member(r, member(r, root, "dynamic"), "nic_devices"));
 	return ret;
 }
 

@@ -17,6 +17,7 @@
 #define SETTINGS_LUNS_MAX        64 /* of a controller */
 #define SETTINGS_DEVICES_MAX     256
 #define SETTINGS_STRIPE_MAX      64
+#define SETTINGS_NICS_MAX        8
 
 /* A namespace of an NVMe controller that the host assigns to VTL2. */
 struct settings_device {
@@ -38,13 +39,20 @@ struct settings_lun {
 	uint16_t device_count;
 };
 
+/* A network card of VTL0's. */
+struct settings_nic {
+	struct guid instance;  /* on VTL0's VMBus; also of the function's VPCI bus on VTL2's */
+	uint32_t sub_channels; /* at most; UINT32_MAX: not said */
+};
+
 struct settings {
 	bool tpm;              /* VTL0 is to have a TPM */
 	uint32_t sub_channels; /* of a SCSI controller, at most; UINT32_MAX: not said */
-	unsigned int controller_count, lun_count, device_count;
+	unsigned int controller_count, lun_count, device_count, nic_count;
 	struct guid controllers[SETTINGS_CONTROLLERS_MAX]; /* instances on VTL0's VMBus */
 	struct settings_lun luns[SETTINGS_CONTROLLERS_MAX * SETTINGS_LUNS_MAX];
 	struct settings_device devices[SETTINGS_DEVICES_MAX];
+	struct settings_nic nics[SETTINGS_NICS_MAX];
 };
 
 /*

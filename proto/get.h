@@ -282,7 +282,11 @@ _Static_assert(sizeof(struct get_modify_vtl2_settings_rev1) == 12, "GET modify s
  *           { "location": 1, "chunk_size_in_kb": 128, ...
  *             "physical_devices": { "type": "striped",
  *               "devices": [ { "device_type": "nvme", ... }, ... two or more ] } },
- *           { "location": 2, "is_dvd": true, ... } ] } ] } }
+ *           { "location": 2, "is_dvd": true, ... } ] } ],
+ *       "nic_devices": [
+ *         { "instance_id": "<GUID of the card on VTL0's VMBus, and of the VPCI bus of the MANA
+ *                           function behind it on VTL2's>",
+ *           "max_sub_channels": 3 } ] } }
  *
  * or { "namespace_settings": [ { "namespace": "Base", "settings": "<base64 of the above>" } ] }.
  * vtlhost sends the first form; a reader takes both. In both the enumerations' names exist in

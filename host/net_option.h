@@ -1,0 +1,31 @@
+#ifndef HOST_NET_OPTION_H
+#define HOST_NET_OPTION_H
+
+#define HOST_MAX_FORWARDS 16
+
+enum net_kind {
+	NET_NONE,
+	NET_USER,   /* through passt, a process of its own */
+	NET_TAP,    /* a TAP device that is there, or may be made */
+	NET_PACKET, /* an interface that becomes the guest's: raw packets */
+};
+
+/* --net: strings point into the text. */
+struct net_option {
+	enum net_kind kind;
+	const char *name; /* of the interface */
+	struct net_forward {
+		const char *address; /* of this machine, NULL: any */
+		unsigned int host_port, guest_port;
+		unsigned int udp;
+	} forwards[HOST_MAX_FORWARDS];
+	unsigned int forward_count;
+};
+
+/*
+ * "none", "user[,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...", "tap=NAME", "packet=NAME". On a mistake
+ * prints one line to standard error and returns -EINVAL. The text is changed.
+ */
+int net_option_parse(char *text, struct net_option *net);
+
+#endif
