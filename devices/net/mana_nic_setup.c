@@ -223,21 +223,24 @@ void mana_nic_teardown(struct mana_nic *mana)
 int mana_nic_create_region(struct mana_nic *mana, uint64_t address, uint32_t bytes,
 			   uint64_t *handle)
 {
-	struct {
-		struct gdma_create_dma_region_req req;
-		uint64_t pages[MANA_NIC_RX_CQ_BYTES / GDMA_PAGE_SIZE];
-	} message = { .req = { .length = bytes,
-			       .page_count = bytes / GDMA_PAGE_SIZE,
-			       .page_addr_list_len = bytes / GDMA_PAGE_SIZE } };
+	uint64_t message[(sizeof(struct gdma_create_dma_region_req) +
+			  MANA_NIC_RX_CQ_BYTES / GDMA_PAGE_SIZE * 8) /
+			 8];
+	struct gdma_create_dma_region_req *req = (struct gdma_create_dma_region_req *)message;
 	struct gdma_create_dma_region_resp resp = { 0 };
 	uint32_t pages = bytes / GDMA_PAGE_SIZE;
 	int err;
 
+	*req = (struct gdma_create_dma_region_req){
+		.hdr.dev_id.type = GDMA_DEVICE_MANA,
+		.length = bytes,
+		.page_count = pages,
+		.page_addr_list_len = pages,
+	};
 	for (uint32_t i = 0; i < pages; i++)
-		message.pages[i] = address + (uint64_t)i * GDMA_PAGE_SIZE;
-	message.req.hdr.dev_id.type = GDMA_DEVICE_MANA;
-	err = mana_nic_command(mana, GDMA_CREATE_DMA_REGION, &message,
-			       (uint32_t)(sizeof(message.req) + pages * 8), &resp, sizeof(resp));
+		req->page_addr_list[i] = address + (uint64_t)i * GDMA_PAGE_SIZE;
+	err = mana_nic_command(mana, GDMA_CREATE_DMA_REGION, req,
+			       (uint32_t)(sizeof(*req) + pages * 8), &resp, sizeof(resp));
 	*handle = resp.dma_region_handle;
 	return err;
 }
