@@ -379,7 +379,7 @@ rel-bins     := $(foreach p,$(programs),$(if $($(p)-link),$(call program-file,$(
 
 rel-objs  := $(sort $(foreach p,$(programs),$($(p)-link)) $(proto-objs) $(core-objs) $(vtl-objs) \
 	$(devices-objs) $(paravisor-objs) $(boot-objs) $(tpm-objs) $(igvm-objs) $(igvmtool-objs))
-san-objs  := $(sort $(foreach t,$(unit-tests),$(t).o $($(t)-objs)))
+san-objs  := $(sort $(foreach t,$(unit-tests),$(t).o $($(t)-objs)) $(igvmtool-link))
 fuzz-objs := $(sort $(foreach t,$(fuzz-targets),$(t).o $($(t)-objs)))
 sources   := $(patsubst %.o,%.c,$(sort $(rel-objs) $(filter-out tests/%,$(san-objs) $(fuzz-objs))))
 
@@ -582,8 +582,13 @@ tsan: $(call pick,$(tsan-bins))
 	@setarch -R tests/run-unit $(call pick,$(tsan-bins))
 .PHONY: tsan
 
+# igvmtool under the sanitizers, for its tests.
+$(B)/san/igvmtool: $(addprefix $(B)/san/,$(igvmtool-link))
+	$(call say,LD-san,$@)
+	$(Q)$(SAN_CC) $(common) $(san-flags) -o $@ $(filter %.o,$^) $(san-libs)
+
 ## igvm-test: igvmtool against a second implementation of the format and of what platforms measure
-igvm-test: $(B)/rel/igvmtool $(B)/rel/paravisor.igvm
+igvm-test: $(B)/san/igvmtool $(B)/rel/paravisor.igvm
 	@tests/igvm/test_igvmtool.py $^
 	@igvm/check-size $(B)/rel
 .PHONY: igvm-test
