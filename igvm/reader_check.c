@@ -52,11 +52,14 @@ static uint8_t platform_type(const struct igvm_check *check, uint32_t bit)
 	return check->file->platforms[i].platform_type;
 }
 
-/* Whether all platforms of `mask` (valid, not 0) are of type `type`. */
+/* Whether `mask` is of platforms of type `type` only. Bits of no platform in the file say nothing. */
 static bool only_platform(const struct igvm_check *check, uint32_t mask, uint8_t type)
 {
 	unsigned int i;
 
+	mask &= check->masks;
+	if (!mask)
+		return false;
 	for (i = 0; i < 32; i++)
 		if (mask >> i & 1 && platform_type(check, 1u << i) != type)
 			return false;
@@ -129,7 +132,7 @@ static int add_region(struct igvm_check *check, const struct igvm_region *region
 			return fail_at(error, region->offset, "relocatable regions overlap");
 	}
 	check->regions[check->region_count] = *region;
-	check->regions[check->region_count++].no_context = region->mask;
+	check->regions[check->region_count++].no_context = region->mask & check->masks;
 	return 0;
 }
 
@@ -408,12 +411,15 @@ static int check_vp_context(struct igvm_check *check, const struct igvm_header *
 			    struct igvm_error *error)
 {
 	const struct igvm_vhs_vp_context *context = &header->vp_context;
-	uint32_t mask = context->compatibility_mask;
-	uint8_t type = platform_type(check, mask & -mask);
+	uint32_t mask = context->compatibility_mask & check->masks;
+	uint8_t type;
 	int ret;
 
 	if (context->reserved_12)
 		return fail(context->reserved_12, "reserved field is not zero");
+	if (!mask)
+		return fail(context->compatibility_mask, "VP context of no supported platform");
+	type = platform_type(check, mask & -mask);
 	if (!only_platform(check, mask, type))
 		return fail(context->compatibility_mask, "VP context for unlike platforms");
 	if (type == IGVM_PLATFORM_TDX)
@@ -532,10 +538,8 @@ int igvm_check_header(struct igvm_check *check, const struct igvm_header *header
 
 	if (ret || !header->known)
 		return ret;
-	if (layout->mask_at != IGVM_LAYOUT_NONE && header->type != IGVM_VHT_SUPPORTED_PLATFORM &&
-	    (!header->mask || header->mask & ~check->masks))
-		return fail_at(error, header->offset + layout->mask_at,
-			       "mask is empty or of no supported platform");
+	if (layout->mask_at != IGVM_LAYOUT_NONE && !header->mask)
+		return fail_at(error, header->offset + layout->mask_at, "mask is empty");
 	return check_content(check, header, error);
 }
 
