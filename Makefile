@@ -218,7 +218,7 @@ vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file
 	tpm/swtpm_ctrl.o
 # The vTPM's process in VTL2.
 vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
-tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
+tests/fuzz/vtpm_link_fuzz-objs := $(sha256-objs) paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
 	core/device_lock.o core/event_loop.o core/log.o
 tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o state.o vtpm.o) tpm/crb.o \
 	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
