@@ -257,7 +257,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
-host-objs += host/devices.o host/disks.o host/get.o host/vmgs.o host/settings.o host/net.o host/net_backend.o \
+host-objs += host/devices.o host/monitor.o host/disks.o host/get.o host/vmgs.o host/settings.o host/net.o host/net_backend.o \
 	host/net_option.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
@@ -272,6 +272,7 @@ tests/unit/host/options_test-objs := host/options.o host/option_value.o host/dis
 	devices/nvme/nvme_emu_fault.o
 get-test-objs := host/get.o host/vmgs.o $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/host/get_test-objs := $(get-test-objs)
+tests/unit/host/monitor_test-objs := host/monitor.o host/option_value.o host/disk_option.o devices/nvme/nvme_emu_fault.o
 tests/unit/host/settings_test-objs := host/settings.o $(settings-objs)
 tests/fuzz/get_fuzz-objs := $(get-test-objs)
 tests/fuzz/host_hypercall_fuzz-objs := $(host-test-objs)

@@ -17,11 +17,13 @@
 struct console {
 	struct event_loop *loop;
 	struct host_port *port;
-	void (*quit)(void *ctx);
-	void *ctx;
+	struct console_handler handler;
 	struct event_watch watch;
 	struct event_timer retry; /* VTL2 did not take all of it */
 	bool watching, terminal, escaped;
+	bool in_command;
+	char command[256];
+	size_t command_len;
 	struct termios saved;
 	size_t pending;
 	uint8_t buffer[4096];
@@ -62,19 +64,64 @@ static void on_retry(struct event_timer *timer)
 	forward((struct console *)((char *)timer - offsetof(struct console, retry)));
 }
 
-/* Takes the escape sequences out; returns false at Ctrl-A x. */
+static void echo(const char *text, size_t len)
+{
+	if (write(STDOUT_FILENO, text, len) < 0)
+		return; /* who types blindly gets no echo */
+}
+
+static void take_command(struct console *console, char c)
+{
+	if (c == '\r' || c == '\n') {
+		echo("\r\n", 2);
+		console->command[console->command_len] = 0;
+		console->in_command = false;
+		console->handler.command(console->handler.ctx, console->command);
+	} else if (c == '\b' || c == 0x7f) {
+		if (console->command_len) {
+			console->command_len--;
+			echo("\b \b", 3);
+		}
+	} else if (c >= ' ' && console->command_len < sizeof(console->command) - 1) {
+		console->command[console->command_len++] = c;
+		echo(&c, 1);
+	}
+}
+
+static void begin_command(struct console *console)
+{
+	console->in_command = true;
+	console->command_len = 0;
+	echo("\r\nvtlhost> ", 11);
+}
+
+/* After Ctrl-A; returns false at an x. */
+static bool take_escaped(struct console *console, uint8_t c)
+{
+	console->escaped = false;
+	if (c == 'x')
+		return false;
+	if (c == 'c') {
+		begin_command(console);
+		return true;
+	}
+	if (c != 'a')
+		console->buffer[console->pending++] = ESCAPE;
+	console->buffer[console->pending++] = c == 'a' ? ESCAPE : c;
+	return true;
+}
+
+/* Takes the escape sequences and commands out; returns false at Ctrl-A x. */
 static bool filter(struct console *console, const uint8_t *in, size_t len)
 {
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (console->escaped) {
-			console->escaped = false;
-			if (in[i] == 'x')
+		if (console->in_command) {
+			take_command(console, (char)in[i]);
+		} else if (console->escaped) {
+			if (!take_escaped(console, in[i]))
 				return false;
-			if (in[i] != 'a')
-				console->buffer[console->pending++] = ESCAPE;
-			console->buffer[console->pending++] = in[i] == 'a' ? ESCAPE : in[i];
 		} else if (console->terminal && in[i] == ESCAPE) {
 			console->escaped = true;
 		} else {
@@ -99,7 +146,7 @@ static void on_input(struct event_watch *watch, uint32_t events)
 	else if (filter(console, in, (size_t)n))
 		forward(console);
 	else
-		console->quit(console->ctx);
+		console->handler.quit(console->handler.ctx);
 }
 
 static void make_raw(struct console *console)
@@ -115,15 +162,14 @@ static void make_raw(struct console *console)
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
-struct console *console_create(struct event_loop *loop, void (*quit)(void *ctx), void *ctx)
+struct console *console_create(struct event_loop *loop, const struct console_handler *handler)
 {
 	struct console *console = calloc(1, sizeof(*console));
 
 	if (!console)
 		return NULL;
 	console->loop = loop;
-	console->quit = quit;
-	console->ctx = ctx;
+	console->handler = *handler;
 	console->watch.ready = on_input;
 	console->watch.fd = STDIN_FILENO;
 	event_timer_init(&console->retry, loop, on_retry);

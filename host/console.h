@@ -5,7 +5,7 @@
 
 /*
  * The terminal on standard input: raw while a run lasts, each byte to VTL0's COM1, Ctrl-A x to leave
- * (Ctrl-A a sends a Ctrl-A). Without a terminal every byte goes through and end of file is the end
+ * (Ctrl-A a sends a Ctrl-A), Ctrl-A c for a line that is a command (host/monitor.h). Without a terminal every byte goes through and end of file is the end
  * of input, not of the run. The main thread only.
  */
 
@@ -13,8 +13,14 @@ struct console;
 struct event_loop;
 struct host_port;
 
-/* quit(ctx) is called at Ctrl-A x. NULL when out of memory. */
-struct console *console_create(struct event_loop *loop, void (*quit)(void *ctx), void *ctx);
+struct console_handler {
+	void (*quit)(void *ctx);                /* at Ctrl-A x */
+	void (*command)(void *ctx, char *line); /* after Ctrl-A c and a line */
+	void *ctx;
+};
+
+/* Copies *handler. NULL when out of memory. */
+struct console *console_create(struct event_loop *loop, const struct console_handler *handler);
 void console_destroy(struct console *console); /* puts the terminal back */
 
 /* Whom the input is for; NULL while no guest runs: input then waits. */

@@ -45,9 +45,21 @@ static uint64_t reference_time(void *ctx)
 	return reference_time_now(&devices->partition->time);
 }
 
+/* VTL2 has let go of what is no longer in its settings, or says why it has not. */
+static void modified(void *ctx, const char *error)
+{
+	struct host_devices *devices = ctx;
+
+	if (error)
+		log_error("VTL2 did not take the new settings: %s", error);
+	else
+		host_disks_take_removed(devices->disks);
+}
+
 static const struct host_get_ops get_ops = {
 	.ended = ended,
 	.reference_time = reference_time,
+	.modified = modified,
 };
 
 static int open_state(struct host_devices *devices)
@@ -78,6 +90,48 @@ static int create_get(struct host_devices *devices)
 	if (ret)
 		log_error("cannot offer GET to VTL2: %s", strerror(-ret));
 	return ret;
+}
+
+/* --- changes --- */
+
+static int send_settings(struct host_devices *devices)
+{
+	size_t len;
+	char *settings = host_settings_vtl2(devices->partition->options, &len);
+	int ret = settings ? host_get_modify(devices->get, settings, len) : -ENOMEM;
+
+	free(settings);
+	return ret;
+}
+
+int host_devices_add_disk(struct host_devices *devices, unsigned int index)
+{
+	int ret = host_disks_add(devices->disks, index);
+
+	return ret ? ret : send_settings(devices);
+}
+
+/* A VTL2 that does not listen is not asked. */
+int host_devices_disks_removed(struct host_devices *devices)
+{
+	int ret;
+
+	host_disks_note_removed(devices->disks);
+	ret = send_settings(devices);
+	if (ret != -ENOTCONN)
+		return ret;
+	host_disks_take_removed(devices->disks);
+	return 0;
+}
+
+int host_devices_resize_disk(struct host_devices *devices, unsigned int lun, uint64_t size)
+{
+	return host_disks_resize(devices->disks, lun, size);
+}
+
+int host_devices_fault(struct host_devices *devices, unsigned int lun, const char *text)
+{
+	return host_disks_fault(devices->disks, lun, text);
 }
 
 /* --- life --- */

@@ -1,6 +1,8 @@
 #ifndef HOST_DEVICES_H
 #define HOST_DEVICES_H
 
+#include <stdint.h>
+
 /*
  * What VTL2 finds on its VMBus, by the command line: GET with its settings and the guest's state, and
  * a VPCI bus for each disk.
@@ -17,5 +19,15 @@ void host_devices_stop(struct host_devices *devices);
 
 /* When VMBus has stopped and VPCI is gone. */
 void host_devices_destroy(struct host_devices *devices);
+
+/*
+ * What the monitor changes (host/monitor.h): a disk that was added to the options, disks that were
+ * marked as removed there, and one LUN's. VTL2 hears of the first two by GET. 0 or -errno. The main
+ * thread.
+ */
+int host_devices_add_disk(struct host_devices *devices, unsigned int index);
+int host_devices_disks_removed(struct host_devices *devices);
+int host_devices_resize_disk(struct host_devices *devices, unsigned int lun, uint64_t size);
+int host_devices_fault(struct host_devices *devices, unsigned int lun, const char *text);
 
 #endif

@@ -14,7 +14,7 @@ static unsigned int free_lun(const struct disk_option *disks, unsigned int count
 	unsigned int lun = 0, i;
 
 	for (i = 0; i < count; i++) {
-		if (disks[i].lun == lun) {
+		if (disks[i].lun == lun && !disks[i].removed) {
 			lun++;
 			i = (unsigned int)-1; /* from the start again */
 		}
@@ -94,7 +94,7 @@ static int check(const struct disk_option *disks, unsigned int count)
 		return option_fail("--nvme", disk->path ? disk->path : "memory",
 				   "there is no free LUN");
 	for (i = 0; i < count; i++)
-		if (disks[i].lun == disk->lun && (disks[i].dvd || disk->dvd))
+		if (disks[i].lun == disk->lun && !disks[i].removed && (disks[i].dvd || disk->dvd))
 			return option_fail("--nvme", disk->path ? disk->path : "memory",
 					   "a DVD cannot be striped");
 	return 0;

@@ -23,6 +23,7 @@ struct disk_option {
 	bool read_only, dvd;
 	struct nvme_emu_fault faults[NVME_EMU_MAX_FAULTS]; /* for tests */
 	unsigned int fault_count;
+	bool removed; /* during the run: there is none any more */
 };
 
 /*

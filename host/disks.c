@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "core/log.h"
 #include "core/pci_function.h"
 #include "devices/nvme/nvme_emu.h"
+#include "devices/nvme/nvme_emu_fault.h"
 #include "host/partition.h"
 #include "host/settings.h"
 #include "host/vpci.h"
@@ -21,10 +24,13 @@
 struct host_disk {
 	int fd; /* -1: memory, or none */
 	struct nvme_emu_namespace *ns;
+	struct nvme_emu *emu; /* VPCI's; NULL when it is gone or going */
+	bool removed;         /* VTL2 has been told, and emu goes when it has agreed */
 };
 
 struct host_disks {
 	struct partition *partition;
+	pthread_mutex_t lock; /* of emu and removed */
 	unsigned int count;
 	struct host_disk disks[HOST_MAX_DISKS];
 };
@@ -131,6 +137,7 @@ static int offer(struct host_disks *disks, unsigned int index)
 	ret = host_vpci_add(disks->partition->vpci, &instance, index + 1, nvme_emu_function(emu));
 	if (ret)
 		goto destroy;
+	disks->disks[index].emu = emu;
 	return 0;
 
 destroy:
@@ -154,6 +161,91 @@ static int create_disk(struct host_disks *disks, unsigned int index)
 	return ret;
 }
 
+int host_disks_add(struct host_disks *disks, unsigned int index)
+{
+	if (index >= HOST_MAX_DISKS || index < disks->count)
+		return -EINVAL;
+	disks->count = index + 1;
+	return create_disk(disks, index);
+}
+
+/* --- changes during the run --- */
+
+void host_disks_note_removed(struct host_disks *disks)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&disks->lock);
+	for (i = 0; i < disks->count; i++)
+		disks->disks[i].removed = disks->partition->options->disks[i].removed;
+	pthread_mutex_unlock(&disks->lock);
+}
+
+void host_disks_take_removed(struct host_disks *disks)
+{
+	struct guid instance;
+	unsigned int i;
+
+	pthread_mutex_lock(&disks->lock);
+	for (i = 0; i < disks->count; i++) {
+		struct host_disk *disk = &disks->disks[i];
+
+		if (!disk->removed || !disk->emu)
+			continue;
+		disk->emu = NULL;
+		host_settings_disk_instance(i, &instance);
+		host_vpci_remove(disks->partition->vpci, &instance);
+	}
+	pthread_mutex_unlock(&disks->lock);
+}
+
+/* Under the lock. */
+static struct host_disk *find(struct host_disks *disks, unsigned int lun)
+{
+	unsigned int i;
+
+	for (i = 0; i < disks->count; i++)
+		if (disks->partition->options->disks[i].lun == lun && disks->disks[i].emu)
+			return &disks->disks[i];
+	return NULL;
+}
+
+int host_disks_resize(struct host_disks *disks, unsigned int lun, uint64_t size)
+{
+	struct host_disk *disk;
+	int ret = -ENOENT;
+
+	pthread_mutex_lock(&disks->lock);
+	disk = find(disks, lun);
+	if (disk && disk->fd >= 0 && ftruncate(disk->fd, (off_t)size))
+		ret = -errno;
+	else if (disk)
+		ret = nvme_emu_namespace_resize(disk->ns, size);
+	pthread_mutex_unlock(&disks->lock);
+	return ret;
+}
+
+int host_disks_fault(struct host_disks *disks, unsigned int lun, const char *text)
+{
+	struct nvme_emu_fault fault;
+	struct host_disk *disk;
+	bool none = !strcmp(text, "none");
+	int ret = none ? 0 : nvme_emu_fault_parse(text, &fault);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&disks->lock);
+	disk = find(disks, lun);
+	if (!disk)
+		ret = -ENOENT;
+	else if (none)
+		nvme_emu_clear_faults(disk->emu);
+	else
+		ret = nvme_emu_inject(disk->emu, &fault);
+	pthread_mutex_unlock(&disks->lock);
+	return ret;
+}
+
 /* --- life --- */
 
 int host_disks_create(struct partition *partition, struct host_disks **out)
@@ -165,8 +257,14 @@ int host_disks_create(struct partition *partition, struct host_disks **out)
 	if (!disks)
 		return -ENOMEM;
 	disks->partition = partition;
-	while (!ret && disks->count < partition->options->disk_count)
-		ret = create_disk(disks, disks->count++);
+	pthread_mutex_init(&disks->lock, NULL);
+	while (!ret && disks->count < partition->options->disk_count) {
+		unsigned int i = disks->count++;
+
+		disks->disks[i].fd = -1;
+		if (!partition->options->disks[i].removed)
+			ret = create_disk(disks, i);
+	}
 	return ret;
 }
 
@@ -182,5 +280,6 @@ void host_disks_destroy(struct host_disks *disks)
 		if (disks->disks[i].fd >= 0)
 			close(disks->disks[i].fd);
 	}
+	pthread_mutex_destroy(&disks->lock);
 	free(disks);
 }

@@ -14,6 +14,7 @@
 #include "host/console.h"
 #include "host/devices.h"
 #include "host/host_port.h"
+#include "host/monitor.h"
 #include "host/options.h"
 #include "host/partition.h"
 #include "host/vmbus.h"
@@ -99,6 +100,15 @@ static void on_quit(void *ctx)
 
 	run->quit = true;
 	partition_end(&run->partition, RUN_QUIT, "stopped by the user");
+}
+
+static void on_command(void *ctx, char *line)
+{
+	struct run *run = ctx;
+	char answer[200];
+
+	monitor_command(&run->options, &run->partition, line, answer, sizeof(answer));
+	fprintf(stderr, "vtlhost: %s\r\n", answer);
 }
 
 static void on_signal(struct event_watch *watch, uint32_t events)
@@ -296,6 +306,7 @@ static int exit_status(enum run_outcome outcome)
 
 static int run_guest(struct run *run)
 {
+	struct console_handler handler = { on_quit, on_command, run };
 	enum run_outcome outcome = RUN_FAILURE;
 	char reason[240] = "";
 
@@ -304,7 +315,7 @@ static int run_guest(struct run *run)
 		log_error("cannot set up the main loop: %s", strerror(errno));
 		return 1;
 	}
-	run->console = console_create(run->loop, on_quit, run);
+	run->console = console_create(run->loop, &handler);
 	event_timer_init(&run->timeout, run->loop, on_timeout);
 	run->started_ns = event_loop_now_ns();
 	if (run->options.timeout)

@@ -135,7 +135,7 @@ static void append_devices(struct text *text, const struct options *options, uns
 	append(text, striped ? "\"physical_devices\":{\"type\":\"striped\",\"devices\":["
 			     : "\"physical_devices\":{\"type\":\"single\",\"device\":");
 	for (i = 0; i < options->disk_count; i++) {
-		if (options->disks[i].lun != lun)
+		if (options->disks[i].lun != lun || options->disks[i].removed)
 			continue;
 		append(text, "%s", separator);
 		append_device(text, i);
@@ -174,7 +174,7 @@ static const struct disk_option *find_lun(const struct options *options, unsigne
 
 	*count = 0;
 	for (i = 0; i < options->disk_count; i++) {
-		if (options->disks[i].lun != lun)
+		if (options->disks[i].lun != lun || options->disks[i].removed)
 			continue;
 		if (!disk)
 			disk = &options->disks[i];

@@ -1,0 +1,134 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/devices.h"
+#include "host/monitor.h"
+#include "host/options.h"
+#include "host/partition.h"
+
+static struct partition partition;
+static struct options options;
+static char answer[200];
+
+static struct {
+	int result;
+	unsigned int added, removals, lun;
+	uint64_t size;
+	char fault[64];
+} devices;
+
+/* --- devices.c --- */
+
+int host_devices_add_disk(struct host_devices *d, unsigned int index)
+{
+	(void)d;
+	devices.added = index;
+	return devices.result;
+}
+
+int host_devices_disks_removed(struct host_devices *d)
+{
+	(void)d;
+	devices.removals++;
+	return devices.result;
+}
+
+int host_devices_resize_disk(struct host_devices *d, unsigned int lun, uint64_t size)
+{
+	(void)d;
+	devices.lun = lun;
+	devices.size = size;
+	return devices.result;
+}
+
+int host_devices_fault(struct host_devices *d, unsigned int lun, const char *text)
+{
+	(void)d;
+	devices.lun = lun;
+	snprintf(devices.fault, sizeof(devices.fault), "%s", text);
+	return devices.result;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&devices, 0, sizeof(devices));
+	memset(&options, 0, sizeof(options));
+	partition.devices = (struct host_devices *)&devices;
+	options.disks[0] = (struct disk_option){ .path = "/a", .lun = 0 };
+	options.disks[1] = (struct disk_option){ .path = "/b", .lun = 1 };
+	options.disk_count = 2;
+	return 0;
+}
+
+static const char *command(const char *text)
+{
+	char line[100];
+
+	snprintf(line, sizeof(line), "%s", text);
+	monitor_command(&options, &partition, line, answer, sizeof(answer));
+	return answer;
+}
+
+static void comes_and_goes(void **state)
+{
+	(void)state;
+	assert_string_equal(command("add  /c,ro"), "add: done");
+	assert_int_equal(devices.added, 2);
+	assert_int_equal(options.disk_count, 3);
+	assert_int_equal(options.disks[2].lun, 2);
+	assert_true(options.disks[2].read_only);
+	assert_string_equal(command("remove 1"), "remove: done");
+	assert_int_equal(devices.removals, 1);
+	assert_true(options.disks[1].removed);
+	assert_false(options.disks[0].removed);
+	assert_non_null(strstr(command("remove 1"), "No such"));
+	assert_string_equal(command("add memory,size=1M"), "add: done");
+	assert_int_equal(options.disks[3].lun, 1); /* free again */
+	free((void *)(uintptr_t)options.disks[2].path);
+}
+
+static void failures_are_said(void **state)
+{
+	(void)state;
+	devices.result = -EIO;
+	assert_null(strstr(command("add /c"), "done"));
+	assert_true(options.disks[2].removed);
+	free((void *)(uintptr_t)options.disks[2].path);
+	assert_null(strstr(command("add /c,nonsense"), "done"));
+	assert_int_equal(options.disk_count, 3);
+	assert_null(strstr(command("remove x"), "done"));
+	assert_null(strstr(command("resize 1"), "done"));
+	assert_non_null(strstr(command(""), "commands:"));
+	assert_non_null(strstr(command("frobnicate 1"), "commands:"));
+	partition.devices = NULL;
+	assert_null(strstr(command("remove 1"), "done"));
+}
+
+static void changes(void **state)
+{
+	(void)state;
+	assert_string_equal(command("resize 1 64M"), "resize: done");
+	assert_int_equal(devices.lun, 1);
+	assert_int_equal(devices.size, 64 << 20);
+	assert_string_equal(command("fault 0 status,status=0x281,count=1"), "fault: done");
+	assert_string_equal(devices.fault, "status,status=0x281,count=1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(comes_and_goes, setup),
+		cmocka_unit_test_setup(failures_are_said, setup),
+		cmocka_unit_test_setup(changes, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
