@@ -92,6 +92,7 @@ vpci-objs := $(addprefix devices/vpci/,vpci.o vpci_mmio.o vpci_interrupt.o)
 vpci-test-objs := $(vpci-objs) $(pci-objs) $(vmbus-test-objs) $(vmbus-client-objs) \
 	$(addprefix tests/unit/devices/vpci/,test_function.o vpci_bus.o)
 tests/unit/devices/vpci/vpci_test-objs := $(vpci-test-objs)
+tests/unit/devices/vpci/vpci_stress_test-objs := $(vpci-test-objs)
 tests/fuzz/vpci_fuzz-objs := $(vpci-test-objs)
 
 # --- devices/nvme/: NVM Express controller for vtlhost's guests and for tests of drivers
@@ -351,7 +352,7 @@ san-cflags := -O1 $(san-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/
 san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
-tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test \
+tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test tests/unit/devices/vpci/vpci_stress_test \
 	tests/unit/devices/nvme/nvme_emu_stress_test \
 	tests/unit/devices/storage/storvsp_stress_test tests/unit/devices/net/netvsp_stress_test \
 	tests/unit/devices/storage/nvme_stress_test

@@ -26,9 +26,9 @@ struct test_function {
 	struct pci_function function;
 	struct pci_config_space space;
 	struct pci_msix *msix;
-	uint64_t scratch;
-	int doorbell_fd;   /* -1: the doorbell register is none */
-	atomic_uint rings; /* writes of the doorbell that came as accesses */
+	_Atomic uint64_t scratch;
+	atomic_int doorbell_fd; /* -1: the doorbell register is none */
+	atomic_uint rings;      /* writes of the doorbell that came as accesses */
 	unsigned int resets;
 	bool *destroyed; /* set by destroy(), which frees this */
 };

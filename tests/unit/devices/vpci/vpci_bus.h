@@ -21,9 +21,9 @@ struct vpci_bus {
 	uint32_t relid;
 	bool destroyed; /* the function */
 
-	unsigned int interrupts; /* how many, and the last */
-	uint32_t vp;
-	uint8_t vector;
+	atomic_uint interrupts; /* how many, and the last */
+	_Atomic uint32_t vp;
+	_Atomic uint8_t vector;
 	struct {
 		uint64_t gpa;
 		unsigned int size, count; /* registered now */
