@@ -35,33 +35,64 @@ static bool inside_window(const struct vpci *vpci, uint64_t gpa, uint64_t len)
 
 /* --- doorbells --- */
 
+static bool same(const struct vpci_doorbell *a, const struct vpci_doorbell *b)
+{
+	return a->gpa == b->gpa && a->size == b->size && a->fd == b->fd;
+}
+
+static bool among(const struct vpci_doorbell *doorbell, const struct vpci_doorbell *list,
+		  unsigned int count)
+{
+	while (count--)
+		if (same(doorbell, &list[count]))
+			return true;
+	return false;
+}
+
+static int set_doorbell(struct vpci *vpci, const struct vpci_doorbell *doorbell, bool add)
+{
+	return vpci->config.ops->doorbell(vpci->config.ctx, doorbell->gpa, doorbell->size,
+					  doorbell->fd, add);
+}
+
+/* The function's doorbells where its BARs are; those of BARs that are nowhere are none. */
+static unsigned int wanted_doorbells(struct vpci *vpci, struct vpci_doorbell *wanted)
+{
+	struct pci_doorbell offered[VPCI_DOORBELLS_MAX];
+	unsigned int count, used = 0, i;
+
+	count = vpci->function->ops->doorbells(vpci->function, offered, VPCI_DOORBELLS_MAX);
+	for (i = 0; i < count; i++) {
+		uint64_t base = atomic_load(&vpci->bars[offered[i].bar].base);
+
+		if (base)
+			wanted[used++] = (struct vpci_doorbell){ base + offered[i].offset,
+								 offered[i].size, offered[i].fd };
+	}
+	return used;
+}
+
+/* Only what changes: each change costs KVM a wait for all its readers. */
 void vpci_sync_doorbells(struct vpci *vpci)
 {
-	const struct vpci_config *config = &vpci->config;
-	struct pci_function *function = vpci->function;
-	struct pci_doorbell wanted[VPCI_DOORBELLS_MAX];
-	unsigned int count = 0, i;
+	struct vpci_doorbell wanted[VPCI_DOORBELLS_MAX];
+	unsigned int count, kept = 0, i;
 
-	if (!config->ops->doorbell || !function->ops->doorbells)
+	if (!vpci->config.ops->doorbell || !vpci->function->ops->doorbells)
 		return;
 	pthread_mutex_lock(&vpci->doorbell_lock);
-	for (i = 0; i < vpci->doorbell_count; i++)
-		config->ops->doorbell(config->ctx, vpci->doorbells[i].gpa, vpci->doorbells[i].size,
-				      vpci->doorbells[i].fd, false);
-	vpci->doorbell_count = 0;
-	count = function->ops->doorbells(function, wanted, VPCI_DOORBELLS_MAX);
-	for (i = 0; i < count; i++) {
-		struct vpci_doorbell *doorbell = &vpci->doorbells[vpci->doorbell_count];
-		uint64_t base = atomic_load(&vpci->bars[wanted[i].bar].base);
-
-		if (!base)
-			continue;
-		*doorbell = (struct vpci_doorbell){ base + wanted[i].offset, wanted[i].size,
-						    wanted[i].fd };
-		if (!config->ops->doorbell(config->ctx, doorbell->gpa, doorbell->size, doorbell->fd,
-					   true))
-			vpci->doorbell_count++;
+	count = wanted_doorbells(vpci, wanted);
+	for (i = 0; i < vpci->doorbell_count; i++) {
+		if (among(&vpci->doorbells[i], wanted, count))
+			vpci->doorbells[kept++] = vpci->doorbells[i];
+		else
+			set_doorbell(vpci, &vpci->doorbells[i], false);
 	}
+	vpci->doorbell_count = kept;
+	for (i = 0; i < count; i++)
+		if (!among(&wanted[i], vpci->doorbells, kept) &&
+		    !set_doorbell(vpci, &wanted[i], true))
+			vpci->doorbells[vpci->doorbell_count++] = wanted[i];
 	pthread_mutex_unlock(&vpci->doorbell_lock);
 }
 
