@@ -357,6 +357,7 @@ static uint32_t create_wq(struct mana *mana, size_t len)
 		.eq = req->cq_parent_qid,
 	};
 	pthread_mutex_unlock(&mana->events);
+	__atomic_store_n(&mana->tails[wq], 0, __ATOMIC_RELAXED);
 	mana->wqs[wq] = (struct mana_wq){
 		.used = true, .type = req->wq_type, .ring = take_ring(wq_region), .cq = cq
 	};

@@ -102,7 +102,7 @@ static void ring_wq(struct mana *mana, uint32_t id, uint32_t tail)
 {
 	if (id >= MANA_WQS)
 		return;
-	__atomic_store_n(&mana->wqs[id].tail, tail, __ATOMIC_RELEASE);
+	__atomic_store_n(&mana->tails[id], tail, __ATOMIC_RELEASE);
 	if (id != MANA_HWC_SQ) {
 		mana_wake(mana);
 		return;
@@ -124,7 +124,7 @@ static void doorbell(struct mana *mana, uint32_t place, uint64_t value)
 		break;
 	case GDMA_DOORBELL_RQ:
 		if (id < MANA_WQS)
-			__atomic_store_n(&mana->wqs[id].tail, tail, __ATOMIC_RELEASE);
+			__atomic_store_n(&mana->tails[id], tail, __ATOMIC_RELEASE);
 		break;
 	case GDMA_DOORBELL_CQ:
 		mana_cq_doorbell(mana, id, tail & INT32_MAX, arm);

@@ -45,6 +45,8 @@ static int make_queues(struct mana *mana)
 	cq->eq = 0;
 	cq->armed = true;
 	cq->used = true;
+	__atomic_store_n(&mana->tails[MANA_HWC_RQ], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&mana->tails[MANA_HWC_SQ], 0, __ATOMIC_RELAXED);
 	*rq = (struct mana_wq){ .used = true, .type = GDMA_RQ, .ring = rq->ring };
 	*sq = (struct mana_wq){ .used = true, .type = GDMA_SQ, .ring = sq->ring };
 	return 0;

@@ -75,7 +75,6 @@ struct mana_wq {
 	struct mana_ring ring;
 	uint32_t cq;
 	uint32_t head; /* bytes consumed, modulo 2^32 */
-	uint32_t tail; /* bytes posted: as the last doorbell said; atomic */
 	bool stuck;    /* broke the rules: nothing moves until it is destroyed */
 };
 
@@ -111,6 +110,7 @@ struct mana {
 	bool vport_tx; /* configured */
 	struct mana_region regions[MANA_REGIONS];
 	struct mana_wq wqs[MANA_WQS];
+	uint32_t tails[MANA_WQS]; /* bytes posted: as the last doorbell said; atomic, no lock */
 	struct mana_steering steering;
 	struct mana_stats stats;
 	uint64_t dma_bytes; /* atomic */

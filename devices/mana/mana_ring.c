@@ -106,7 +106,8 @@ static int parse_wqe(const struct mana_wq *wq, const uint8_t *bytes, struct mana
 
 int mana_wq_peek(struct mana *mana, struct mana_wq *wq, struct mana_wqe *wqe)
 {
-	uint32_t posted = __atomic_load_n(&wq->tail, __ATOMIC_ACQUIRE) - wq->head;
+	uint32_t posted =
+		__atomic_load_n(&mana->tails[wq - mana->wqs], __ATOMIC_ACQUIRE) - wq->head;
 	uint8_t bytes[GDMA_SQE_MAX];
 
 	if (!wq->used || wq->stuck || !posted)

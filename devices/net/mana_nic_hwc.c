@@ -121,11 +121,13 @@ static void arm(struct mana_nic *mana)
 void mana_nic_hwc_events(struct mana_nic *mana)
 {
 	uint32_t seen = 0;
+	struct gdma_cqe cqe;
 
 	if (!mana->hwc.up)
 		return;
-	if (take_events(mana, &seen))
-		mana_nic_fail(mana, "events of the hardware channel are lost");
+	/* Whoever sends a command takes its completions; one that is left would bring us here for ever. */
+	if (take_events(mana, &seen) || mana_nic_ring_take(&mana->hwc.cq, &cqe))
+		mana_nic_fail(mana, "the hardware channel says what cannot be");
 	else
 		arm(mana);
 }

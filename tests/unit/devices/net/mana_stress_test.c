@@ -1,0 +1,188 @@
+/*
+ * Netvsp, the MANA driver and the emulated function with their loops on threads of their own: four
+ * channels send at once and get back what they sent, while the link flaps and the function asks for
+ * resets, and everything is revoked and closed under load and started again. For the thread sanitizer
+ * (make tsan). Frames may be lost, as on a wire; completions and buffers may not.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/bytes.h"
+#include "core/event_loop.h"
+#include "core/log.h"
+#include "core/pci_function.h"
+#include "devices/mana/mana_function.h"
+#include "devices/net/mana_nic.h"
+#include "devices/net/netvsp.h"
+#include "tests/unit/devices/net/mana_machine.h"
+
+#define WAIT_SECONDS 30
+#define ROUNDS       4
+#define FRAMES       300
+#define IN_FLIGHT    16
+#define RESETS       2
+
+static struct mana_machine m;
+static pthread_t threads[CLIENT_VPS];
+static bool stopping[CLIENT_VPS];
+static unsigned int received[NETVSC_CHANNELS];
+static bool wrong[NETVSC_CHANNELS];
+
+static void stop(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+static void *loop_thread(void *ctx)
+{
+	size_t vp = (size_t)(uintptr_t)ctx;
+
+	while (!stopping[vp])
+		event_loop_run_once(m.client.loops[vp], -1);
+	return NULL;
+}
+
+/* Whole or not at all. */
+static void on_frame(void *ctx, unsigned int channel, const struct netvsc_rx *rx)
+{
+	(void)ctx;
+	received[channel]++;
+	if (rx->len < 60 || rx->bytes[rx->len - 1] != rx->bytes[40])
+		wrong[channel] = true;
+}
+
+static int send_one(unsigned int channel, uint64_t number)
+{
+	static const uint8_t us[] = { 0x02, 0x15, 0x5D, 1, 2, 3 };
+	uint64_t gpa = NETVSC_FRAMES + channel * 0x20000ul + number % IN_FLIGHT * 0x2000;
+	struct netvsc_tx tx = { gpa + 0x1000, 60 + number % 1000, NULL, 0 };
+	uint8_t *frame = m.client.ram + tx.gpa;
+
+	memcpy(frame, us, sizeof(us)); /* exchanged on the way back */
+	memcpy(frame + 6, us, sizeof(us));
+	frame[40] = (uint8_t)number;
+	frame[tx.len - 1] = (uint8_t)number;
+	return netvsc_send(&m.net, channel, number, gpa, &tx);
+}
+
+static void *worker(void *ctx)
+{
+	unsigned int channel = (unsigned int)(uintptr_t)ctx;
+	uint64_t first = m.net.completed[channel], number = 0;
+
+	while (m.net.completed[channel] - first < FRAMES) {
+		uint32_t seen = client_events(&m.client, m.net.relids[channel]);
+
+		netvsc_poll(&m.net, channel);
+		if (number < FRAMES && number - (m.net.completed[channel] - first) < IN_FLIGHT &&
+		    !send_one(channel, number)) {
+			number++;
+			continue;
+		}
+		if (!netvsc_poll(&m.net, channel) && m.net.completed[channel] - first < FRAMES &&
+		    !client_wait_event(&m.client, m.net.relids[channel], seen, WAIT_SECONDS))
+			fail_msg("channel %u: %lu sent, %lu completed", channel, number,
+				 m.net.completed[channel] - first);
+	}
+	assert_false(wrong[channel]);
+	return NULL;
+}
+
+static void *disturber(void *ctx)
+{
+	struct mana_nic_counters counters;
+	uint64_t before;
+
+	(void)ctx;
+	mana_nic_counters(m.driver, &counters);
+	before = counters.resets;
+	for (int i = 0; i < 10; i++)
+		mana_function_set_link(m.function, i & 1);
+	/* One asked for while the last is under way is the same one. */
+	while (counters.resets < before + RESETS) {
+		mana_function_request_reset(m.function);
+		sched_yield();
+		mana_nic_counters(m.driver, &counters);
+	}
+	return NULL;
+}
+
+static void round_of_work(void)
+{
+	pthread_t workers[NETVSC_CHANNELS], other;
+
+	for (uintptr_t i = 1; i < NETVSC_CHANNELS; i++)
+		pthread_create(&workers[i], NULL, worker, (void *)i);
+	pthread_create(&other, NULL, disturber, NULL);
+	worker((void *)0);
+	for (unsigned int i = 1; i < NETVSC_CHANNELS; i++)
+		pthread_join(workers[i], NULL);
+	pthread_join(other, NULL);
+}
+
+static void channels_work_through_resets(void **state)
+{
+	struct mana_nic_counters counters;
+
+	(void)state;
+	assert_int_equal(netvsc_open(&m.net), 0);
+	m.net.threads = true;
+	for (uintptr_t vp = 0; vp < CLIENT_VPS; vp++)
+		pthread_create(&threads[vp], NULL, loop_thread, (void *)vp);
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		if (round)
+			assert_int_equal(netvsc_open(&m.net), 0);
+		assert_int_equal(netvsc_init(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
+		assert_int_equal(netvsc_rndis_init(&m.net), 0);
+		assert_int_equal(netvsc_filter(&m.net, 0xF), 0);
+		assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
+		round_of_work();
+		for (unsigned int channel = 0; channel < NETVSC_CHANNELS; channel++)
+			for (uint64_t i = 0; i < IN_FLIGHT; i++)
+				send_one(channel, i);
+		assert_int_equal(netvsc_stop(&m.net, 3), 0);
+	}
+	for (unsigned int vp = 0; vp < CLIENT_VPS; vp++) {
+		event_loop_post(m.client.loops[vp], stop, &stopping[vp]);
+		pthread_join(threads[vp], NULL);
+	}
+	mana_nic_counters(m.driver, &counters);
+	assert_true(counters.resets >= ROUNDS * RESETS);
+	assert_false(counters.dead);
+	assert_true(received[0] > 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	log_set_level(LOG_ERROR);
+	if (mana_machine_init(&m, 1500, 4))
+		return -1;
+	m.net.received = on_frame;
+	m.net.ring_pages = 6;
+	m.network.reflect = true;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return mana_machine_fini(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(channels_work_through_resets, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
