@@ -20,6 +20,7 @@ struct mover {
 	const uint8_t *old;
 	uint8_t *new;
 	uint64_t used;
+	uint64_t visits; /* of tables: a tree has each once */
 };
 
 static uint64_t load(const uint8_t *table, unsigned int index)
@@ -87,7 +88,7 @@ static int move_table(struct mover *m, uint64_t gpa, uint64_t va, unsigned int l
 	unsigned int i;
 	int ret = 0;
 
-	if (offset % PAGE || offset >= m->t->size)
+	if (offset % PAGE || offset >= m->t->size || ++m->visits > m->t->size / PAGE)
 		return -EINVAL;
 	for (i = 0; i < ENTRIES && !ret; i++) {
 		uint64_t entry = load(m->old + offset, i);
