@@ -407,6 +407,14 @@ class Sign(Case):
             os.replace(self.path("signed"), self.path("image"))
             self.assertEqual(self.signed().data, first)
 
+    def test_changed_after_signing(self):
+        for isolation in ("vbs", "snp"):
+            self.build(isolation)
+            data = bytearray(self.signed().data)
+            data[data.index(INITRD)] ^= 1
+            self.write("signed", data)
+            self.assertIn("signed was another digest", self.tool("measure", "signed", status=1))
+
     def test_refusals(self):
         self.build("tdx")
         sign = ("sign", "--key", "id")
