@@ -276,12 +276,36 @@ static void test_other_faults_still_kill(void **state)
 	mprotect(f->low, PAGE, PROT_READ | PROT_WRITE);
 }
 
+/* Short copies go word by word, long ones as strings: all lengths around both, at any alignment. */
+static void test_every_length(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t from[400], to[400];
+
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)(i * 7 + 1);
+	for (size_t len = 0; len < 300; len++) {
+		size_t at = 64 + len % 9, skip = len % 5;
+
+		memset(f->low, 0xAA, 512);
+		memset(to, 0x55, sizeof(to));
+		assert_int_equal(guest_memory_write(f->gm, at, from + skip, len), 0);
+		assert_memory_equal(f->low + at, from + skip, len);
+		assert_int_equal(f->low[at - 1], 0xAA);
+		assert_int_equal(f->low[at + len], 0xAA);
+		assert_int_equal(guest_memory_read(f->gm, at, to + skip, len), 0);
+		assert_memory_equal(to + skip, from + skip, len);
+		assert_int_equal(to[skip + len], 0x55);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_add_rejects, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_every_length, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_contains_and_bulk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cmpxchg, setup, teardown),
