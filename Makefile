@@ -121,6 +121,7 @@ tests/unit/devices/storage/storvsp_stress_test-objs := $(storage-test-objs)
 tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs)
 nvme-test-objs := $(addprefix tests/unit/devices/storage/,nvme_rig.o disk_suite.o) $(nvme-objs) $(nvme-emu-test-objs) \
 	core/disk.o core/log.o
+tests/fuzz/nvme_fuzz-objs := $(nvme-objs) core/disk.o core/event_loop.o core/guest_memory.o core/guest_access.o core/log.o
 tests/unit/devices/storage/nvme_test-objs := $(nvme-test-objs)
 tests/unit/devices/storage/nvme_stress_test-objs := $(nvme-test-objs)
 tests/unit/devices/storage/stripe_test-objs := devices/storage/stripe.o devices/storage/file_disk.o core/disk.o \

@@ -105,9 +105,12 @@ static int wait_done(struct nvme *nvme, struct nvme_admin_slot *slot)
 	uint64_t deadline = event_loop_now_ns() + nvme->config.admin_timeout_ms * 1000000ull;
 
 	while (!slot->done) {
-		bool last = event_loop_now_ns() >= deadline;
+		uint64_t now = event_loop_now_ns();
+		bool last = now >= deadline;
+		uint64_t ms = last ? 0 : (deadline - now) / 1000000 + 1;
 
-		if (event_loop_run_once(nvme->loop, last ? 0 : LOOK_AGAIN_MS) <= 0)
+		if (event_loop_run_once(nvme->loop, ms < LOOK_AGAIN_MS ? (int)ms : LOOK_AGAIN_MS) <=
+		    0)
 			poll_admin(nvme);
 		if (slot->done)
 			break;
