@@ -309,10 +309,13 @@ tsc-khz-link   := $(tsc-khz-objs)
 plain_kvm-link := tests/bench/plain_kvm.o
 tpm_latency-link := tests/bench/tpm_latency.o
 storage_iops-link := tests/bench/storage_iops.o $(storage-objs) $(nvme-emu-objs) $(pci-objs) $(vmbus-objs) $(core-objs)
+net_rate-link := tests/bench/net_rate.o $(addprefix tests/unit/devices/,net/mana_machine.o net/netvsc.o \
+	net/memory_backend.o vmbus/vmbus_client.o) $(netvsp-objs) $(mana-nic-objs) $(mana-function-objs) $(pci-objs) \
+	$(vmbus-objs) $(core-objs)
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
 	$(core-objs)
 
-programs := paravisor vtlhost vtpm vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops nvme_vfio
+programs := paravisor vtlhost vtpm vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops net_rate nvme_vfio
 programs += igvmtool
 
 shim_count-link := tests/bench/shim_count.o $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
@@ -637,6 +640,7 @@ bench: build
 	@host/setup/packages bench
 	$(call run-if-there,tests/bench/tpm)
 	@$(B)/rel/storage_iops
+	@$(B)/rel/net_rate
 .PHONY: bench
 
 # ---------------------------------------------------------------------------------------------

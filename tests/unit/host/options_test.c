@@ -169,6 +169,60 @@ static void disk_places(void **state)
 	assert_int_equal(parse_disks(&o, "a,lun=2", "b,dvd,lun=2"), -EINVAL);
 }
 
+static int parse_net(struct options *options, const char *text)
+{
+	static char copy[128];
+	const char *argv[] = { "vtlhost", "--igvm", "image", "--net", copy, NULL };
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	optind = 0;
+	return options_parse(options, 5, (char **)argv);
+}
+
+static void networks(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"users",
+		"tap=",
+		"tap=a/b",
+		"tap=a-name-that-is-too-long",
+		"tap=a,hostfwd=tcp:1-:2",
+		"user,",
+		"user,hostfwd=",
+		"user,hostfwd=tcp:22",
+		"user,hostfwd=icmp:1-:2",
+		"user,hostfwd=tcp:0-:2",
+		"user,hostfwd=tcp:1-:65536",
+	};
+	struct options o;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(parse_net(&o, "none"), 0);
+	assert_int_equal(o.net.kind, NET_NONE);
+	assert_int_equal(parse_net(&o, "tap=tap0"), 0);
+	assert_int_equal(o.net.kind, NET_TAP);
+	assert_string_equal(o.net.name, "tap0");
+	assert_int_equal(parse_net(&o, "packet=eth0"), 0);
+	assert_int_equal(o.net.kind, NET_PACKET);
+	assert_int_equal(
+		parse_net(&o, "user,hostfwd=tcp:2222-:22,hostfwd=udp:127.0.0.1:53-10.0.2.15:54"),
+		0);
+	assert_int_equal(o.net.kind, NET_USER);
+	assert_int_equal(o.net.forward_count, 2);
+	assert_null(o.net.forwards[0].address);
+	assert_int_equal(o.net.forwards[0].host_port, 2222);
+	assert_int_equal(o.net.forwards[0].guest_port, 22);
+	assert_string_equal(o.net.forwards[1].address, "127.0.0.1");
+	assert_int_equal(o.net.forwards[1].host_port, 53);
+	assert_int_equal(o.net.forwards[1].guest_port, 54);
+	assert_true(o.net.forwards[1].udp);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (parse_net(&o, bad[i]) != -EINVAL)
+			fail_msg("--net '%s' was taken", bad[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +233,7 @@ int main(void)
 		cmocka_unit_test(disk_faults),
 		cmocka_unit_test(disk_places),
 		cmocka_unit_test(missing_and_unknown),
+		cmocka_unit_test(networks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
