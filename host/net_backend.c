@@ -110,7 +110,7 @@ static void read_stream(struct host_net_backend *net)
 
 	if (len <= 0) {
 		if (!len || !again())
-			lost(net, len ? strerror(errno) : "passt ended");
+			lost(net, len ? strerror(errno) : "passt has ended, or is not installed");
 		return;
 	}
 	net->in_len += (size_t)len;
