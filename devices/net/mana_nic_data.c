@@ -23,13 +23,8 @@ static void count(uint64_t *counter, uint64_t n)
 
 /* --- Sending */
 
-struct sge_list {
-	struct gdma_sge sges[MANA_NIC_SGES];
-	uint32_t count;
-	int bounce; /* slot, -1: none */
-};
-
-static int add_sge(struct mana_nic_queue *queue, struct sge_list *list, uint64_t gpa, uint32_t len)
+static int add_sge(struct mana_nic_queue *queue, struct mana_nic_list *list, uint64_t gpa,
+		   uint32_t len)
 {
 	struct pci_device_access *pci = queue->mana->config.pci;
 	struct gdma_sge *sge = &list->sges[list->count];
@@ -50,7 +45,7 @@ struct cursor {
 };
 
 /* Copies `len` bytes, at most a slot's, into a bounce slot: -EAGAIN: none is free. */
-static int bounce(struct mana_nic_queue *queue, struct sge_list *list, struct cursor *at,
+static int bounce(struct mana_nic_queue *queue, struct mana_nic_list *list, struct cursor *at,
 		  uint32_t len)
 {
 	int slot = queue->bounce_used & 1 ? queue->bounce_used & 2 ? -1 : 1 : 0;
@@ -92,7 +87,7 @@ static int bounce(struct mana_nic_queue *queue, struct sge_list *list, struct cu
 _Static_assert(MANA_NIC_BOUNCE_SLOTS == 2, "bounce() chooses between two");
 
 /* The headers of a send to be segmented are an SGE of their own. */
-static int add_header(struct mana_nic_queue *queue, struct sge_list *list, struct cursor *at)
+static int add_header(struct mana_nic_queue *queue, struct mana_nic_list *list, struct cursor *at)
 {
 	const struct nic_tx *tx = at->tx;
 
@@ -116,7 +111,7 @@ static uint32_t rest_of(const struct cursor *at)
 }
 
 /* Segments as they are; when they are more than SGEs, the last ones are copied into one. */
-static int add_segments(struct mana_nic_queue *queue, struct sge_list *list, struct cursor *at)
+static int add_segments(struct mana_nic_queue *queue, struct mana_nic_list *list, struct cursor *at)
 {
 	while (at->segment < at->tx->segment_count) {
 		const struct nic_segment *segment = &at->tx->segments[at->segment];
@@ -133,7 +128,8 @@ static int add_segments(struct mana_nic_queue *queue, struct sge_list *list, str
 	return 0;
 }
 
-static int map_frame(struct mana_nic_queue *queue, const struct nic_tx *tx, struct sge_list *list)
+static int map_frame(struct mana_nic_queue *queue, const struct nic_tx *tx,
+		     struct mana_nic_list *list)
 {
 	struct cursor at = { .tx = tx };
 	int err = 0;
@@ -197,7 +193,8 @@ static bool is_dead(const struct mana_nic *mana)
 	return __atomic_load_n(&mana->recovery, __ATOMIC_ACQUIRE) == MANA_NIC_DEAD;
 }
 
-static void post_frame(struct mana_nic_queue *queue, struct nic_tx *tx, const struct sge_list *list)
+static void post_frame(struct mana_nic_queue *queue, struct nic_tx *tx,
+		       const struct mana_nic_list *list)
 {
 	struct mana_tx_oob oob;
 	uint32_t oob_size = fill_oob(queue, tx, &oob), flags = 0, vbytes = 0;
@@ -217,7 +214,6 @@ static void post_frame(struct mana_nic_queue *queue, struct nic_tx *tx, const st
 int mana_nic_tx(struct nic *nic, unsigned int index, struct nic_tx *tx)
 {
 	struct mana_nic_queue *queue = queue_of(nic, index);
-	struct sge_list list;
 	int err;
 
 	if (!queue->live) {
@@ -228,13 +224,13 @@ int mana_nic_tx(struct nic *nic, unsigned int index, struct nic_tx *tx)
 	}
 	if (queue->tx_count == MANA_NIC_TX_DEPTH || !mana_nic_wq_has_room(&queue->sq, GDMA_SQE_MAX))
 		return -EAGAIN;
-	err = map_frame(queue, tx, &list);
+	err = map_frame(queue, tx, &queue->list);
 	if (err == -EAGAIN)
 		return -EAGAIN;
 	if (err)
 		add_failed(queue, tx);
 	else
-		post_frame(queue, tx, &list);
+		post_frame(queue, tx, &queue->list);
 	return 0;
 }
 
@@ -244,15 +240,16 @@ int mana_nic_tx(struct nic *nic, unsigned int index, struct nic_tx *tx)
 static bool post_buffer(struct mana_nic_queue *queue, struct mana_nic_rx *slot)
 {
 	static const uint8_t oob[GDMA_OOB_SMALL];
-	struct sge_list list = { .bounce = -1 };
+	struct mana_nic_list *list = &queue->list;
 
+	list->count = 0;
 	for (unsigned int i = 0; i < slot->rx->segment_count; i++)
-		if (add_sge(queue, &list, slot->rx->segments[i].gpa, slot->rx->segments[i].len))
+		if (add_sge(queue, list, slot->rx->segments[i].gpa, slot->rx->segments[i].len))
 			return false;
-	if (!mana_nic_wq_has_room(&queue->rq, mana_nic_wqe_size(sizeof(oob), list.count)))
+	if (!mana_nic_wq_has_room(&queue->rq, mana_nic_wqe_size(sizeof(oob), list->count)))
 		return false;
-	slot->size = (uint16_t)mana_nic_wq_post(&queue->rq, 0, 0, oob, sizeof(oob), list.sges,
-						list.count);
+	slot->size = (uint16_t)mana_nic_wq_post(&queue->rq, 0, 0, oob, sizeof(oob), list->sges,
+						list->count);
 	return true;
 }
 

@@ -63,6 +63,13 @@ struct mana_nic_rx {
 	uint16_t size;
 };
 
+/* An entry's scatter-gather list while it is made. */
+struct mana_nic_list {
+	struct gdma_sge sges[MANA_NIC_SGES];
+	uint32_t count;
+	int bounce; /* slot, -1: none */
+};
+
 struct mana_nic_queue {
 	struct mana_nic *mana;
 	unsigned int index;
@@ -77,6 +84,7 @@ struct mana_nic_queue {
 	struct pci_dma memory;
 	struct mana_nic_ring eq, tx_cq, rx_cq;
 	struct mana_nic_wq sq, rq;
+	struct mana_nic_list list;
 	struct mana_nic_tx tx[MANA_NIC_TX_DEPTH];
 	struct mana_nic_rx rx[MANA_NIC_RX_DEPTH];
 	unsigned int tx_first, tx_count, rx_first, rx_count;

@@ -58,23 +58,31 @@ bool mana_nic_wq_has_room(const struct mana_nic_wq *wq, uint32_t size)
 	return wq->bytes - (wq->head - wq->tail) >= size;
 }
 
-/* Sizes of queues are powers of two and of entries multiples of 32, but entries may wrap. */
+/* The next bytes of an entry, which may go around the queue's end. */
+static void put(struct mana_nic_wq *wq, uint32_t *offset, const void *bytes, uint32_t len)
+{
+	uint32_t at = *offset & (wq->bytes - 1),
+		 first = wq->bytes - at < len ? wq->bytes - at : len;
+
+	memcpy(wq->base + at, bytes, first);
+	if (first < len)
+		memcpy(wq->base, (const uint8_t *)bytes + first, len - first);
+	*offset += len;
+}
+
+/* Queues' sizes are powers of two. What is between the SGEs and the entry's end nobody reads. */
 uint32_t mana_nic_wq_post(struct mana_nic_wq *wq, uint32_t flags, uint32_t vbytes, const void *oob,
 			  uint32_t oob_size, const struct gdma_sge *sges, uint32_t count)
 {
-	uint32_t size = mana_nic_wqe_size(oob_size, count), at = wq->head & (wq->bytes - 1);
-	uint32_t first = wq->bytes - at < size ? wq->bytes - at : size;
-	uint8_t entry[GDMA_SQE_MAX];
+	uint32_t size = mana_nic_wqe_size(oob_size, count), offset = wq->head;
 	struct gdma_wqe header = {
 		.last_vbytes = vbytes << GDMA_WQE_VBYTES_SHIFT,
 		.flags = flags | count | oob_size / 4 << GDMA_WQE_OOB_SHIFT,
 	};
 
-	memcpy(entry, &header, sizeof(header));
-	memcpy(entry + sizeof(header), oob, oob_size);
-	memcpy(entry + sizeof(header) + oob_size, sges, count * sizeof(sges[0]));
-	memcpy(wq->base + at, entry, first);
-	memcpy(wq->base, entry + first, size - first);
+	put(wq, &offset, &header, sizeof(header));
+	put(wq, &offset, oob, oob_size);
+	put(wq, &offset, sges, count * (uint32_t)sizeof(sges[0]));
 	wq->head += size;
 	return size;
 }

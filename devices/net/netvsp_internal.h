@@ -8,6 +8,7 @@
 
 #include "core/nic.h"
 #include "devices/net/netvsp.h"
+#include "devices/net/rndis_packet.h"
 #include "proto/nvsp.h"
 
 /*
@@ -96,6 +97,7 @@ struct netvsp_tx {
 	struct netvsp_tx_frame *free_frames;
 	unsigned int free_frame_count;
 	struct netvsp_tx_frame *waiting, **waiting_end; /* found the nic full */
+	uint8_t head[RNDIS_HEAD_MAX]; /* of the message that is being taken apart */
 	struct netvsp_tx_packet packets[NETVSP_TX_PACKETS];
 	struct netvsp_tx_frame frames[NETVSP_TX_FRAMES];
 };

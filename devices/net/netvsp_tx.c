@@ -348,7 +348,7 @@ static int take_message(const struct tx_source *source, uint64_t offset,
 	struct netvsp_tx *tx = source->channel->tx;
 	struct netvsp_tx_frame *frame = tx->free_frames;
 	uint64_t total = source_len(source) - offset;
-	uint8_t head[RNDIS_HEAD_MAX];
+	uint8_t *head = tx->head;
 	struct rndis_frame parsed;
 	size_t head_len;
 
