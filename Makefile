@@ -318,6 +318,10 @@ nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o
 programs := paravisor vtlhost vtpm vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops net_rate nvme_vfio
 programs += igvmtool
 
+# --- tests/e2e/nvme_init.c: PID 1 of a VTL2 with Linux's own NVMe driver
+nvme-init-link := tests/e2e/nvme_init.o
+programs += nvme-init
+
 shim_count-link := tests/bench/shim_count.o $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs)
 programs += shim_count
@@ -618,6 +622,11 @@ run-if-there = @if [ -x $1 ]; then exec $1; else echo "$1 is not there: skipped"
 e2e: build
 	$(call run-if-there,tests/e2e/run)
 .PHONY: e2e
+
+## nvme-linux-test: Linux's own NVMe driver on the emulated controller (builds a kernel that has it)
+nvme-linux-test: $(addprefix $(B)/rel/,vtlhost igvmtool igvm/shim.elf tcg-init mkcpio tsc-khz nvme-init) $(guest-bins)
+	@tests/e2e/nvme-linux
+.PHONY: nvme-linux-test
 
 ## tpm-tools-test: tpm2-tools' integration scripts against vtpmd (TPM2_TOOLS=its source tree, which Debian does not carry)
 tpm-tools-test: $(B)/rel/vtpmd

@@ -141,6 +141,10 @@ static uint16_t add_registrant(struct nvme_emu_reservation *res, const struct ho
 	return 0;
 }
 
+/*
+ * Linux asks for persistence through power loss with every registration, whether or not the controller
+ * has it. Ours has not, says so (RESCAP, PTPLS), and registers all the same.
+ */
 static uint16_t do_register(struct nvme_emu_reservation *res, const struct host *host,
 			    const struct nvme_sqe *sqe, const struct nvme_reservation_keys *keys)
 {
@@ -149,8 +153,6 @@ static uint16_t do_register(struct nvme_emu_reservation *res, const struct host 
 	bool right = sqe->cdw10 & NVME_RESERVATION_IEKEY ||
 		     (registered && res->registrants[index].key == keys->crkey);
 
-	if (NVME_RESERVATION_CPTPL(sqe->cdw10) == NVME_RESERVATION_CPTPL_SET)
-		return NVME_SC_INVALID_FIELD | DNR; /* nothing persists through power loss */
 	switch (NVME_RESERVATION_ACTION(sqe->cdw10)) {
 	case NVME_RREGA_REGISTER:
 		if (!registered)

@@ -710,7 +710,9 @@ static void reservations(void **state)
 	raw_create_queue(&other, 1, 4);
 
 	assert_int_equal(reserve(&m, acq, exclusive, 0, 0), NVME_SC_RESERVATION_CONFLICT | DNR);
-	assert_int_equal(reserve(&m, reg, NVME_RREGA_REGISTER, 0, 0xA), 0);
+	assert_int_equal(
+		reserve(&m, reg, NVME_RREGA_REGISTER | NVME_RESERVATION_CPTPL_SET << 30, 0, 0xA),
+		0);
 	assert_int_equal(reserve(&m, reg, NVME_RREGA_REGISTER, 0, 0xB),
 			 NVME_SC_RESERVATION_CONFLICT | DNR);
 	assert_int_equal(reserve(&m, acq, exclusive, 0xB, 0), NVME_SC_RESERVATION_CONFLICT | DNR);
