@@ -9,6 +9,8 @@
  * headers that are not page data, both in the order of the file.
  */
 
+#define EXIT_TROUBLE 2 /* 1 is: they differ */
+
 static const struct igvm_component *find(const struct tool_image *image, const char *name)
 {
 	unsigned int i;
@@ -177,7 +179,7 @@ int tool_diff(int argc, char **argv)
 	int ret;
 
 	if (argc != 2)
-		return tool_fail(EXIT_FAILURE, "diff takes FILE FILE");
+		return tool_fail(EXIT_TROUBLE, "diff takes FILE FILE");
 	ret = tool_open_image(&a, argv[0]);
 	if (!ret)
 		ret = tool_open_image(&b, argv[1]);
@@ -191,5 +193,5 @@ int tool_diff(int argc, char **argv)
 	}
 	tool_close_image(&a);
 	tool_close_image(&b);
-	return ret || differs ? EXIT_FAILURE : EXIT_SUCCESS;
+	return ret ? EXIT_TROUBLE : differs;
 }

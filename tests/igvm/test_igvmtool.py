@@ -14,6 +14,8 @@ import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True  # nothing is left in the source tree
+
 import igvm_spec as spec
 from igvm_spec import PAGE
 
@@ -295,6 +297,8 @@ class Tools(Case):
         self.assertIn("headers: differ", self.tool("diff", "a", "b", status=1))
         self.build(name="b", initrd=None)
         self.assertIn("initrd: only in a", self.tool("diff", "a", "b", status=1))
+
+        self.assertIn("No such file", self.tool("diff", "a", "nowhere", status=2))
 
     def test_extract(self):
         self.build()
