@@ -239,6 +239,7 @@ igvm-objs := $(sha256-objs) $(igvm-reader-objs) $(addprefix igvm/,writer.o measu
 igvmtool-objs := $(addprefix igvm/,igvmtool.o tool.o tool_build.o tool_diff.o tool_dump.o \
 	tool_extract.o tool_measure.o tool_sign.o)
 tests/unit/igvm/igvm_file_test-objs := $(igvm-reader-objs) igvm/writer.o
+tests/fuzz/igvm_image_fuzz-objs := $(igvm-objs)
 tests/fuzz/igvm_fuzz-objs := $(sha256-objs) $(igvm-reader-objs) igvm/measure.o igvm/content.o
 
 # --- igvm/shim/: boot shim, the image's entry point. Its parts that need no machine are tested on the host.

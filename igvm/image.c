@@ -25,6 +25,7 @@
 #define AT_WORK              0x100000u
 #define AT_KERNEL            0x200000u
 
+#define KERNEL_MAX        (256ull << 20)
 #define COMMAND_LINE_MAX  2047u
 #define DEVICE_TREE_SIZE  0x10000u
 #define WORK_SIZE         0x100000u
@@ -119,6 +120,9 @@ static int open_programs(struct builder *b)
 		return fail(b, -ENOEXEC, "kernel: %s", reason);
 	if (b->kernel.start % MIB2)
 		return fail(b, -ENOEXEC, "kernel: not linked at a multiple of 2 MiB");
+	if (b->kernel.end - b->kernel.start > KERNEL_MAX)
+		return fail(b, -E2BIG, "kernel: takes more than %llu MiB of memory",
+			    KERNEL_MAX >> 20);
 	return 0;
 }
 

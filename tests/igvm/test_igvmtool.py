@@ -247,6 +247,7 @@ class Build(Case):
         self.write("badshim", elf([(0x90000, b"x" * 100, 100)], 0x90000))
         self.write("bigshim", elf([(0x80000, b"x" * 100, 0x90000)], 0x80000))
         self.write("cut", KERNEL[:-1])
+        self.write("wide", elf([(0x1000000, b"x", 1), (0x20000000, b"x", 1)], 0x1000000))
         self.write("empty", b"")
         for text, reason in (
                 ("shim shim\n", "no shim or no kernel given"),
@@ -276,7 +277,8 @@ class Build(Case):
                 ("shim badshim\nkernel kernel\n", "linked at"),
                 ("shim bigshim\nkernel kernel\n", "ends at"),
                 ("shim initrd\nkernel kernel\n", "ELF"),
-                ("shim shim\nkernel cut\n", "outside the file")):
+                ("shim shim\nkernel cut\n", "outside the file"),
+                ("shim shim\nkernel wide\n", "more than 256 MiB")):
             with self.subTest(reason=reason):
                 self.write("manifest", text.encode())
                 self.assertIn(reason, self.tool("build", "manifest", "refused", status=1))
