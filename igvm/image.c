@@ -15,8 +15,6 @@
 
 /* Offsets in VTL2's region, besides SHIM_LINK_OFFSET. */
 #define AT_COMMAND_LINE      0x1000u
-#define AT_SECRETS           0x10000u /* SNP: filled by its firmware */
-#define AT_CPUID             0x11000u
 #define AT_VMSA              0x12000u
 #define AT_VP_COUNT          0x20000u
 #define AT_MEMORY_MAP        0x21000u
@@ -222,9 +220,9 @@ static int place_snp_pages(struct builder *b)
 
 	if (b->manifest->isolation != SHIM_ISOLATION_SNP)
 		return 0;
-	ret = place_page_kind(b, AT_SECRETS, IGVM_PAGE_SIZE, REGION_SECRETS);
+	ret = place_page_kind(b, SHIM_SNP_SECRETS_OFFSET, IGVM_PAGE_SIZE, REGION_SECRETS);
 	if (!ret)
-		ret = place_page_kind(b, AT_CPUID, IGVM_PAGE_SIZE, REGION_CPUID);
+		ret = place_page_kind(b, SHIM_SNP_CPUID_OFFSET, IGVM_PAGE_SIZE, REGION_CPUID);
 	if (!ret)
 		ret = place_page_kind(b, AT_VMSA, IGVM_PAGE_SIZE, REGION_TAKEN);
 	return ret;

@@ -30,6 +30,10 @@
 #define SHIM_PARAMS_VERSION 1
 #define SHIM_LINK_OFFSET    0x80000u
 
+/* Of an SNP image: pages that its firmware fills, for the shim (offsets in the region). */
+#define SHIM_SNP_SECRETS_OFFSET 0x10000u
+#define SHIM_SNP_CPUID_OFFSET   0x11000u
+
 enum shim_isolation {
 	SHIM_ISOLATION_NONE = 0,
 	SHIM_ISOLATION_VBS = 1,
