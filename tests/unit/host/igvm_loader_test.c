@@ -84,16 +84,21 @@ static void add_platform(void)
 	    .platform_version = IGVM_PLATFORM_VERSION);
 }
 
-static void add_region(uint64_t maximum)
+static void add_region_with(uint64_t minimum, uint64_t maximum, uint8_t flags)
 {
 	ADD(IGVM_VHT_RELOCATABLE_REGION, relocatable_region, .compatibility_mask = MASK, .vtl = 2,
-	    .flags = IGVM_RELOCATABLE_REGION_IS_VTL2 | IGVM_RELOCATABLE_REGION_APPLY_PC,
-	    .relocation_alignment = 0x200000, .relocation_region_gpa = BASE,
-	    .relocation_region_size = REGION, .minimum_relocation_gpa = 0,
+	    .flags = flags, .relocation_alignment = 0x200000, .relocation_region_gpa = BASE,
+	    .relocation_region_size = REGION, .minimum_relocation_gpa = minimum,
 	    .maximum_relocation_gpa = maximum);
 	ADD(IGVM_VHT_PAGE_TABLE_RELOCATION_REGION, page_table_relocation,
 	    .compatibility_mask = MASK, .vtl = 2, .gpa = TABLES, .size = 0x10000,
 	    .used_size = 0x3000);
+}
+
+static void add_region(uint64_t maximum)
+{
+	add_region_with(0, maximum,
+			IGVM_RELOCATABLE_REGION_IS_VTL2 | IGVM_RELOCATABLE_REGION_APPLY_PC);
 }
 
 static void add_page(uint64_t gpa, const void *data)
@@ -124,7 +129,7 @@ static void add_tables(void)
 	add_page(TABLES + 0x2000, page);
 }
 
-static void add_context(uint32_t extra_register)
+static void add_context_of(uint16_t vp, uint8_t vtl, uint32_t extra_register)
 {
 	const struct {
 		uint32_t name;
@@ -141,14 +146,19 @@ static void add_context(uint32_t extra_register)
 
 	memcpy(data, &count, sizeof(count));
 	for (i = 0; i < count; i++) {
-		struct igvm_vbs_vp_context_register reg = { .vtl = 2,
+		struct igvm_vbs_vp_context_register reg = { .vtl = vtl,
 							    .register_name = regs[i].name };
 
 		memcpy(reg.register_value, &regs[i].value, 8);
 		memcpy(data + 4 + i * sizeof(reg), &reg, sizeof(reg));
 	}
-	ADD(IGVM_VHT_VP_CONTEXT, vp_context, .compatibility_mask = MASK,
+	ADD(IGVM_VHT_VP_CONTEXT, vp_context, .compatibility_mask = MASK, .vp_index = vp,
 	    .file_offset = igvm_writer_data(&w, data, 4 + count * 32));
+}
+
+static void add_context(uint32_t extra_register)
+{
+	add_context_of(0, 2, extra_register);
 }
 
 static int load(void)
@@ -246,6 +256,59 @@ static void test_place_is_out_of_bounds(void **state)
 	expect_refused("VTL2's memory begins at 100000000, where the image cannot be");
 }
 
+static void test_place_is_too_low(void **state)
+{
+	(void)state;
+	add_platform();
+	add_region_with(PLACE + 0x200000, 1ull << 46, IGVM_RELOCATABLE_REGION_IS_VTL2);
+	add_context(0);
+	expect_refused("VTL2's memory begins at 100000000, where the image cannot be");
+}
+
+static void test_rip_stays(void **state)
+{
+	(void)state;
+	add_platform();
+	add_region_with(0, 1ull << 46, IGVM_RELOCATABLE_REGION_IS_VTL2);
+	add_tables();
+	add_context(0);
+	expect_loaded();
+	assert_int_equal(vcpu_regs(&partition->vps[0].vcpu[HOST_VTL2])->rip, BASE + 0x80000);
+}
+
+/* What the file says of another platform is not for us. */
+static void test_platforms_are_told_apart(void **state)
+{
+	(void)state;
+	add_platform();
+	ADD(IGVM_VHT_SUPPORTED_PLATFORM, supported_platform, .compatibility_mask = 2,
+	    .platform_type = IGVM_PLATFORM_NATIVE, .platform_version = IGVM_PLATFORM_VERSION);
+	add_region(1ull << 46);
+	ADD(IGVM_VHT_PAGE_DATA, page_data, .gpa = 1ull << 40, .compatibility_mask = 2);
+	add_tables();
+	add_context(0);
+	expect_loaded();
+}
+
+/* The host's files for VTL0 go below what the image brings. */
+static void test_payload_beside_page_data(void **state)
+{
+	uint64_t gpa;
+
+	(void)state;
+	options.kernel = path;
+	add_platform();
+	add_region(1ull << 46);
+	add_bytes(0x700000, 0x22);
+	add_tables();
+	add_context(0);
+	expect_loaded();
+	assert_int_equal(u64_at(0x700000), 0x2222222222222222);
+	for (gpa = 0x6ff000; gpa > 0x600000 && (uint32_t)u64_at(gpa) != IGVM_MAGIC_VALUE;)
+		gpa -= IGVM_PAGE_SIZE;
+	assert_in_range(gpa, 0x6f0000, 0x6ff000);
+}
+
 static void test_fixed_image(void **state)
 {
 	(void)state;
@@ -277,7 +340,46 @@ static void test_required_vtl0_memory(void **state)
 	expect_refused("are to be memory of VTL0, and are not");
 }
 
+static void test_required_memory_of_the_other_vtl(void **state)
+{
+	(void)state;
+	add_platform();
+	add_region(1ull << 46);
+	ADD(IGVM_VHT_REQUIRED_MEMORY, required_memory, .gpa = 0, .compatibility_mask = MASK,
+	    .number_of_bytes = 0x1000, .flags = IGVM_REQUIRED_MEMORY_VTL2_PROTECTABLE);
+	add_context(0);
+	expect_refused("are to be memory of VTL2, and are not");
+}
+
 /* --- what cannot be honoured --- */
+
+static void test_context_of_another_vp(void **state)
+{
+	(void)state;
+	add_platform();
+	add_context_of(1, 2, 0);
+	expect_refused("a context for VP 1");
+}
+
+static void test_context_of_another_vtl(void **state)
+{
+	(void)state;
+	add_platform();
+	add_context_of(0, 0, 0);
+	expect_refused("registers of VTL 0");
+}
+
+static void test_area_without_end(void **state)
+{
+	(void)state;
+	add_platform();
+	ADD(IGVM_VHT_PARAMETER_AREA, parameter_area, .number_of_bytes = 32 << 20,
+	    .parameter_area_index = 1);
+	ADD(IGVM_VHT_PARAMETER_INSERT, parameter_insert, .gpa = 0, .compatibility_mask = MASK,
+	    .parameter_area_index = 1);
+	add_context(0);
+	expect_refused("parameter area 1 is too large");
+}
 
 static void test_other_platform(void **state)
 {
@@ -336,6 +438,34 @@ static void test_parameter(void **state)
 	expect_loaded();
 	assert_int_equal(u64_at(PLACE + 0x20000), 0);
 	assert_int_equal(u64_at(PLACE + 0x20008), 2);
+}
+
+/* Areas are known by their number, and begin as the file says. */
+static void test_two_areas(void **state)
+{
+	uint8_t page[IGVM_PAGE_SIZE];
+	uint32_t at;
+
+	(void)state;
+	memset(page, 0x33, sizeof(page));
+	add_platform();
+	add_region(1ull << 46);
+	at = igvm_writer_data(&w, page, sizeof(page));
+	ADD(IGVM_VHT_PARAMETER_AREA, parameter_area, .number_of_bytes = IGVM_PAGE_SIZE,
+	    .parameter_area_index = 5);
+	ADD(IGVM_VHT_PARAMETER_AREA, parameter_area, .number_of_bytes = IGVM_PAGE_SIZE,
+	    .parameter_area_index = 9, .file_offset = at);
+	ADD(IGVM_VHT_VP_COUNT_PARAMETER, parameter, .parameter_area_index = 9, .byte_offset = 0);
+	ADD(IGVM_VHT_PARAMETER_INSERT, parameter_insert, .gpa = BASE + 0x20000,
+	    .compatibility_mask = MASK, .parameter_area_index = 9);
+	ADD(IGVM_VHT_PARAMETER_INSERT, parameter_insert, .gpa = BASE + 0x21000,
+	    .compatibility_mask = MASK, .parameter_area_index = 5);
+	add_tables();
+	add_context(0);
+	expect_loaded();
+	assert_int_equal(u64_at(PLACE + 0x20000), 0x3333333300000002);
+	assert_int_equal(u64_at(PLACE + 0x20ff8), 0x3333333333333333);
+	assert_int_equal(u64_at(PLACE + 0x21000), 0);
 }
 
 static void test_parameter_without_room(void **state)
@@ -425,6 +555,15 @@ int main(void)
 		TEST(test_moves),
 		TEST(test_moves_page_tables),
 		TEST(test_place_is_out_of_bounds),
+		TEST(test_place_is_too_low),
+		TEST(test_rip_stays),
+		TEST(test_platforms_are_told_apart),
+		TEST(test_payload_beside_page_data),
+		TEST(test_required_memory_of_the_other_vtl),
+		TEST(test_context_of_another_vp),
+		TEST(test_context_of_another_vtl),
+		TEST(test_area_without_end),
+		TEST(test_two_areas),
 		TEST(test_fixed_image),
 		TEST(test_required_memory),
 		TEST(test_required_vtl0_memory),
