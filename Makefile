@@ -201,10 +201,8 @@ tests/unit/paravisor/boot/image_load_test-objs := $(boot-objs) $(boot-test-objs)
 tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
-# What mbedTLS is built to find outside itself: whoever uses its SHA-256 links it.
-sha256-objs := core/sha256_block.o
-tests/unit/core/sha256_block_test-objs := $(sha256-objs)
-tpm-crypto-objs := $(sha256-objs) tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
+tests/unit/core/sha256_block_test-objs := core/sha256_block.o
+tpm-crypto-objs := tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
 	tpm/crypto/kdf.o tpm/crypto/prime.o tpm/crypto/rsa.o tpm/crypto/sym.o
 tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
 	tpm/engine/clock.o tpm/engine/command.o tpm/engine/command_table.o tpm/engine/context.o \
@@ -220,7 +218,7 @@ vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file
 	tpm/swtpm_ctrl.o
 # The vTPM's process in VTL2.
 vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
-tests/fuzz/vtpm_link_fuzz-objs := $(sha256-objs) paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
+tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
 	core/device_lock.o core/event_loop.o core/log.o
 tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o state.o vtpm.o) tpm/crb.o \
 	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
@@ -234,13 +232,13 @@ tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 
 # --- igvm/: image format and builder
 igvm-reader-objs := igvm/reader.o igvm/reader_check.o igvm/layout.o igvm/crc32.o
-igvm-objs := $(sha256-objs) $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
+igvm-objs := $(igvm-reader-objs) $(addprefix igvm/,writer.o measure.o content.o elf_file.o region.o \
 	vp_state.o image.o manifest.o sign.o)
 igvmtool-objs := $(addprefix igvm/,igvmtool.o tool.o tool_build.o tool_diff.o tool_dump.o \
 	tool_extract.o tool_measure.o tool_sign.o)
 tests/unit/igvm/igvm_file_test-objs := $(igvm-reader-objs) igvm/writer.o
 tests/fuzz/igvm_image_fuzz-objs := $(igvm-objs)
-tests/fuzz/igvm_fuzz-objs := $(sha256-objs) $(igvm-reader-objs) igvm/measure.o igvm/content.o
+tests/fuzz/igvm_fuzz-objs := $(igvm-reader-objs) igvm/measure.o igvm/content.o
 
 # --- igvm/shim/: boot shim, the image's entry point. Its parts that need no machine are tested on the host.
 shim-common-objs := $(addprefix igvm/shim/,command_line.o host_tree.o isolation.o linux_tree.o log.o \
@@ -436,6 +434,10 @@ $(B)/$1/%.o: %.c $(B)/$1/.flags | $(TP)/.complete
 	$$(call say,CC-$1,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$2 $$(common) $$($1-cflags) $$(cflags-$$<) -MMD -MP -c -o $$@ $$<
+
+# What mbedTLS is built to find outside itself.
+$(B)/$1/mbed-parts.a: $(B)/$1/core/sha256_block.o
+	$$(Q)rm -f $$@ && ar rcsD $$@ $$^
 endef
 FORCE:
 
@@ -444,36 +446,37 @@ $(eval $(call flavour-rules,san,$(SAN_CC)))
 $(eval $(call flavour-rules,fuzz,$(FUZZ_CC)))
 $(eval $(call flavour-rules,tsan,$(SAN_CC)))
 
+$(foreach f,rel san fuzz tsan,$(eval -include $(B)/$f/core/sha256_block.d))
 -include $(patsubst %.o,$(B)/rel/%.d,$(rel-objs))
 -include $(patsubst %.o,$(B)/san/%.d,$(san-objs))
 -include $(patsubst %.o,$(B)/fuzz/%.d,$(fuzz-objs))
 -include $(patsubst %.o,$(B)/tsan/%.d,$(tsan-objs))
 
 define program-rule
-$(call program-file,$1): $(addprefix $(B)/rel/,$($1-link))
+$(call program-file,$1): $(addprefix $(B)/rel/,$($1-link) mbed-parts.a)
 	$$(call say,LD,$$@)
-	$$(Q)$(MUSL_CC) $$(common) $$(rel-ldflags) -o $$@ $$(filter %.o,$$^) $$(rel-libs)
+	$$(Q)$(MUSL_CC) $$(common) $$(rel-ldflags) -o $$@ $$(filter %.o,$$^) $$(rel-libs) $$(filter %.a,$$^)
 endef
 $(foreach p,$(programs),$(if $($(p)-link),$(eval $(call program-rule,$(p)))))
 
 define unit-rule
-$(B)/san/$1: $(addprefix $(B)/san/,$1.o $($1-objs))
+$(B)/san/$1: $(addprefix $(B)/san/,$1.o $($1-objs) mbed-parts.a)
 	$$(call say,LD-san,$$@)
-	$$(Q)$(SAN_CC) $$(common) $$(san-flags) -o $$@ $$(filter %.o,$$^) $$(ldflags-$1) $$(san-libs)
+	$$(Q)$(SAN_CC) $$(common) $$(san-flags) -o $$@ $$(filter %.o,$$^) $$(ldflags-$1) $$(san-libs) $$(filter %.a,$$^)
 endef
 $(foreach t,$(unit-tests),$(eval $(call unit-rule,$(t))))
 
 define tsan-rule
-$(B)/tsan/$1: $(addprefix $(B)/tsan/,$1.o $($1-objs))
+$(B)/tsan/$1: $(addprefix $(B)/tsan/,$1.o $($1-objs) mbed-parts.a)
 	$$(call say,LD-tsan,$$@)
-	$$(Q)$(SAN_CC) $$(common) $$(tsan-flags) -o $$@ $$(filter %.o,$$^) $$(san-libs)
+	$$(Q)$(SAN_CC) $$(common) $$(tsan-flags) -o $$@ $$(filter %.o,$$^) $$(san-libs) $$(filter %.a,$$^)
 endef
 $(foreach t,$(tsan-tests),$(eval $(call tsan-rule,$(t))))
 
 define fuzz-rule
-$(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs))
+$(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs) mbed-parts.a)
 	$$(call say,LD-fuzz,$$@)
-	$$(Q)$(FUZZ_CC) $$(common) $$(fuzz-flags) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(fuzz-libs)
+	$$(Q)$(FUZZ_CC) $$(common) $$(fuzz-flags) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(fuzz-libs) $$(filter %.a,$$^)
 endef
 $(foreach t,$(fuzz-targets),$(eval $(call fuzz-rule,$(t))))
 
