@@ -253,7 +253,10 @@ static int start_devices(struct machine *m)
 	if (ret || !m->get)
 		return ret;
 	ret = get_start(m->get, m->vps[0].loop, &handler);
-	return ret ? fail(m, "GET", ret) : 0;
+	if (ret)
+		return fail(m, "GET", ret);
+	get_vtl0_started(m->get, true, NULL);
+	return 0;
 }
 
 static int start_vps(struct machine *m)
@@ -305,13 +308,38 @@ static int assemble(struct machine *m, int argc, char *argv[])
 	return ret ? ret : start_vps(m);
 }
 
+/*
+ * The host hears it by GET, as from any paravisor; by its message port, too, it hears why. A crash is
+ * told there first: the first of the two counts, and the reason is worth having.
+ */
+static void tell_host(struct machine *m)
+{
+	switch (m->outcome.result) {
+	case HOST_PORT_POWER_OFF:
+		get_power_off(m->get);
+		break;
+	case HOST_PORT_RESET:
+		get_reset(m->get);
+		break;
+	case HOST_PORT_FAILURE:
+		get_vtl0_started(m->get, false, m->outcome.reason);
+		break;
+	default:
+		break;
+	}
+	host_port_send_outcome(m->host_port, &m->outcome);
+}
+
 static void report(struct machine *m)
 {
 	if (m->chipset)
 		chipset_serial_flush(m->chipset);
 	if (m->vps)
 		host_port_send_counters(m->host_port, m);
-	host_port_send_outcome(m->host_port, &m->outcome);
+	/* A guest that powers off has no request under way. */
+	if (m->storage && m->outcome.result == HOST_PORT_POWER_OFF)
+		storage_shut_down(m->storage);
+	tell_host(m);
 }
 
 int main(int argc, char *argv[])

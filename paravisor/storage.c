@@ -129,7 +129,7 @@ static int namespace_disk(struct storage *storage, const struct settings_device 
 {
 	struct function *function = find_function(storage, &device->instance);
 
-	*disk = nvme_namespace_disk(function->nvme, device->nsid);
+	*disk = function ? nvme_namespace_disk(function->nvme, device->nsid) : NULL;
 	return *disk ? 0
 		     : fail(storage, "the namespace is not in the NVMe controller at VPCI bus",
 			    &device->instance, -ENOENT);

@@ -114,7 +114,7 @@ static int open_device(unsigned int number)
 static int map_rings(struct vmbus_uio *uio, unsigned int number)
 {
 	char path[64];
-	unsigned long len;
+	unsigned long len = 0;
 	int ret;
 
 	snprintf(path, sizeof(path), "/sys/class/uio/uio%u/maps/map0/size", number);
