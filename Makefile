@@ -548,6 +548,17 @@ $(B)/rel/vtl2/initrd.cpio: initrd/initrd.manifest $(B)/rel/mkcpio \
 
 vtl2-files := $(B)/rel/vtl2/vmlinux $(if $(paravisor-objs),$(B)/rel/vtl2/initrd.cpio)
 
+# The page at which TDX's VPs start.
+$(B)/rel/igvm/reset_vector.o: igvm/reset_vector.S
+	$(call say,AS-rel,$<)
+	@mkdir -p $(@D)
+	$(Q)$(SAN_CC) -c -o $@ $<
+
+$(B)/rel/igvm/reset_vector.bin: $(B)/rel/igvm/reset_vector.o
+	$(call say,LD,$@)
+	$(Q)ld --section-start=.page=0xfffff000 --section-start=.reset=0xfffffff0 -e reset_start -o $@.elf $<
+	$(Q)objcopy -O binary -j .page -j .reset --gap-fill 0 $@.elf $@
+
 # The image that a host loads; its measurement is printed and kept in the side-car beside it.
 $(B)/rel/paravisor.igvm: igvm/paravisor.manifest $(B)/rel/igvmtool $(B)/rel/igvm/shim.elf $(vtl2-files)
 	$(call say,IGVM,$@)
@@ -602,8 +613,9 @@ $(B)/san/igvmtool: $(addprefix $(B)/san/,$(igvmtool-link))
 	$(Q)$(SAN_CC) $(common) $(san-flags) -o $@ $(filter %.o,$^) $(san-libs)
 
 ## igvm-test: igvmtool against a second implementation of the format and of what platforms measure
-igvm-test: $(B)/san/igvmtool $(B)/rel/paravisor.igvm
-	@tests/igvm/test_igvmtool.py $^
+igvm-test: $(B)/san/igvmtool $(B)/rel/paravisor.igvm $(B)/rel/igvm/reset_vector.bin
+	@tests/igvm/test_igvmtool.py $(B)/san/igvmtool $(B)/rel/paravisor.igvm
+	@tests/igvm/reset-vector $(B)/rel/igvm/reset_vector.o $(B)/rel/igvm/reset-test
 	@igvm/check-size $(B)/rel
 .PHONY: igvm-test
 

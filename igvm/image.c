@@ -247,13 +247,16 @@ static int fill_region(struct builder *b)
 static int build_tables(struct builder *b)
 {
 	uint64_t base = b->manifest->base;
+	/* The reset vector's code turns paging on under its own feet. */
+	uint64_t also =
+		b->manifest->isolation == SHIM_ISOLATION_TDX ? TDX_RESET_PAGE & ~(MIB2 - 1) : 0;
 
 	b->tables = calloc(TABLE_PAGES, sizeof(*b->tables));
 	if (!b->tables)
 		return fail(b, -ENOMEM, "out of memory");
-	b->table_pages =
-		vp_state_tables(b->tables, TABLE_PAGES - TABLE_PAGES_SPARE,
-				base + b->params.entry_tables.offset, base, b->params.region_len);
+	b->table_pages = vp_state_tables(b->tables, TABLE_PAGES - TABLE_PAGES_SPARE,
+					 base + b->params.entry_tables.offset, base,
+					 b->params.region_len, also);
 	if (!b->table_pages)
 		return fail(b, -E2BIG, "memory is more than the entry's page tables can map");
 	add_component(b, "page-tables", base + b->params.entry_tables.offset, TABLES_SIZE,

@@ -1,6 +1,7 @@
 #include "igvm/vp_state.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "proto/hv_register.h"
@@ -127,20 +128,27 @@ static uint64_t *table_below(struct tables *t, uint64_t *table, unsigned int ind
 	return t->tables[((table[index] & ~0xfffull) - t->at) / IGVM_PAGE_SIZE];
 }
 
+static bool map_large(struct tables *t, uint64_t gpa)
+{
+	uint64_t *pdpt = table_below(t, t->tables[0], gpa >> 39 & 511);
+	uint64_t *pd = pdpt ? table_below(t, pdpt, gpa >> 30 & 511) : NULL;
+
+	if (pd)
+		pd[gpa >> 21 & 511] = gpa | 0x83; /* present, writable, large */
+	return pd;
+}
+
 unsigned int vp_state_tables(uint64_t (*tables)[512], unsigned int pages, uint64_t at, uint64_t gpa,
-			     uint64_t len)
+			     uint64_t len, uint64_t also)
 {
 	struct tables t = { tables, 1, pages, at };
-	uint64_t *pdpt, *pd = NULL, end = gpa + len;
+	uint64_t end = gpa + len;
 
 	memset(tables, 0, pages * sizeof(*tables));
-	for (; gpa < end; gpa += MIB2) {
-		pdpt = table_below(&t, tables[0], gpa >> 39 & 511);
-		if (pdpt)
-			pd = table_below(&t, pdpt, gpa >> 30 & 511);
-		if (!pdpt || !pd)
+	for (; gpa < end; gpa += MIB2)
+		if (!map_large(&t, gpa))
 			return 0;
-		pd[gpa >> 21 & 511] = gpa | 0x83; /* present, writable, large */
-	}
+	if (also && !map_large(&t, also))
+		return 0;
 	return t.used;
 }

@@ -24,10 +24,10 @@ void vp_state_vmsa(struct sev_vmsa *vmsa, uint64_t rip, uint64_t cr3, uint64_t s
 
 /*
  * Page tables that map [gpa, gpa + len), both of 2 MiB, at its own addresses by 2 MiB pages, all
- * writable and executable. They are to lie at `at` and take `pages` pages at most. Returns how many
+ * writable and executable, and the 2 MiB at `also` unless it is 0. They are to lie at `at` and take `pages` pages at most. Returns how many
  * they take, or 0 if these are too few. `tables` is zeroed before.
  */
 unsigned int vp_state_tables(uint64_t (*tables)[512], unsigned int pages, uint64_t at, uint64_t gpa,
-			     uint64_t len);
+			     uint64_t len, uint64_t also);
 
 #endif
