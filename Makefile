@@ -161,7 +161,7 @@ paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o mac
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o \
 	get.o vmbus_uio.o guest_ram.o storage.o network.o)
-paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o link.o measured_boot.o state.o vtpm.o)
+paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o state.o vtpm.o)
 paravisor-objs += $(paravisor-tpm-objs) tpm/crb.o tpm/store.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
@@ -220,6 +220,7 @@ vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file
 vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
 tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
 	core/device_lock.o core/event_loop.o core/log.o
+tests/unit/paravisor/tpm/guest_state_test-objs := paravisor/tpm/guest_state.o paravisor/tpm/state.o tpm/store.o
 tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o state.o vtpm.o) tpm/crb.o \
 	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
 	$(addprefix core/,device_lock.o event_loop.o io_bus.o log.o)

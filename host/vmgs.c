@@ -19,9 +19,15 @@ static int open_file(const char *path, struct stat *status)
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, status) || !S_ISREG(status->st_mode)) {
+	if (fstat(fd, status) || (!S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode))) {
 		errno = errno ? errno : EINVAL;
 		goto close_file;
+	}
+	if (S_ISBLK(status->st_mode)) {
+		status->st_size = lseek(fd, 0, SEEK_END);
+		if (status->st_size <= 0)
+			goto close_file;
+		return fd;
 	}
 	if (!status->st_size && (ftruncate(fd, NEW_SIZE) || fstat(fd, status)))
 		goto close_file;

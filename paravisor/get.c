@@ -23,8 +23,19 @@ struct text {
 	size_t len;
 };
 
+/* A write of VTL0's state, sent in parts that a message holds. done NULL: none is under way. */
+struct vmgs_write {
+	void (*done)(void *token, int error);
+	void *token;
+	uint64_t offset;
+	const uint8_t *data;
+	size_t left, sent; /* bytes; `sent`: of the part that the host has not yet answered for */
+};
+
 struct get {
 	struct vmbus_uio *uio;
+	uint32_t sector; /* of VMGS; 0: not known */
+	struct vmgs_write write;
 	struct event_loop *loop; /* NULL before get_start() */
 	struct event_watch watch;
 	struct get_handler handler;
@@ -172,6 +183,9 @@ static int take_notification(struct get *get, uint16_t id, size_t len)
 	}
 }
 
+static int take_response(struct get *get, uint16_t id, size_t len);
+static void end_write(struct get *get, int error);
+
 static void readable(struct event_watch *watch, uint32_t events)
 {
 	struct get *get = container_of(watch, struct get, watch);
@@ -182,6 +196,8 @@ static void readable(struct event_watch *watch, uint32_t events)
 	while ((len = take_message(get, &header)) >= 0) {
 		ret = header.message_type == GET_GUEST_NOTIFICATION
 			      ? take_notification(get, header.message_id, (size_t)len)
+		      : header.message_type == GET_HOST_RESPONSE
+			      ? take_response(get, header.message_id, (size_t)len)
 			      : -EPROTO;
 		if (ret)
 			log_limited(LOG_WARN, "GET: message %u of type %u not understood: errno %d",
@@ -191,6 +207,7 @@ static void readable(struct event_watch *watch, uint32_t events)
 		return;
 	log_error("GET: the host broke the protocol: errno %d", -len);
 	event_loop_remove(get->loop, &get->watch);
+	end_write(get, -EPIPE);
 }
 
 int get_start(struct get *get, struct event_loop *loop, const struct get_handler *handler)
@@ -302,6 +319,158 @@ int get_platform_settings(struct get *get, char **result, size_t *len)
 	*result = text.bytes;
 	*len = text.len;
 	return 0;
+}
+
+/* --- VMGS: requests of whole sectors, at most GET_PAYLOAD_MAX bytes each */
+
+static struct get_vmgs_io vmgs_io(const struct get *get, uint16_t id, uint64_t offset, size_t len)
+{
+	return (struct get_vmgs_io){
+		.header = header_of(GET_HOST_REQUEST, id),
+		.sector_offset = offset / get->sector,
+		.sector_count = (uint32_t)(len / get->sector),
+	};
+}
+
+/* Of a response whose length is known. */
+static int vmgs_status(struct get *get, size_t len)
+{
+	struct get_vmgs_response response;
+
+	if (len < sizeof(response))
+		return -EPROTO;
+	memcpy(&response, get->message, sizeof(response));
+	return response.status == GET_VMGS_SUCCESS ? 0 : -EIO;
+}
+
+int get_vmgs_info(struct get *get, uint64_t *bytes, uint32_t *sector)
+{
+	struct get_header request = header_of(GET_HOST_REQUEST, GET_VMGS_GET_DEVICE_INFO);
+	struct get_vmgs_device_info info;
+	int ret = send_message(get, &request, sizeof(request));
+
+	if (!ret)
+		ret = await_response(get, GET_VMGS_GET_DEVICE_INFO);
+	if (ret < 0)
+		return ret;
+	if ((size_t)ret < sizeof(info))
+		return -EPROTO;
+	memcpy(&info, get->message, sizeof(info));
+	if (info.status != GET_VMGS_SUCCESS || !info.capacity)
+		return -ENODEV;
+	*sector = get->sector = info.bytes_per_logical_sector;
+	if (!*sector || *sector & (*sector - 1) || *sector > GET_PAYLOAD_MAX ||
+	    __builtin_mul_overflow(info.capacity, *sector, bytes))
+		return -EPROTO;
+	return 0;
+}
+
+static int vmgs_read_part(struct get *get, uint64_t offset, void *buf, size_t len)
+{
+	struct get_vmgs_io request = vmgs_io(get, GET_VMGS_READ, offset, len);
+	int ret = send_message(get, &request, sizeof(request)), status;
+
+	if (!ret)
+		ret = await_response(get, GET_VMGS_READ);
+	if (ret < 0)
+		return ret;
+	status = vmgs_status(get, (size_t)ret);
+	if (status)
+		return status;
+	if ((size_t)ret != sizeof(struct get_vmgs_response) + len)
+		return -EPROTO;
+	memcpy(buf, get->message + sizeof(struct get_vmgs_response), len);
+	return 0;
+}
+
+int get_vmgs_read(struct get *get, uint64_t offset, void *buf, size_t len)
+{
+	uint8_t *p = buf;
+	int ret = 0;
+
+	while (len && !ret) {
+		size_t n = len < GET_PAYLOAD_MAX ? len : GET_PAYLOAD_MAX;
+
+		ret = vmgs_read_part(get, offset, p, n);
+		p += n;
+		offset += n;
+		len -= n;
+	}
+	return ret;
+}
+
+static void end_write(struct get *get, int error)
+{
+	void (*done)(void *, int) = get->write.done;
+
+	get->write.done = NULL;
+	if (done)
+		done(get->write.token, error);
+}
+
+static int send_part(struct get *get)
+{
+	struct {
+		struct get_vmgs_io io;
+		uint8_t data[GET_PAYLOAD_MAX];
+	} message;
+	struct vmgs_write *write = &get->write;
+
+	write->sent = write->left < sizeof(message.data) ? write->left : sizeof(message.data);
+	message.io = vmgs_io(get, GET_VMGS_WRITE, write->offset, write->sent);
+	message.io.flags = GET_VMGS_WRITE_THROUGH;
+	memcpy(message.data, write->data, write->sent);
+	return send_message(get, &message, sizeof(message.io) + write->sent);
+}
+
+/* The answer for a part: sends the next one, or this was the last. */
+static int take_response(struct get *get, uint16_t id, size_t len)
+{
+	struct vmgs_write *write = &get->write;
+	int ret;
+
+	if (id != GET_VMGS_WRITE || !write->done)
+		return -EPROTO;
+	ret = vmgs_status(get, len);
+	write->offset += write->sent;
+	write->data += write->sent;
+	write->left -= write->sent;
+	if (!ret && write->left)
+		ret = send_part(get);
+	if (ret || !write->left)
+		end_write(get, ret);
+	return 0;
+}
+
+/* Without a loop the answers are waited for. */
+static int write_all_now(struct get *get)
+{
+	while (get->write.done) {
+		int ret = await_response(get, GET_VMGS_WRITE);
+
+		if (ret >= 0)
+			ret = take_response(get, GET_VMGS_WRITE, (size_t)ret);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+void get_vmgs_write(struct get *get, uint64_t offset, const void *data, size_t len,
+		    void (*done)(void *token, int error), void *token)
+{
+	int ret;
+
+	if (get->write.done) {
+		done(token, -EBUSY);
+		return;
+	}
+	get->write = (struct vmgs_write){ done, token, offset, data, len, 0 };
+	ret = send_part(get);
+	if (!ret && !get->loop)
+		ret = write_all_now(get);
+	if (ret)
+		end_write(get, ret);
 }
 
 /* --- what has become of VTL0 */

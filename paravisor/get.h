@@ -28,6 +28,21 @@ void get_destroy(struct get *get);
 /* The device platform settings, a text of *len bytes that the caller frees. 0, -EPROTO, -errno. */
 int get_platform_settings(struct get *get, char **text, size_t *len);
 
+/*
+ * VMGS: a block device for VTL0's state. Before get_start(). *bytes: its capacity; *sector: bytes of one.
+ * 0; -ENODEV: the host has none; -EPROTO, -errno.
+ */
+int get_vmgs_info(struct get *get, uint64_t *bytes, uint32_t *sector);
+/* `len` bytes at `offset`, both whole sectors. Before get_start(). 0, -EIO, -EPROTO, -errno. */
+int get_vmgs_read(struct get *get, uint64_t offset, void *buf, size_t len);
+
+/*
+ * Writes through: whole sectors, durable when done(token, error) is called, once. Before get_start() that is from within,
+ * later on the loop's thread; `data` stays as it is until then. One at a time: -EBUSY as the error of the next.
+ */
+void get_vmgs_write(struct get *get, uint64_t offset, const void *data, size_t len,
+		    void (*done)(void *token, int error), void *token);
+
 /* Called on the loop's thread. */
 struct get_handler {
 	/* New VTL2 settings: the caller's text. An error, with its reason, goes back to the host. */

@@ -22,6 +22,7 @@
 #include "paravisor/settings.h"
 #include "paravisor/start_state.h"
 #include "paravisor/storage.h"
+#include "paravisor/tpm/guest_state.h"
 #include "paravisor/tpm/measured_boot.h"
 #include "paravisor/tpm/vtpm.h"
 #include "paravisor/vmbus.h"
@@ -167,7 +168,28 @@ static int create_devices(struct machine *m)
 	return 0;
 }
 
-/* A paravisor that runs without a vTPM's process, or is told to, gives VTL0 no TPM. */
+/* The host keeps the TPM's state, if it has a place for it that is ours. */
+static int read_vtpm_state(struct machine *m, struct vtpm_config *config, void **state)
+{
+	struct guest_state *guest_state;
+	int ret = m->get ? guest_state_open(&guest_state, m->get, state, &config->state_len)
+			 : -ENODEV;
+
+	if (ret == -ENODEV || ret == -EEXIST) {
+		log_info("vTPM: a new one, its state is not kept: %s",
+			 ret == -ENODEV ? "the host keeps none"
+					: "the host's holds something else");
+		return 0;
+	}
+	if (ret)
+		return ret;
+	config->backing = &guest_state_backing;
+	config->backing_ctx = guest_state;
+	config->state = *state;
+	return 0;
+}
+
+/* A paravisor that runs without a vTPM's process, or is told to by the host, gives VTL0 no TPM. */
 static int start_vtpm(struct machine *m)
 {
 	struct vtpm_config config = {
@@ -176,11 +198,15 @@ static int start_vtpm(struct machine *m)
 		.from = VTPM_LINK_FROM_VTPM,
 		.to = VTPM_LINK_TO_VTPM,
 	};
+	void *state = NULL;
 	int ret;
 
-	if (m->options.no_tpm)
+	if (m->options.no_tpm || (m->settings && !m->settings->tpm))
 		return 0;
-	ret = vtpm_create(&m->vtpm, &config);
+	ret = read_vtpm_state(m, &config, &state);
+	if (!ret)
+		ret = vtpm_create(&m->vtpm, &config);
+	free(state);
 	return ret && ret != -ENODEV ? fail(m, "cannot start the vTPM", ret) : 0;
 }
 

@@ -32,8 +32,8 @@ struct vtpm_state *vtpm_state_create(const struct vtpm_backing *backing, void *c
 	state->size = vtpm_state_size();
 	state->backing = backing;
 	state->ctx = ctx;
-	state->image = mmap(NULL, state->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			    -1, 0);
+	state->image =
+		mmap(NULL, state->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (state->image == MAP_FAILED) {
 		free(state);
 		return NULL;

@@ -253,16 +253,140 @@ static void test_ends(void **state)
 	get_destroy(get);
 }
 
+/* --- VMGS */
+
+#define SECTOR 512
+
+static void queue_info(uint32_t status, uint64_t sectors, uint16_t sector)
+{
+	struct get_vmgs_device_info info = {
+		.header = response(GET_VMGS_GET_DEVICE_INFO),
+		.status = status,
+		.capacity = sectors,
+		.bytes_per_logical_sector = sector,
+	};
+
+	fake_uio_queue(&info, sizeof(info));
+}
+
+static void queue_io(uint16_t id, uint32_t status, uint8_t byte, size_t len)
+{
+	struct {
+		struct get_vmgs_response head;
+		uint8_t data[GET_PAYLOAD_MAX];
+	} message = { .head = { response(id), status } };
+
+	memset(message.data, byte, len);
+	fake_uio_queue(&message, sizeof(message.head) + len);
+}
+
+static struct get *with_vmgs(void)
+{
+	struct get *get = created();
+	uint64_t bytes;
+	uint32_t sector;
+
+	queue_info(GET_VMGS_SUCCESS, 8192, SECTOR);
+	assert_int_equal(get_vmgs_info(get, &bytes, &sector), 0);
+	assert_int_equal(bytes, 8192 * SECTOR);
+	assert_int_equal(sector, SECTOR);
+	return get;
+}
+
+static void test_vmgs_info(void **state)
+{
+	struct get *get = created();
+	uint64_t bytes;
+	uint32_t sector;
+
+	(void)state;
+	queue_info(GET_VMGS_DEVICE_ERROR, 0, 0);
+	assert_int_equal(get_vmgs_info(get, &bytes, &sector), -ENODEV);
+	queue_info(GET_VMGS_SUCCESS, 8, 0);
+	assert_int_equal(get_vmgs_info(get, &bytes, &sector), -EPROTO);
+	queue_info(GET_VMGS_SUCCESS, 8, 513);
+	assert_int_equal(get_vmgs_info(get, &bytes, &sector), -EPROTO);
+	queue_info(GET_VMGS_SUCCESS, UINT64_MAX, SECTOR);
+	assert_int_equal(get_vmgs_info(get, &bytes, &sector), -EPROTO);
+	get_destroy(get);
+}
+
+static void test_vmgs_read(void **state)
+{
+	uint8_t buf[GET_PAYLOAD_MAX + SECTOR];
+	struct get *get = with_vmgs();
+
+	(void)state;
+	queue_io(GET_VMGS_READ, GET_VMGS_SUCCESS, 1, GET_PAYLOAD_MAX);
+	queue_io(GET_VMGS_READ, GET_VMGS_SUCCESS, 2, SECTOR);
+	assert_int_equal(get_vmgs_read(get, 4096, buf, sizeof(buf)), 0);
+	assert_int_equal(buf[0] + buf[GET_PAYLOAD_MAX - 1], 2);
+	assert_int_equal(buf[GET_PAYLOAD_MAX] + buf[sizeof(buf) - 1], 4);
+	queue_io(GET_VMGS_READ, GET_VMGS_SUCCESS, 1, SECTOR - 1);
+	assert_int_equal(get_vmgs_read(get, 0, buf, SECTOR), -EPROTO);
+	queue_io(GET_VMGS_READ, GET_VMGS_DEVICE_ERROR, 1, 0);
+	assert_int_equal(get_vmgs_read(get, 0, buf, SECTOR), -EIO);
+	get_destroy(get);
+}
+
+static void written(void *token, int error)
+{
+	int *result = token;
+
+	assert_int_equal(*result, 1); /* once */
+	*result = error;
+}
+
+static void test_vmgs_write(void **state)
+{
+	static const uint8_t data[GET_PAYLOAD_MAX + SECTOR];
+	static const struct get_handler handler;
+	struct event_loop *loop = event_loop_create();
+	struct get *get = with_vmgs();
+	int result = 1, second = 1;
+	unsigned int sent = fake_uio.sent;
+
+	(void)state;
+	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	get_vmgs_write(get, 4096, data, sizeof(data), written, &result);
+	assert_int_equal(result, 0);
+	assert_int_equal(fake_uio.sent, sent + 2);
+
+	/* the same with the loop, which brings the answers */
+	assert_int_equal(get_start(get, loop, &handler), 0);
+	result = 1;
+	get_vmgs_write(get, 4096, data, sizeof(data), written, &result);
+	get_vmgs_write(get, 0, data, SECTOR, written, &second);
+	assert_int_equal(second, -EBUSY);
+	assert_int_equal(result, 1);
+	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	queue_io(GET_VMGS_WRITE, GET_VMGS_DEVICE_ERROR, 0, 0);
+	event_loop_run_once(loop, 0);
+	assert_int_equal(result, -EIO);
+
+	/* an answer that nobody waits for is the host's mistake, and no more */
+	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	event_loop_run_once(loop, 0);
+
+	/* a host that breaks off fails what is under way */
+	result = 1;
+	get_vmgs_write(get, 0, data, SECTOR, written, &result);
+	fake_uio.in_end = -EPROTO;
+	event_loop_run_once(loop, 0);
+	assert_int_equal(result, -EPIPE);
+	get_destroy(get);
+	event_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_version),
-		cmocka_unit_test(test_bad_answers),
-		cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_bad_settings),
-		cmocka_unit_test(test_endless_settings),
-		cmocka_unit_test(test_modifications),
-		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_vmgs_info),     cmocka_unit_test(test_vmgs_read),
+		cmocka_unit_test(test_vmgs_write),    cmocka_unit_test(test_version),
+		cmocka_unit_test(test_bad_answers),   cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_bad_settings),  cmocka_unit_test(test_endless_settings),
+		cmocka_unit_test(test_modifications), cmocka_unit_test(test_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
