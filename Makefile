@@ -609,9 +609,9 @@ tsan: $(call pick,$(tsan-bins))
 .PHONY: tsan
 
 # igvmtool under the sanitizers, for its tests.
-$(B)/san/igvmtool: $(addprefix $(B)/san/,$(igvmtool-link))
+$(B)/san/igvmtool: $(addprefix $(B)/san/,$(igvmtool-link) mbed-parts.a)
 	$(call say,LD-san,$@)
-	$(Q)$(SAN_CC) $(common) $(san-flags) -o $@ $(filter %.o,$^) $(san-libs)
+	$(Q)$(SAN_CC) $(common) $(san-flags) -o $@ $(filter %.o,$^) $(san-libs) $(filter %.a,$^)
 
 ## igvm-test: igvmtool against a second implementation of the format and of what platforms measure
 igvm-test: $(B)/san/igvmtool $(B)/rel/paravisor.igvm $(B)/rel/igvm/reset_vector.bin
