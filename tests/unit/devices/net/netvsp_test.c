@@ -268,6 +268,33 @@ static void a_revoked_buffer_is_let_go_under_load(void **state)
 	assert_int_equal(m.received, 0);
 }
 
+/* As a guest goes that crashes: nothing is revoked, and the next one starts anew. */
+static void a_guest_that_just_closes_leaves_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(netvsc_sub_channels(&m.net, 2), 0);
+	loopback_nic_hold(m.nic, 0, true);
+	send_frame(100, NULL, 0);
+	m.net.keep = true;
+	loopback_nic_deliver(m.nic, 1, m.client.ram + FRAME(0), 100, NULL);
+	run();
+	client_close(&m.net.channels[0]);
+	client_run(&m.client);
+	assert_int_equal(loopback_nic_posted(m.nic, 0), 0);
+	assert_int_equal(loopback_nic_posted(m.nic, 1), 0);
+	assert_false(loopback_nic_receive(m.nic)->enabled);
+	client_drop_messages(&m.client);
+	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.channels[0].gpadl));
+	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.receive_gpadl));
+	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.send_gpadl));
+	m.net.keep = false;
+	m.net.kept_count = 0;
+	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_6, 1500), 0);
+	m.received = 0;
+	send_frame(100, NULL, 0);
+	assert_int_equal(m.received, 1);
+}
+
 /* --- Sending */
 
 static void a_frame_goes_without_a_copy(void **state)
@@ -724,6 +751,7 @@ int main(void)
 		CLOSED(nothing_works_before_its_time),
 		CLOSED(a_buffer_that_is_not_fit_is_refused),
 		STARTED(a_revoked_buffer_is_let_go_under_load),
+		STARTED(a_guest_that_just_closes_leaves_nothing),
 		STARTED(a_frame_goes_without_a_copy),
 		STARTED(offloads_reach_the_nic),
 		STARTED(a_section_carries_several_frames),
