@@ -272,6 +272,8 @@ tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o ho
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
 tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o host/net_option.o \
 	devices/nvme/nvme_emu_fault.o
+tests/unit/host/net_backend_test-objs := host/net_backend.o host/net_option.o host/option_value.o \
+	core/event_loop.o core/log.o
 get-test-objs := host/get.o host/vmgs.o $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/host/get_test-objs := $(get-test-objs)
 tests/unit/host/monitor_test-objs := host/monitor.o host/option_value.o host/disk_option.o devices/nvme/nvme_emu_fault.o
@@ -576,7 +578,8 @@ build: $(rel-bins) $(vtl2-files) $(B)/rel/paravisor.igvm $(B)/rel/igvm/shim.elf 
 runtime: $(addprefix $(B)/rel/,vtlhost igvmtool tcg-init mkcpio tsc-khz igvm/shim.elf) $(vtl2-files)
 .PHONY: runtime
 
-## run: boot a guest at VTL0; DISK= (several, by blanks) FRESH=1 GUEST= KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)
+## run: boot a guest at VTL0, with a network (NET=); DISK= (several, by blanks) FRESH=1 GUEST= KERNEL= INITRD= APPEND= CPUS= MEMORY= TIMEOUT= LOG= (see ./entresol help)
+run: export NET := $(or $(NET),auto)
 run: runtime
 	@set --; \
 	$(foreach o,GUEST KERNEL INITRD APPEND CPUS MEMORY TIMEOUT NET LOG,$(run-option)) \

@@ -122,7 +122,8 @@ static void read_stream(struct host_net_backend *net)
 
 static void flush_out(struct host_net_backend *net)
 {
-	ssize_t len = write(net->fd, net->out + net->out_at, net->out_len - net->out_at);
+	ssize_t len =
+		send(net->fd, net->out + net->out_at, net->out_len - net->out_at, MSG_NOSIGNAL);
 
 	if (len < 0)
 		return; /* the reader finds out why */
@@ -150,6 +151,7 @@ static void keep_rest(struct host_net_backend *net, const struct iovec *pieces, 
 static void send_stream(struct host_net_backend *net, const struct iovec *pieces, int count)
 {
 	struct iovec all[8];
+	struct msghdr message = { .msg_iov = all };
 	uint32_t header;
 	size_t len = 0;
 	ssize_t sent;
@@ -164,7 +166,8 @@ static void send_stream(struct host_net_backend *net, const struct iovec *pieces
 		return;
 	header = htonl((uint32_t)len);
 	all[0] = (struct iovec){ &header, HEADER };
-	sent = writev(net->fd, all, count + 1);
+	message.msg_iovlen = (size_t)count + 1;
+	sent = sendmsg(net->fd, &message, MSG_NOSIGNAL); /* passt may be gone */
 	if (sent > 0 && (size_t)sent < len + HEADER)
 		keep_rest(net, all, count + 1, (size_t)sent);
 }
