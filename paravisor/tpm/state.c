@@ -1,6 +1,7 @@
 #include "paravisor/tpm/state.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -8,13 +9,21 @@
 #include "tpm/store.h"
 #include "tpm/tpm.h"
 
+/* Bytes [start, end); none when they are the same. */
+struct range {
+	uint64_t start, end;
+};
+
 struct vtpm_state {
 	uint8_t *image; /* mapped: what nobody wrote takes no memory */
 	size_t size;
 	const struct vtpm_backing *backing;
 	void *ctx;
-	uint64_t dirty_start, dirty_end; /* not yet given to the backing */
-	void (*done)(void *token, int error);
+	struct range dirty;   /* not yet given to the backing */
+	struct range written; /* what is being written */
+	bool writing;
+	bool again; /* when the write ends: who asked for it has died, and the next one has asked since */
+	void (*done)(void *token, int error); /* of whoever waits; NULL: nobody */
 	void *token;
 };
 
@@ -68,6 +77,18 @@ int vtpm_state_read(const struct vtpm_state *state, uint64_t offset, void *buf, 
 	return ret;
 }
 
+static void add(struct range *to, uint64_t start, uint64_t end)
+{
+	if (start == end)
+		return;
+	if (to->start == to->end) {
+		*to = (struct range){ start, end };
+		return;
+	}
+	to->start = start < to->start ? start : to->start;
+	to->end = end > to->end ? end : to->end;
+}
+
 int vtpm_state_write(struct vtpm_state *state, uint64_t offset, const void *buf, size_t len)
 {
 	int ret = check(state, offset, len);
@@ -75,42 +96,57 @@ int vtpm_state_write(struct vtpm_state *state, uint64_t offset, const void *buf,
 	if (ret || !len)
 		return ret;
 	memcpy(state->image + offset, buf, len);
-	if (state->dirty_start == state->dirty_end) {
-		state->dirty_start = offset;
-		state->dirty_end = offset + len;
-		return 0;
-	}
-	if (offset < state->dirty_start)
-		state->dirty_start = offset;
-	if (offset + len > state->dirty_end)
-		state->dirty_end = offset + len;
+	add(&state->dirty, offset, offset + len);
 	return 0;
 }
 
-static void written(void *token, int error)
+static void flush(struct vtpm_state *state);
+
+static void finish(struct vtpm_state *state, int error)
 {
-	struct vtpm_state *state = token;
 	void (*done)(void *, int) = state->done;
 
 	state->done = NULL;
-	done(state->token, error);
+	if (done)
+		done(state->token, error);
 }
 
-/* While one who died since still waits for a write, the next one must not be told early: nor must it fail. */
+/* What could not be written is still to be written. */
+static void write_done(void *token, int error)
+{
+	struct vtpm_state *state = token;
+	bool again = state->again;
+
+	state->writing = state->again = false;
+	if (error)
+		add(&state->dirty, state->written.start, state->written.end);
+	if (again)
+		flush(state);
+	else
+		finish(state, error);
+}
+
+static void flush(struct vtpm_state *state)
+{
+	struct range dirty = state->dirty;
+
+	state->dirty = (struct range){ 0, 0 };
+	if (!state->backing || dirty.start == dirty.end) {
+		finish(state, 0);
+		return;
+	}
+	state->written = dirty;
+	state->writing = true;
+	state->backing->write(state->ctx, dirty.start, state->image + dirty.start,
+			      dirty.end - dirty.start, write_done, state);
+}
+
 void vtpm_state_sync(struct vtpm_state *state, void (*done)(void *token, int error), void *token)
 {
-	uint64_t start = state->dirty_start, end = state->dirty_end;
-
-	if (state->done) {
-		done(token, -EBUSY);
-		return;
-	}
-	state->dirty_start = state->dirty_end = 0;
-	if (!state->backing || start == end) {
-		done(token, 0);
-		return;
-	}
 	state->done = done;
 	state->token = token;
-	state->backing->write(state->ctx, start, state->image + start, end - start, written, state);
+	if (state->writing)
+		state->again = true;
+	else
+		flush(state);
 }

@@ -34,7 +34,10 @@ void *vtpm_state_image(struct vtpm_state *state);
 /* 0, or -EINVAL beyond its end. */
 int vtpm_state_read(const struct vtpm_state *state, uint64_t offset, void *buf, size_t len);
 int vtpm_state_write(struct vtpm_state *state, uint64_t offset, const void *buf, size_t len);
-/* Calls done(token, error) once everything written is durable: from within or later, one at a time. */
+/*
+ * Calls done(token, error) once everything written is durable: from within or later. There is one who asks: when it asks
+ * before the last answer has come, it is another one, and the last one is not answered any more.
+ */
 void vtpm_state_sync(struct vtpm_state *state, void (*done)(void *token, int error), void *token);
 
 #endif

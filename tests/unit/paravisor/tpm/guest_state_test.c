@@ -139,11 +139,90 @@ static void test_kept(void **state)
 	free(gs);
 }
 
+/* --- a backing that takes its time */
+
+static struct {
+	void (*done)(void *token, int error);
+	void *token;
+	uint64_t offset;
+	size_t len;
+	unsigned int writes;
+} slow;
+
+static void slow_write(void *ctx, uint64_t offset, const void *data, size_t len,
+		       void (*done)(void *token, int error), void *token)
+{
+	(void)ctx;
+	(void)data;
+	assert_null(slow.done); /* one at a time */
+	slow.done = done;
+	slow.token = token;
+	slow.offset = offset;
+	slow.len = len;
+	slow.writes++;
+}
+
+static void answer(int error)
+{
+	void (*done)(void *, int) = slow.done;
+
+	assert_non_null(done);
+	slow.done = NULL;
+	done(slow.token, error);
+}
+
+/* Who asks while an earlier one's write is under way has taken that one's place, and waits for its own. */
+static void test_asked_again(void **state)
+{
+	static const struct vtpm_backing backing = { slow_write };
+	struct vtpm_state *vtpm = vtpm_state_create(&backing, NULL);
+	int first = 1, second = 1;
+
+	(void)state;
+	memset(&slow, 0, sizeof(slow));
+	vtpm_state_write(vtpm, 100, "a", 1);
+	vtpm_state_sync(vtpm, synced, &first);
+	vtpm_state_write(vtpm, 200, "b", 1);
+	vtpm_state_sync(vtpm, synced, &second);
+	assert_int_equal(slow.writes, 1);
+	answer(0);
+	assert_int_equal(second, 1); /* b is not written yet */
+	assert_int_equal(slow.writes, 2);
+	assert_int_equal(slow.offset, 200);
+	answer(0);
+	assert_int_equal(second, 0);
+	assert_int_equal(first, 1);
+	vtpm_state_destroy(vtpm);
+}
+
+static void test_failed_write(void **state)
+{
+	static const struct vtpm_backing backing = { slow_write };
+	struct vtpm_state *vtpm = vtpm_state_create(&backing, NULL);
+	int result = 1;
+
+	(void)state;
+	memset(&slow, 0, sizeof(slow));
+	vtpm_state_write(vtpm, 100, "a", 1);
+	vtpm_state_sync(vtpm, synced, &result);
+	answer(-EIO);
+	assert_int_equal(result, -EIO);
+	vtpm_state_write(vtpm, 300, "b", 1);
+	vtpm_state_sync(vtpm, synced, &result);
+	assert_int_equal(slow.offset, 100); /* what failed is still to be written */
+	assert_int_equal(slow.len, 201);
+	answer(0);
+	assert_int_equal(result, 0);
+	vtpm_state_destroy(vtpm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
+		cmocka_unit_test(test_asked_again),
+		cmocka_unit_test(test_failed_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
