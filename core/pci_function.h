@@ -26,10 +26,10 @@ struct pci_bus {
 
 /* A register whose writes need no answer, only a wake-up: the bus may signal fd instead. */
 struct pci_doorbell {
-	uint8_t bar;
-	uint8_t size; /* bytes of the access, 0: any */
 	uint64_t offset;
 	int fd; /* an eventfd, the function's */
+	uint8_t bar;
+	uint8_t size; /* bytes of the access, 0: any */
 };
 
 struct pci_function_ops {

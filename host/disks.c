@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -210,6 +211,22 @@ static struct host_disk *find(struct host_disks *disks, unsigned int lun)
 	return NULL;
 }
 
+/* A file is cut or grown; of a block device less can be shown than there is. */
+static int resize_backing(int fd, uint64_t size)
+{
+	struct stat status;
+	off_t end;
+
+	if (fd < 0)
+		return 0; /* memory */
+	if (fstat(fd, &status))
+		return -errno;
+	if (S_ISREG(status.st_mode))
+		return ftruncate(fd, (off_t)size) ? -errno : 0;
+	end = lseek(fd, 0, SEEK_END);
+	return end < 0 ? -errno : (uint64_t)end < size ? -ENOSPC : 0;
+}
+
 int host_disks_resize(struct host_disks *disks, unsigned int lun, uint64_t size)
 {
 	struct host_disk *disk;
@@ -217,9 +234,9 @@ int host_disks_resize(struct host_disks *disks, unsigned int lun, uint64_t size)
 
 	pthread_mutex_lock(&disks->lock);
 	disk = find(disks, lun);
-	if (disk && disk->fd >= 0 && ftruncate(disk->fd, (off_t)size))
-		ret = -errno;
-	else if (disk)
+	if (disk)
+		ret = resize_backing(disk->fd, size);
+	if (!ret)
 		ret = nvme_emu_namespace_resize(disk->ns, size);
 	pthread_mutex_unlock(&disks->lock);
 	return ret;

@@ -71,18 +71,18 @@ static void append(struct text *text, const char *fmt, ...) __attribute__((forma
 
 static void append(struct text *text, const char *fmt, ...)
 {
-	va_list args;
+	va_list args, again;
 	int len;
 
 	va_start(args, fmt);
+	va_copy(again, args);
 	len = vsnprintf(NULL, 0, fmt, args);
+	if (len >= 0 && reserve(text, (size_t)len + 1)) {
+		vsnprintf(text->bytes + text->len, (size_t)len + 1, fmt, again);
+		text->len += (size_t)len;
+	}
+	va_end(again);
 	va_end(args);
-	if (len < 0 || !reserve(text, (size_t)len + 1))
-		return;
-	va_start(args, fmt);
-	vsnprintf(text->bytes + text->len, (size_t)len + 1, fmt, args);
-	va_end(args);
-	text->len += (size_t)len;
 }
 
 static void append_base64(struct text *text, const char *bytes, size_t len)
