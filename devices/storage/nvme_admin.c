@@ -12,9 +12,10 @@
 
 static void completed(struct nvme *nvme, const struct nvme_cqe *cqe)
 {
-	struct nvme_admin_slot *slot = cqe->cid < SLOTS ? &nvme->admin_slots[cqe->cid] : NULL;
+	unsigned int index = NVME_CID_SLOT(cqe->cid);
+	struct nvme_admin_slot *slot = index < SLOTS ? &nvme->admin_slots[index] : NULL;
 
-	if (!slot || !slot->busy || slot->done || cqe->sq_id) {
+	if (!slot || !slot->busy || slot->done || slot->cid != cqe->cid || cqe->sq_id) {
 		nvme_count(&nvme->counters.bad_completions, 1);
 		nvme_request_reset(nvme, "completes admin commands that it does not have");
 		return;
@@ -90,9 +91,12 @@ static struct nvme_admin_slot *send(struct nvme *nvme, struct nvme_sqe *sqe)
 
 		if (slot->busy)
 			continue;
-		*slot = (struct nvme_admin_slot){ .busy = true };
-		sqe->cid = i;
-		slot->is_event = sqe->opcode == NVME_ADMIN_ASYNC_EVENT;
+		*slot = (struct nvme_admin_slot){
+			.busy = true,
+			.is_event = sqe->opcode == NVME_ADMIN_ASYNC_EVENT,
+			.cid = (uint16_t)(((slot->cid & ~0x3FFu) + NVME_CID_USE) | i),
+		};
+		sqe->cid = slot->cid;
 		nvme_ring_push(&nvme->admin, sqe);
 		nvme_ring_ring(&nvme->admin);
 		return slot;

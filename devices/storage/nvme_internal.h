@@ -150,6 +150,7 @@ struct nvme_admin_slot {
 	bool done;
 	bool is_event;  /* an Asynchronous Event Request */
 	bool abandoned; /* nobody waits any more */
+	uint16_t cid;   /* kept from use to use, as that of struct nvme_slot */
 	uint16_t status;
 	uint32_t result;
 };

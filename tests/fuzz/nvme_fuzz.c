@@ -282,7 +282,8 @@ static void doorbell(struct liar *liar, uint64_t offset, uint32_t value)
 	if (index & 1 || id >= QUEUES)
 		return;
 	queue = &liar->queues[id];
-	if (!queue->sq || liar->fatal)
+	/* One without a completion queue: our own lie. */
+	if (!queue->sq || !queue->cq || liar->fatal)
 		return;
 	if (value >= queue->entries)
 		abort();
