@@ -84,6 +84,7 @@ tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_inproc.o)
 vfio-objs := $(addprefix devices/pci/,vfio.o vfio_dma.o vfio_irq.o vfio_pool.o vfio_sysfs.o)
 devices-objs += $(pci-objs) $(vfio-objs)
+tests/unit/devices/pci/vfio_pool_test-objs := devices/pci/vfio_pool.o
 pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
 

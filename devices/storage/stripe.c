@@ -58,6 +58,8 @@ static struct place place_of(const struct stripe *stripe, uint64_t sector)
 {
 	uint64_t chunk = sector / stripe->chunk, in_chunk = sector % stripe->chunk;
 
+	if (!stripe->member_count)
+		__builtin_unreachable(); /* stripe_create() */
 	return (struct place){
 		.member = (unsigned int)(chunk % stripe->member_count),
 		.sector = chunk / stripe->member_count * stripe->chunk + in_chunk,
@@ -160,32 +162,37 @@ static unsigned int chunks_of(const struct stripe *stripe, const struct disk_req
 			      request->sector / stripe->chunk + 1);
 }
 
-/* The parts, one for each member that has something to do, with their ranges. */
-static void make_parts(const struct stripe *stripe, struct stripe_io *io, struct stripe_part **of)
+/* What the request covers of a member, if anything. */
+static void make_part(const struct stripe *stripe, struct stripe_io *io, unsigned int member,
+		      struct stripe_part **of)
 {
 	const struct disk_request *request = io->request;
-	bool flush = request->operation == DISK_FLUSH;
+	struct stripe_part *part = &io->parts[io->part_count];
+	uint64_t first = sectors_before(stripe, member, request->sector);
+	uint64_t end = sectors_before(stripe, member, request->sector + request->count);
 
-	for (unsigned int m = 0; m < stripe->member_count; m++) {
-		uint64_t first = flush ? 0 : sectors_before(stripe, m, request->sector);
-		uint64_t end =
-			flush ? 0 : sectors_before(stripe, m, request->sector + request->count);
-		struct stripe_part *part;
+	if (request->operation == DISK_FLUSH)
+		first = end = 0;
+	else if (end == first)
+		return;
+	io->part_count++;
+	*part = (struct stripe_part){ .io = io };
+	part->request = (struct disk_request){
+		.operation = request->operation,
+		.fua = request->fua,
+		.sector = first,
+		.count = end - first,
+		.done = part_done,
+		.disk = stripe->members[member],
+	};
+	of[member] = part;
+}
 
-		if (end == first && !flush)
-			continue;
-		part = &io->parts[io->part_count++];
-		*part = (struct stripe_part){ .io = io };
-		part->request = (struct disk_request){
-			.operation = request->operation,
-			.fua = request->fua,
-			.sector = first,
-			.count = end - first,
-			.done = part_done,
-			.disk = stripe->members[m],
-		};
-		of[m] = part;
-	}
+/* The parts, with their ranges. */
+static void make_parts(const struct stripe *stripe, struct stripe_io *io, struct stripe_part **of)
+{
+	for (unsigned int member = 0; member < stripe->member_count; member++)
+		make_part(stripe, io, member, of);
 }
 
 /* Once to count the pieces of each part, once to make them. */
@@ -343,7 +350,8 @@ int stripe_create(const struct stripe_config *config, struct stripe **out)
 		free(stripe);
 		return -ENOMEM;
 	}
-	memcpy(stripe->members, config->members, config->member_count * sizeof(*config->members));
+	for (unsigned int m = 0; m < config->member_count; m++)
+		stripe->members[m] = config->members[m];
 	memcpy(stripe->id, config->id, sizeof(stripe->id));
 	memcpy(stripe->serial, config->serial, sizeof(stripe->serial));
 	stripe->member_count = config->member_count;
