@@ -382,6 +382,8 @@ bool disk_suite_run(const struct disk_suite_config *config, struct disk_suite_re
 	bool answered = true;
 
 	*result = (struct disk_suite_result){ 0 };
+	if (!workers)
+		abort();
 	for (unsigned int i = 0; i < config->workers; i++) {
 		workers[i].result = result;
 		workers[i].lock = &lock;
