@@ -228,6 +228,8 @@ tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o sta
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
+tests/unit/tpm/swtpm_ctrl_test-objs := tpm/swtpm_ctrl.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) \
+	$(tpm-engine-objs)
 tests/unit/tpm/crb_test-objs := tpm/crb.o
 tests/fuzz/tpm_command_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)

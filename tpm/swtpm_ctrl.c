@@ -74,8 +74,15 @@ long ctrl_message_size(const uint8_t *msg, size_t len)
 	if (len < 4)
 		return 0;
 	command = be32(msg);
-	if (command != CMD_HASH_DATA && command != CMD_SET_STATEBLOB)
-		return 4 + request_size(command);
+	/*
+	 * Clients wait for each answer, and some send padding: QEMU's locality is four bytes long, not one. What comes
+	 * with a message is part of it.
+	 */
+	if (command != CMD_HASH_DATA && command != CMD_SET_STATEBLOB) {
+		size_t size = 4 + request_size(command);
+
+		return (long)(len > size ? len : size);
+	}
 	length_at = command == CMD_HASH_DATA ? 4 : 12;
 	max = command == CMD_HASH_DATA ? HASH_DATA_MAX : BLOB_DATA_MAX;
 	if (len < length_at + 4)
