@@ -1,7 +1,7 @@
 /*
  * The image's entry at VTL2: long mode, paging on, the region mapped at its own addresses, and nothing else
- * to rely on (proto/shim.h). One processor; interrupts stay off, and no exception is expected: one
- * ends in a triple fault, which the host sees as a reset.
+ * to rely on (proto/shim.h). One processor; interrupts stay off, and an exception is the end: main.c
+ * reports it.
  */
 	.set	LINK_OFFSET, 0x80000		/* SHIM_LINK_OFFSET */
 
@@ -15,6 +15,21 @@ _start:
 	rdtsc
 	shlq	$32, %rdx
 	leaq	(%rax,%rdx), %rsi
+	leaq	gdt(%rip), %rax			/* exceptions load CS from it, as the kernel may */
+	movq	%rax, gdt_base(%rip)
+	lgdt	gdt_limit(%rip)
+	movl	$0x18, %eax
+	movl	%eax, %ds
+	movl	%eax, %es
+	movl	%eax, %ss
+	xorl	%eax, %eax
+	movl	%eax, %fs
+	movl	%eax, %gs
+	pushq	$0x10
+	leaq	1f(%rip), %rax
+	pushq	%rax
+	lretq
+1:
 	leaq	_start(%rip), %rdi
 	subq	$LINK_OFFSET, %rdi		/* the region's first byte */
 	call	shim_main
@@ -29,21 +44,8 @@ shim_enter:
 	movq	%rax, %cr0
 	movl	$0x220, %eax			/* PAE, OSFXSR */
 	movq	%rax, %cr4
-	leaq	gdt(%rip), %rax
-	movq	%rax, gdt_base(%rip)
-	lgdt	gdt_limit(%rip)
-	movl	$0x18, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %ss
-	xorl	%eax, %eax
-	movl	%eax, %fs
-	movl	%eax, %gs
-	pushq	$0x10
-	leaq	1f(%rip), %rax
-	pushq	%rax
-	lretq
-1:	pushq	%rdi
+	lidt	no_idt(%rip)
+	pushq	%rdi
 	xorl	%eax, %eax
 	xorl	%ebx, %ebx
 	xorl	%ecx, %ecx
@@ -60,6 +62,28 @@ shim_enter:
 	xorl	%r15d, %r15d
 	ret
 
+/* One stub of 16 bytes for each exception; those that come without an error code get one. */
+	.globl	shim_vectors
+	.balign	16
+shim_vectors:
+	.set	vector, 0
+	.rept	32
+	.balign	16
+	.if	!((0x60227d00 >> vector) & 1)	/* SDM vol. 3, table 6-1: 8, 10 to 14, 17, 21, 29, 30 */
+	pushq	$0
+	.endif
+	pushq	$vector
+	jmp	exception
+	.set	vector, vector + 1
+	.endr
+exception:
+	movq	(%rsp), %rdi
+	movq	16(%rsp), %rsi
+	movq	%cr2, %rdx
+	andq	$-16, %rsp
+	call	shim_exception
+	ud2
+
 /* Linux, Documentation/arch/x86/boot.rst: __BOOT_CS 10h, __BOOT_DS 18h, flat */
 	.section .data
 	.balign	8
@@ -67,6 +91,8 @@ gdt:	.quad	0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff
 gdt_limit:
 	.word	31
 gdt_base:
+	.quad	0
+no_idt:	.word	0
 	.quad	0
 
 	.section .bss

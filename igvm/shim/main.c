@@ -9,6 +9,21 @@ extern uint8_t shim_start[], shim_end[];
 void shim_enter(uint64_t rip, uint64_t rsi, uint64_t cr3) __attribute__((noreturn));
 
 void shim_main(uint8_t *region, uint64_t tsc) __attribute__((noreturn));
+void shim_exception(uint64_t vector, uint64_t rip, uint64_t cr2) __attribute__((noreturn));
+
+#define VECTOR_COUNT 32
+#define VECTOR_SIZE  16     /* bytes of a stub in entry.S */
+#define GATE_PRESENT 0x8e00 /* an interrupt gate (SDM vol. 3, 6.14.1) */
+#define CODE_SEGMENT 0x10
+
+extern uint8_t shim_vectors[];
+
+struct gate {
+	uint16_t offset_0, selector, flags, offset_16;
+	uint32_t offset_32, reserved;
+};
+
+static struct gate gates[VECTOR_COUNT];
 
 static struct shim shim;
 static struct shim_log ring __attribute__((aligned(4096)));
@@ -66,6 +81,37 @@ static void __attribute__((noreturn)) report_and_halt(void)
 		__asm__ volatile("cli; hlt");
 }
 
+/* Nothing that a host can say leads here: it is a mistake of ours, or a machine that is not what it should be. */
+void shim_exception(uint64_t vector, uint64_t rip, uint64_t cr2)
+{
+	static bool again;
+
+	while (again)
+		__asm__ volatile("cli; hlt");
+	again = true;
+	shim_stop(&shim, "exception %u at %llx of the region, CR2 %llx", (unsigned int)vector,
+		  (unsigned long long)(rip - shim.region_gpa), (unsigned long long)cr2);
+	report_and_halt();
+}
+
+static void catch_exceptions(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) idt = { sizeof(gates) - 1, (uintptr_t)gates };
+	unsigned int i;
+
+	for (i = 0; i < VECTOR_COUNT; i++) {
+		uint64_t at = (uintptr_t)shim_vectors + i * VECTOR_SIZE;
+
+		gates[i] = (struct gate){ (uint16_t)at,         CODE_SEGMENT,         GATE_PRESENT,
+					  (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0 };
+	}
+	/* Three bytes, which shim_count knows. */
+	__asm__ volatile("lidt (%%rax)" : : "a"(&idt), "m"(idt));
+}
+
 void shim_main(uint8_t *region, uint64_t tsc)
 {
 	struct shim_start start;
@@ -77,6 +123,7 @@ void shim_main(uint8_t *region, uint64_t tsc)
 	shim.log = &ring;
 	shim.log_gpa = (uintptr_t)&ring;
 	shim_log_init(&ring, tsc);
+	catch_exceptions();
 	if (shim_prepare(&shim, &start))
 		report_and_halt();
 	ring.stage = SHIM_STAGE_LEFT;

@@ -3,8 +3,8 @@
  * its own up to the change of page tables just before the kernel: once freely, for the time, and
  * once stepped, for the number of instructions.
  *   shim_count IMAGE VPS MEMORY-MIB
- * What differs from a VP: CLI, which is not for user mode, is skipped and counted; the last 40
- * instructions (entry.S, shim_enter) are not.
+ * What differs from a VP: what is not for user mode before that (CLI, LGDT, LIDT, segments) is skipped
+ * and counted; the last 30 instructions (entry.S, shim_enter) are not.
  */
 #include <errno.h>
 #include <signal.h>
@@ -24,7 +24,6 @@
 #include "tests/unit/host/fake_partition.h"
 
 #define VTL2_MEMORY (64ull << 20)
-#define CLI         0xfa
 
 struct count {
 	unsigned long long instructions; /* a string instruction is one */
@@ -86,12 +85,37 @@ static pid_t start(const struct partition *partition)
 	return pid;
 }
 
-static uint8_t byte_at(pid_t pid, uint64_t address)
+/* Goes past an instruction that only a kernel may execute; false for one that is not known. */
+static bool skip(pid_t pid, struct user_regs_struct *regs)
 {
-	return (uint8_t)ptrace(PTRACE_PEEKTEXT, pid, (void *)address, NULL);
+	static const struct {
+		uint64_t bytes, mask;
+		unsigned int len;
+	} known[] = {
+		{ 0xfa, 0xff, 1 },         /* cli */
+		{ 0x15010f, 0xffffff, 7 }, /* lgdt disp(%rip) */
+		{ 0x18010f, 0xffffff, 3 }, /* lidt (%rax) */
+		{ 0xd88e, 0xffff, 2 },     /* mov %eax, %ds, */
+		{ 0xc08e, 0xffff, 2 },     /* %es, */
+		{ 0xd08e, 0xffff, 2 },     /* %ss */
+	};
+	uint64_t at = (uint64_t)ptrace(PTRACE_PEEKTEXT, pid, (void *)regs->rip, NULL);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if ((at & known[i].mask) == known[i].bytes) {
+			regs->rip += known[i].len;
+			return true;
+		}
+	}
+	if ((at & 0xffff) != 0xcb48) /* lretq */
+		return false;
+	regs->rip = (uint64_t)ptrace(PTRACE_PEEKDATA, pid, (void *)regs->rsp, NULL);
+	regs->rsp += 16;
+	return true;
 }
 
-/* Until an instruction that user mode must not execute and that is not CLI. */
+/* Until an instruction that user mode must not execute and that is not to be skipped. */
 static void run(pid_t pid, struct count *count)
 {
 	struct user_regs_struct regs;
@@ -111,9 +135,8 @@ static void run(pid_t pid, struct count *count)
 			last = regs.rip;
 			continue;
 		}
-		if (WSTOPSIG(status) != SIGSEGV || byte_at(pid, regs.rip) != CLI)
+		if (!skip(pid, &regs))
 			return;
-		regs.rip++;
 		if (count)
 			count->instructions++;
 		ptrace(PTRACE_SETREGS, pid, NULL, &regs);
