@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
 #include <signal.h>
@@ -243,8 +245,19 @@ static int open_tap(const char *name)
 
 /* --- packets of an interface, which is brought up and hears everything --- */
 
+/* The kernel would put segments together to frames that are larger than any of the guest's. */
+static void leave_frames_alone(int fd, struct ifreq *request)
+{
+	struct ethtool_value off = { .cmd = ETHTOOL_SGRO };
+
+	request->ifr_data = (void *)&off;
+	if (ioctl(fd, SIOCETHTOOL, request))
+		log_warn("%s may merge frames: %s", request->ifr_name, strerror(errno));
+}
+
 static int bring_up(int fd, struct ifreq *request)
 {
+	leave_frames_alone(fd, request);
 	if (ioctl(fd, SIOCGIFFLAGS, request))
 		return -errno;
 	request->ifr_flags |= IFF_UP | IFF_PROMISC;
