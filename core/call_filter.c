@@ -5,7 +5,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -69,24 +68,18 @@ int call_filter_install(const struct call_rule *rules, size_t count, enum call_d
 {
 	uint32_t action = denied == CALL_DENIED_KILLS ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_TRAP;
 	size_t max = PROLOGUE_MAX + RULE_MAX * count + 1;
-	struct program p = { 0 };
+	static struct sock_filter code[BPF_MAXINSNS]; /* giving back heap may be a call */
+	struct program p = { .code = code };
 	struct sock_fprog prog;
-	int ret = 0;
 
 	if (max > BPF_MAXINSNS)
 		return -EINVAL;
-	p.code = calloc(max, sizeof(*p.code));
-	if (!p.code)
-		return -ENOMEM;
 	put_prologue(&p, action);
 	for (size_t i = 0; i < count; i++)
 		put_rule(&p, &rules[i]);
 	put_return(&p, action);
 	prog = (struct sock_fprog){ p.len, p.code };
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
-		ret = -errno;
-	free(p.code);
-	return ret;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) ? -errno : 0;
 }
 
 static void (*report_call)(int number);

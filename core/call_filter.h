@@ -6,7 +6,7 @@
 
 /*
  * A system call filter (seccomp(2), mode 2) from a list of what is allowed. It stays for good, in this thread and in
- * all that it starts; -ENOMEM, or -EINVAL where the kernel has no filters.
+ * all that it starts; -EINVAL where the kernel has no filters. Not from two threads at once.
  */
 
 /* One allowed call. With a mask, only when that argument's low 32 bits, masked, are `value`. */
