@@ -56,18 +56,23 @@ boot_until() {
 	[ $found = yes ] || seen "$pattern" || fail "'$pattern' never came; $(summary)"
 }
 
-# type_at PROMPT TEXT: a boot's standard input is TEXT from now on, typed when PROMPT has come: what comes before
-# its driver is up is lost, as on any serial port.
+# type_at PROMPT TEXT...: a boot's standard input is the TEXTs from now on, each typed when its PROMPT has come after
+# what came before: what comes before its driver is up is lost, as on any serial port.
 type_at() {
 	INPUT=$WORK/input
 	mkfifo "$INPUT"
 	: >"$WORK/out"
 	(
 		exec 3>"$INPUT"
-		until seen "$1"; do
-			sleep 1
+		from=1
+		while [ $# -gt 0 ]; do
+			until plain | tail -c "+$from" | grep -aqE -e "$1"; do
+				sleep 1
+			done
+			from=$(($(plain | wc -c) + 1))
+			printf '%b' "$2" >&3
+			shift 2
 		done
-		printf '%b' "$2" >&3
 	) &
 	typist=$!
 }
