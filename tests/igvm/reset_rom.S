@@ -31,10 +31,11 @@ rom_entry:				/* 3000h */
 	testl $0x40, %eax		/* and CR4.MCE as it was */
 	jz bad
 	movl $0x11, %eax
-	outl %eax, $0xf4
+	jmp end
 bad:	movl $0x22, %eax
-	outl %eax, $0xf4
-	jmp bad
+end:	outl %eax, $0xf4
+	hlt				/* QEMU may end a little later */
+	jmp end
 
 	.code16
 rom_start:
