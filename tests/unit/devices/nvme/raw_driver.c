@@ -13,7 +13,7 @@
 
 #define POOL          0x100000000ull
 #define POOL_LEN      (4u << 20)
-#define WAIT_NS       5000000000ull
+#define WAIT_NS       60000000000ull
 #define ADMIN_ENTRIES 16u
 
 static void fail(const char *what)
