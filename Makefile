@@ -632,7 +632,7 @@ FUZZ_SECONDS ?= 600
 
 ## fuzz-smoke: each fuzz target over its corpus, then FUZZ_SMOKE_SECONDS (5) of fuzzing
 fuzz-smoke: $(call pick,$(fuzz-bins))
-	@tests/run-fuzz $(FUZZ_SMOKE_SECONDS) $(call pick,$(fuzz-bins))
+	@FUZZ_SEED=1 tests/run-fuzz $(FUZZ_SMOKE_SECONDS) $(call pick,$(fuzz-bins))
 .PHONY: fuzz-smoke
 
 ## fuzz: FUZZ_SECONDS (600) of each fuzz target (ONLY=PATTERN picks some)

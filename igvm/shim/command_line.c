@@ -15,7 +15,7 @@ static const char visible[][20] = {
 	"initcall_debug", "printk.time=", "--log-level=", "--wall-clock=",
 };
 
-/* To every image: VTL2 has no clock of its own, and the host's is the only one there is. */
+/* To every image, with a number: VTL2 has no clock of its own, and the host's is the only one there is. */
 static const char always[][20] = { "--wall-clock=" };
 
 struct word {
@@ -72,12 +72,22 @@ static bool is_plain(const struct word *word)
 	return true;
 }
 
+static bool has_number(const struct word *word)
+{
+	size_t i = word->len;
+
+	while (i && word->text[i - 1] >= '0' && word->text[i - 1] <= '9')
+		i--;
+	return i < word->len && i && word->text[i - 1] == '=';
+}
+
 static bool passes(const struct shim *shim, const struct word *word)
 {
 	if (!is_plain(word))
 		return false;
 	if (shim->params.flags & SHIM_CONFIDENTIAL)
-		return is_listed(word, always, sizeof(always) / sizeof(*always));
+		return is_listed(word, always, sizeof(always) / sizeof(*always)) &&
+		       has_number(word);
 	return shim->params.flags & SHIM_DEBUG ||
 	       is_listed(word, visible, sizeof(visible) / sizeof(*visible));
 }
