@@ -72,13 +72,17 @@ static bool is_plain(const struct word *word)
 	return true;
 }
 
+/* All that follows the name is digits: what else stands there is not the host's to say. */
 static bool has_number(const struct word *word)
 {
-	size_t i = word->len;
+	const char *end = word->text + word->len;
+	const char *value = memchr(word->text, '=', word->len);
 
-	while (i && word->text[i - 1] >= '0' && word->text[i - 1] <= '9')
-		i--;
-	return i < word->len && i && word->text[i - 1] == '=';
+	if (!value++ || value == end)
+		return false;
+	while (value < end && *value >= '0' && *value <= '9')
+		value++;
+	return value == end;
 }
 
 static bool passes(const struct shim *shim, const struct word *word)

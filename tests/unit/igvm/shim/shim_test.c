@@ -260,6 +260,24 @@ static void test_confidential_takes_the_time_only(void **state)
 			    "--cmdline=7fff000:20 --log-level=2 --wall-clock=5");
 }
 
+static void test_confidential_takes_a_number_for_the_time(void **state)
+{
+	static const char *const lines[] = {
+		"--wall-clock=",       "--wall-clock=x",  "--wall-clock=5x",
+		"--wall-clock=init=5", "--wall-clock=5=", "--wall-clock",
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		region.params.flags = SHIM_CONFIDENTIAL;
+		region.params.isolation = SHIM_ISOLATION_VBS;
+		region.host.command_line = lines[i];
+		expect_prepared();
+		assert_null(strstr(command_line(), "--wall-clock"));
+	}
+}
+
 static void test_debug_takes_all(void **state)
 {
 	(void)state;
@@ -649,6 +667,7 @@ int main(void)
 		TEST(test_words_that_show_pass),
 		TEST(test_words_that_do_are_ignored),
 		TEST(test_confidential_takes_the_time_only),
+		TEST(test_confidential_takes_a_number_for_the_time),
 		TEST(test_debug_takes_all),
 		TEST(test_too_many_words),
 		TEST(test_words_without_end),
