@@ -7,15 +7,25 @@
 /* What every attestation command has read from its caller. */
 struct attest {
 	struct object *key; /* NULL: not signed */
-	uint32_t key_handle;
 	struct span qualifying;
 	struct scheme scheme;
 };
 
-static uint32_t attest_check(struct tpm *t, struct attest *a, uint32_t handle,
-			     unsigned int handle_no, unsigned int scheme_no)
+/* The parameters that most begin with. */
+static void attest_args(struct cmd *c, struct attest *a)
 {
-	a->key_handle = handle;
+	arg_2b(c, DATA_MAX, &a->qualifying);
+	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a->scheme));
+}
+
+/* Behind the last parameter: key_no is the key's place among the handles, scheme_no the scheme's among the parameters. */
+static uint32_t attest_check(struct tpm *t, struct cmd *c, struct attest *a, unsigned int key_no,
+			     unsigned int scheme_no)
+{
+	uint32_t handle = c->handles[key_no - 1], rc = args_end(c);
+
+	if (rc)
+		return rc;
 	a->key = handle == TPM_RH_NULL ? NULL : object_get(t, handle);
 	if (!a->key) {
 		/* No key, no scheme, whatever was asked for: and so no hash either */
@@ -23,7 +33,7 @@ static uint32_t attest_check(struct tpm *t, struct attest *a, uint32_t handle,
 		return 0;
 	}
 	if (!sign_capable(a->key))
-		return rc_handle(TPM_RC_KEY, handle_no);
+		return rc_handle(TPM_RC_KEY, key_no);
 	return sign_select_scheme(a->key, &a->scheme) ? rc_param(TPM_RC_SCHEME, scheme_no) : 0;
 }
 
@@ -48,25 +58,32 @@ static void obfuscation(struct tpm *t, const struct attest *a, uint64_t *version
 	*restart = (uint32_t)parts[1];
 }
 
-/* Begins TPM2B_ATTEST; returns the mark for attest_finish(). */
-static size_t attest_begin(struct tpm *t, struct cmd *c, const struct attest *a, uint16_t type)
+/* TPMS_CLOCK_INFO and the firmware version, as this key's users may see them. */
+static void write_clock_and_version(struct tpm *t, struct cmd *c, const struct attest *a)
 {
-	size_t mark = write_2b_begin(&c->out);
 	uint64_t version;
 	uint32_t reset, restart;
-	struct name null_name;
 
 	obfuscation(t, a, &version, &reset, &restart);
-	write_u32(&c->out, TPM_GENERATED_VALUE);
-	write_u16(&c->out, type);
-	entity_name(t, TPM_RH_NULL, &null_name);
-	write_name(&c->out, a->key ? &a->key->qualified_name : &null_name);
-	write_2b(&c->out, a->qualifying.data, a->qualifying.len);
 	write_u64(&c->out, t->p.clock);
 	write_u32(&c->out, t->p.reset_count + reset);
 	write_u32(&c->out, t->p.restart_count + restart);
 	write_u8(&c->out, t->p.clock_safe);
 	write_u64(&c->out, clock_firmware_version() + version);
+}
+
+/* Begins TPM2B_ATTEST; returns the mark for attest_finish(). */
+static size_t attest_begin(struct tpm *t, struct cmd *c, const struct attest *a, uint16_t type)
+{
+	size_t mark = write_2b_begin(&c->out);
+	struct name null_name;
+
+	write_u32(&c->out, TPM_GENERATED_VALUE);
+	write_u16(&c->out, type);
+	entity_name(t, TPM_RH_NULL, &null_name);
+	write_name(&c->out, a->key ? &a->key->qualified_name : &null_name);
+	write_2b(&c->out, a->qualifying.data, a->qualifying.len);
+	write_clock_and_version(t, c, a);
 	return mark;
 }
 
@@ -94,11 +111,8 @@ HANDLER(certify)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, DATA_MAX, &a.qualifying);
-	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
-	rc = args_end(c);
-	if (!rc)
-		rc = attest_check(t, &a, c->handles[1], 2, 2);
+	attest_args(c, &a);
+	rc = attest_check(t, c, &a, 2, 2);
 	if (rc)
 		return rc;
 	mark = attest_begin(t, c, &a, TPM_ST_ATTEST_CERTIFY);
@@ -121,9 +135,7 @@ HANDLER(certify_creation)
 	arg_digest(c, &creation);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
 	arg_with(c, read_ticket(&c->in, TPM_ST_CREATION, TPM_ST_CREATION, &ticket));
-	rc = args_end(c);
-	if (!rc)
-		rc = attest_check(t, &a, c->handles[0], 1, 3);
+	rc = attest_check(t, c, &a, 1, 3);
 	if (rc)
 		return rc;
 	if (o->kind != OBJECT_KEY)
@@ -147,12 +159,9 @@ HANDLER(quote)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, DATA_MAX, &a.qualifying);
-	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
+	attest_args(c, &a);
 	arg_with(c, read_pcr_selections(&c->in, &sel));
-	rc = args_end(c);
-	if (!rc)
-		rc = attest_check(t, &a, c->handles[0], 1, 2);
+	rc = attest_check(t, c, &a, 1, 2);
 	if (rc)
 		return rc;
 	/* Unsigned or not, the digest of the PCRs needs a hash. */
@@ -173,11 +182,8 @@ HANDLER(get_session_audit_digest)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, DATA_MAX, &a.qualifying);
-	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
-	rc = args_end(c);
-	if (!rc)
-		rc = attest_check(t, &a, c->handles[1], 2, 2);
+	attest_args(c, &a);
+	rc = attest_check(t, c, &a, 2, 2);
 	if (rc)
 		return rc;
 	if (!s->audit)
@@ -210,11 +216,8 @@ HANDLER(get_command_audit_digest)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, DATA_MAX, &a.qualifying);
-	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
-	rc = args_end(c);
-	if (!rc)
-		rc = attest_check(t, &a, c->handles[1], 2, 2);
+	attest_args(c, &a);
+	rc = attest_check(t, c, &a, 2, 2);
 	if (rc)
 		return rc;
 	audited_commands_digest(t, &commands);
@@ -232,26 +235,17 @@ HANDLER(get_command_audit_digest)
 /* 18.7 */
 HANDLER(get_time)
 {
-	uint32_t reset, restart, rc;
-	uint64_t version;
 	struct attest a;
 	size_t mark;
+	uint32_t rc;
 
-	arg_2b(c, DATA_MAX, &a.qualifying);
-	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
-	rc = args_end(c);
-	if (!rc)
-		rc = attest_check(t, &a, c->handles[1], 2, 2);
+	attest_args(c, &a);
+	rc = attest_check(t, c, &a, 2, 2);
 	if (rc)
 		return rc;
-	obfuscation(t, &a, &version, &reset, &restart);
 	mark = attest_begin(t, c, &a, TPM_ST_ATTEST_TIME);
 	write_u64(&c->out, t->time);
-	write_u64(&c->out, t->p.clock);
-	write_u32(&c->out, t->p.reset_count + reset);
-	write_u32(&c->out, t->p.restart_count + restart);
-	write_u8(&c->out, t->p.clock_safe);
-	write_u64(&c->out, clock_firmware_version() + version);
+	write_clock_and_version(t, c, &a);
 	return attest_finish(t, c, &a, mark);
 }
 
@@ -266,13 +260,10 @@ HANDLER(nv_certify)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, DATA_MAX, &a.qualifying);
-	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &a.scheme));
+	attest_args(c, &a);
 	arg_u16(c, &size);
 	arg_u16(c, &offset);
-	rc = args_end(c);
-	if (!rc)
-		rc = attest_check(t, &a, c->handles[0], 1, 2);
+	rc = attest_check(t, c, &a, 1, 2);
 	if (!rc)
 		rc = nv_read_access(t, c->handles[1], c->handles[2]);
 	if (rc)

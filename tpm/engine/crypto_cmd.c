@@ -22,9 +22,51 @@ static uint32_t select_rsa_scheme(const struct object *key, struct scheme *schem
 		       : TPM_RC_SCHEME;
 }
 
+static uint32_t type_check(const struct object *key, uint16_t type)
+{
+	return key->kind == OBJECT_KEY && key->pub.type == type ? 0 : rc_handle(TPM_RC_KEY, 1);
+}
+
+/* A key of this type for decryption, with none of the forbidden attributes. */
+static uint32_t decrypt_key_check(const struct object *key, uint16_t type, uint32_t forbidden)
+{
+	uint32_t rc = type_check(key, type);
+
+	if (rc)
+		return rc;
+	return key->pub.attributes & TPMA_OBJECT_decrypt && !(key->pub.attributes & forbidden)
+		       ? 0
+		       : rc_handle(TPM_RC_ATTRIBUTES, 1);
+}
+
 static bool label_ends(struct span label)
 {
 	return !label.len || !label.data[label.len - 1];
+}
+
+struct rsa_args {
+	struct span data, label;
+	struct scheme scheme;
+};
+
+/* The parameters of both directions, and the checks that they share; `forbidden` attributes go with the private one. */
+static uint32_t rsa_args(struct tpm *t, struct cmd *c, uint32_t forbidden, struct rsa_args *a)
+{
+	struct object *key = object_get(t, c->handles[0]);
+	uint32_t rc;
+
+	arg_2b(c, RSA_MAX_BYTES, &a->data);
+	arg_with(c, read_rsa_decrypt(&c->in, NULL_OK, &a->scheme));
+	arg_2b(c, DATA_MAX, &a->label);
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	rc = decrypt_key_check(key, TPM_ALG_RSA, forbidden);
+	if (rc)
+		return rc;
+	if (!label_ends(a->label))
+		return rc_param(TPM_RC_VALUE, 3);
+	return select_rsa_scheme(key, &a->scheme) ? rc_param(TPM_RC_SCHEME, 2) : 0;
 }
 
 /* 14.2 */
@@ -32,27 +74,15 @@ HANDLER(rsa_encrypt)
 {
 	struct object *key = object_get(t, c->handles[0]);
 	uint8_t out[RSA_MAX_BYTES];
-	struct span message, label;
-	struct scheme scheme;
-	uint32_t rc;
+	struct rsa_args a;
+	uint32_t rc = rsa_args(t, c, 0, &a);
 
-	arg_2b(c, RSA_MAX_BYTES, &message);
-	arg_with(c, read_rsa_decrypt(&c->in, NULL_OK, &scheme));
-	arg_2b(c, DATA_MAX, &label);
-	rc = args_end(c);
 	if (rc)
 		return rc;
-	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_RSA)
-		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt))
-		return rc_handle(TPM_RC_ATTRIBUTES, 1);
-	if (!label_ends(label))
-		return rc_param(TPM_RC_VALUE, 3);
-	if (select_rsa_scheme(key, &scheme))
-		return rc_param(TPM_RC_SCHEME, 2);
 	if (!object_rsa(key))
 		return rc_handle(TPM_RC_KEY, 1);
-	if (rsa_encrypt(object_rsa(key), &t->rng, scheme.scheme, scheme.hash, label, message, out))
+	if (rsa_encrypt(object_rsa(key), &t->rng, a.scheme.scheme, a.scheme.hash, a.label, a.data,
+			out))
 		return rc_param(TPM_RC_VALUE, 1);
 	write_2b(&c->out, out, key->pub.unique_len);
 	return 0;
@@ -63,32 +93,18 @@ HANDLER(rsa_decrypt)
 {
 	struct object *key = object_get(t, c->handles[0]);
 	uint8_t out[RSA_MAX_BYTES];
-	struct span cipher, label;
-	struct scheme scheme;
+	struct rsa_args a;
 	size_t len = 0;
-	uint32_t rc;
+	uint32_t rc = rsa_args(t, c, TPMA_OBJECT_restricted, &a);
 
-	arg_2b(c, RSA_MAX_BYTES, &cipher);
-	arg_with(c, read_rsa_decrypt(&c->in, NULL_OK, &scheme));
-	arg_2b(c, DATA_MAX, &label);
-	rc = args_end(c);
 	if (rc)
 		return rc;
-	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_RSA)
-		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) ||
-	    key->pub.attributes & TPMA_OBJECT_restricted)
-		return rc_handle(TPM_RC_ATTRIBUTES, 1);
-	if (!label_ends(label))
-		return rc_param(TPM_RC_VALUE, 3);
-	if (select_rsa_scheme(key, &scheme))
-		return rc_param(TPM_RC_SCHEME, 2);
-	if (cipher.len != key->pub.unique_len)
+	if (a.data.len != key->pub.unique_len)
 		return rc_param(TPM_RC_SIZE, 1);
 	if (!object_rsa(key))
 		return rc_handle(TPM_RC_KEY, 1);
-	if (rsa_decrypt(object_rsa(key), &t->rng, scheme.scheme, scheme.hash, label, cipher.data,
-			out, &len))
+	if (rsa_decrypt(object_rsa(key), &t->rng, a.scheme.scheme, a.scheme.hash, a.label,
+			a.data.data, out, &len))
 		return rc_param(TPM_RC_VALUE, 1);
 	write_2b(&c->out, out, len);
 	mbedtls_platform_zeroize(out, sizeof(out));
@@ -105,8 +121,9 @@ HANDLER(ecdh_keygen)
 
 	if (rc)
 		return rc;
-	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
-		return rc_handle(TPM_RC_KEY, 1);
+	rc = type_check(key, TPM_ALG_ECC);
+	if (rc)
+		return rc;
 	if (ecc_generate(&t->rng, &t->rng, key->pub.curve, &d, &pub))
 		return TPM_RC_FAILURE;
 	if (ecc_multiply(key->pub.curve, &d, &key->pub.point, &z, &t->rng))
@@ -123,16 +140,18 @@ static void private_scalar(const struct object *key, struct ecc_num *d)
 	memcpy(d->bytes, key->sens.data, d->len);
 }
 
+static bool scheme_allows(const struct object *key, uint16_t scheme)
+{
+	return key->pub.scheme.scheme == TPM_ALG_NULL || key->pub.scheme.scheme == scheme;
+}
+
 static uint32_t check_ecdh_key(const struct object *key)
 {
-	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
-		return rc_handle(TPM_RC_KEY, 1);
-	if (key->pub.attributes & TPMA_OBJECT_restricted ||
-	    !(key->pub.attributes & TPMA_OBJECT_decrypt))
-		return rc_handle(TPM_RC_ATTRIBUTES, 1);
-	if (key->pub.scheme.scheme != TPM_ALG_NULL && key->pub.scheme.scheme != TPM_ALG_ECDH)
-		return rc_handle(TPM_RC_SCHEME, 1);
-	return 0;
+	uint32_t rc = decrypt_key_check(key, TPM_ALG_ECC, TPMA_OBJECT_restricted);
+
+	if (rc)
+		return rc;
+	return scheme_allows(key, TPM_ALG_ECDH) ? 0 : rc_handle(TPM_RC_SCHEME, 1);
 }
 
 /* 14.5 */
@@ -205,14 +224,11 @@ HANDLER(zgen_2phase)
 					       : TPM_RC_SCHEME);
 	arg_u16(c, &counter);
 	rc = args_end(c);
+	if (!rc)
+		rc = decrypt_key_check(key, TPM_ALG_ECC, TPMA_OBJECT_restricted);
 	if (rc)
 		return rc;
-	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
-		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt) ||
-	    key->pub.attributes & TPMA_OBJECT_restricted)
-		return rc_handle(TPM_RC_ATTRIBUTES, 1);
-	if (key->pub.scheme.scheme != TPM_ALG_NULL && key->pub.scheme.scheme != scheme)
+	if (!scheme_allows(key, scheme))
 		return rc_param(TPM_RC_SCHEME, 3);
 	if (!ecc_on_curve(key->pub.curve, &static_b))
 		return rc_param(TPM_RC_ECC_POINT, 1);
@@ -276,10 +292,10 @@ HANDLER(commit)
 	arg_2b(c, MAX_SYM_DATA, &s2);
 	arg_with(c, read_ecc_num(&c->in, &p2.y));
 	rc = args_end(c);
+	if (!rc)
+		rc = type_check(key, TPM_ALG_ECC);
 	if (rc)
 		return rc;
-	if (key->kind != OBJECT_KEY || key->pub.type != TPM_ALG_ECC)
-		return rc_handle(TPM_RC_KEY, 1);
 	if (!scheme_is_anonymous(key->pub.scheme.scheme))
 		return rc_handle(TPM_RC_SCHEME, 1);
 	if (!s2.len != !p2.y.len)
@@ -313,29 +329,31 @@ HANDLER(commit)
 	return 0;
 }
 
+/* With data_first, the data is the first parameter instead of the last. */
 static uint32_t crypt_check(const struct object *key, uint16_t *mode, bool decrypt, struct span iv,
-			    struct span data, unsigned int mode_param, unsigned int iv_param,
-			    unsigned int data_param)
+			    struct span data, bool data_first)
 {
 	const struct public_area *pub = &key->pub;
 
-	if (key->kind != OBJECT_KEY || pub->type != TPM_ALG_SYMCIPHER)
-		return rc_handle(TPM_RC_KEY, 1);
+	uint32_t rc = type_check(key, TPM_ALG_SYMCIPHER);
+
+	if (rc)
+		return rc;
 	if (pub->attributes & TPMA_OBJECT_restricted ||
 	    !(pub->attributes & (decrypt ? TPMA_OBJECT_decrypt : TPMA_OBJECT_sign)))
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (pub->sym.mode == TPM_ALG_NULL) {
 		if (*mode == TPM_ALG_NULL)
-			return rc_param(TPM_RC_MODE, mode_param);
+			return rc_param(TPM_RC_MODE, 2 + data_first);
 	} else {
 		if (*mode != TPM_ALG_NULL && *mode != pub->sym.mode)
-			return rc_param(TPM_RC_MODE, mode_param);
+			return rc_param(TPM_RC_MODE, 2 + data_first);
 		*mode = pub->sym.mode;
 	}
 	if (*mode == TPM_ALG_ECB ? iv.len != 0 : iv.len != SYM_BLOCK)
-		return rc_param(TPM_RC_SIZE, iv_param);
+		return rc_param(TPM_RC_SIZE, 3 + data_first);
 	if ((*mode == TPM_ALG_CBC || *mode == TPM_ALG_ECB) && data.len % SYM_BLOCK)
-		return rc_param(TPM_RC_SIZE, data_param);
+		return rc_param(TPM_RC_SIZE, data_first ? 1 : 4);
 	return 0;
 }
 
@@ -355,8 +373,7 @@ static uint32_t crypt(struct cmd *c, const struct object *key, uint16_t mode, bo
 	return 0;
 }
 
-/* 15.2 */
-HANDLER(encrypt_decrypt)
+static uint32_t encrypt_decrypt(struct tpm *t, struct cmd *c, bool data_first)
 {
 	struct object *key = object_get(t, c->handles[0]);
 	struct span iv, data;
@@ -364,33 +381,29 @@ HANDLER(encrypt_decrypt)
 	bool decrypt;
 	uint32_t rc;
 
+	if (data_first)
+		arg_2b(c, MAX_DIGEST_BUFFER, &data);
 	arg_yes_no(c, &decrypt);
 	arg_with(c, read_sym_mode(&c->in, NULL_OK, &mode));
 	arg_2b(c, SYM_BLOCK, &iv);
-	arg_2b(c, MAX_DIGEST_BUFFER, &data);
+	if (!data_first)
+		arg_2b(c, MAX_DIGEST_BUFFER, &data);
 	rc = args_end(c);
 	if (!rc)
-		rc = crypt_check(key, &mode, decrypt, iv, data, 2, 3, 4);
+		rc = crypt_check(key, &mode, decrypt, iv, data, data_first);
 	return rc ? rc : crypt(c, key, mode, decrypt, iv, data);
+}
+
+/* 15.2 */
+HANDLER(encrypt_decrypt)
+{
+	return encrypt_decrypt(t, c, false);
 }
 
 /* 15.3: the same with the data first, so that sessions can encrypt it */
 HANDLER(encrypt_decrypt2)
 {
-	struct object *key = object_get(t, c->handles[0]);
-	struct span iv, data;
-	uint16_t mode = 0;
-	bool decrypt;
-	uint32_t rc;
-
-	arg_2b(c, MAX_DIGEST_BUFFER, &data);
-	arg_yes_no(c, &decrypt);
-	arg_with(c, read_sym_mode(&c->in, NULL_OK, &mode));
-	arg_2b(c, SYM_BLOCK, &iv);
-	rc = args_end(c);
-	if (!rc)
-		rc = crypt_check(key, &mode, decrypt, iv, data, 3, 4, 1);
-	return rc ? rc : crypt(c, key, mode, decrypt, iv, data);
+	return encrypt_decrypt(t, c, true);
 }
 
 /* 20.1 */

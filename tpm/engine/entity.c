@@ -77,7 +77,7 @@ void entity_name(struct tpm *t, uint32_t handle, struct name *name)
 	}
 }
 
-static const struct digest *permanent_auth(struct tpm *t, uint32_t handle)
+struct digest *permanent_auth(struct tpm *t, uint32_t handle)
 {
 	switch (handle) {
 	case TPM_RH_OWNER:
@@ -124,7 +124,7 @@ void entity_auth(struct tpm *t, uint32_t handle, struct digest *auth)
 	auth_trim(auth);
 }
 
-static const struct policy *permanent_policy(struct tpm *t, uint32_t handle)
+struct policy *permanent_policy(struct tpm *t, uint32_t handle)
 {
 	switch (handle) {
 	case TPM_RH_OWNER:

@@ -161,7 +161,6 @@ HANDLER(hierarchy_control)
 HANDLER(set_primary_policy)
 {
 	struct digest policy;
-	struct policy *to;
 	uint16_t alg;
 	uint32_t rc;
 
@@ -172,22 +171,7 @@ HANDLER(set_primary_policy)
 		return rc;
 	if (policy.len != hash_size(alg))
 		return rc_param(TPM_RC_SIZE, 1);
-	switch (c->handles[0]) {
-	case TPM_RH_OWNER:
-		to = &t->p.owner_policy;
-		break;
-	case TPM_RH_ENDORSEMENT:
-		to = &t->p.endorsement_policy;
-		break;
-	case TPM_RH_LOCKOUT:
-		to = &t->p.lockout_policy;
-		break;
-	default:
-		to = &t->c.platform_policy;
-		break;
-	}
-	to->alg = alg;
-	to->digest = policy;
+	*permanent_policy(t, c->handles[0]) = (struct policy){ alg, policy };
 	tpm_dirty(t);
 	return 0;
 }
@@ -202,8 +186,7 @@ HANDLER(change_pps)
 	if (fresh(t, t->p.pps, t->p.ph_proof))
 		return TPM_RC_FAILURE;
 	object_flush_hierarchy(t, TPM_RH_PLATFORM);
-	t->p.pcr_policy.alg = TPM_ALG_NULL;
-	t->p.pcr_policy.digest.len = 0;
+	no_policy(&t->p.pcr_policy);
 	tpm_dirty(t);
 	return 0;
 }
@@ -265,20 +248,7 @@ HANDLER(hierarchy_change_auth)
 	if (rc)
 		return rc;
 	auth_trim(&auth);
-	switch (c->handles[0]) {
-	case TPM_RH_OWNER:
-		t->p.owner_auth = auth;
-		break;
-	case TPM_RH_ENDORSEMENT:
-		t->p.endorsement_auth = auth;
-		break;
-	case TPM_RH_LOCKOUT:
-		t->p.lockout_auth = auth;
-		break;
-	default:
-		t->c.platform_auth = auth;
-		break;
-	}
+	*permanent_auth(t, c->handles[0]) = auth;
 	tpm_dirty(t);
 	return 0;
 }

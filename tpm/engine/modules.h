@@ -12,6 +12,9 @@ void entity_name(struct tpm *t, uint32_t handle, struct name *name);
 void entity_auth(struct tpm *t, uint32_t handle, struct digest *auth);
 /* Its policy; digest->len 0 when it has none. Returns the policy's hash. */
 uint16_t entity_policy(struct tpm *t, uint32_t handle, struct digest *digest);
+/* Of a hierarchy or lockout; NULL for other handles. */
+struct digest *permanent_auth(struct tpm *t, uint32_t handle);
+struct policy *permanent_policy(struct tpm *t, uint32_t handle);
 uint32_t entity_hierarchy(struct tpm *t, uint32_t handle);
 bool entity_da_exempt(struct tpm *t, uint32_t handle);
 

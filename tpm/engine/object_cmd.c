@@ -16,22 +16,16 @@ struct creation_in {
 /* TPM2B_SENSITIVE_CREATE */
 static uint32_t read_sensitive_create(struct reader *r, struct digest *auth, struct span *data)
 {
-	uint16_t size;
-	size_t before;
-	uint32_t rc;
+	size_t end;
+	uint32_t rc = read_sized_begin(r, &end);
 
 	*data = SPAN_NONE;
-	if (!read_u16(r, &size))
-		return TPM_RC_INSUFFICIENT;
-	if (!size)
-		return TPM_RC_SIZE;
-	before = r->left;
+	if (rc)
+		return rc;
 	rc = read_digest(r, auth);
 	if (!rc)
 		rc = read_2b(r, MAX_SYM_DATA, data);
-	if (!rc && before - r->left != size)
-		rc = TPM_RC_SIZE;
-	return rc;
+	return read_sized_end(r, end, rc);
 }
 
 static uint32_t creation_args(struct cmd *c, struct creation_in *in)

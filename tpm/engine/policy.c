@@ -157,71 +157,50 @@ HANDLER(policy_physical_presence)
 	return 0;
 }
 
-/* A limit of one kind can be repeated but neither changed nor joined by one of another kind. */
-static uint32_t set_limit(struct session *s, const struct digest *limit, bool same_kind)
+/*
+ * The session's one limit: a hash of cpHash, names or template. `kind` is the session's flag for which of them it is. One that
+ * may be given again must then be the same; it cannot be joined by one of another kind.
+ */
+static uint32_t set_limit(struct tpm *t, struct cmd *c, bool *kind, bool again)
 {
-	if (limit->len != hash_size(s->hash))
-		return rc_param(TPM_RC_SIZE, 1);
-	if (s->limit.len && !(same_kind && digest_equal(&s->limit, limit)))
+	struct session *s = session_of(t, c);
+	bool taken, size_last = kind == &s->template_set; /* Part 4 orders a template's checks so */
+	struct digest limit;
+	uint32_t rc;
+
+	arg_digest(c, &limit);
+	rc = args_end(c);
+	if (rc)
+		return rc;
+	taken = s->limit.len && !(again && *kind && digest_equal(&s->limit, &limit));
+	if (taken && size_last)
 		return TPM_RC_CPHASH;
-	s->limit = *limit;
+	if (limit.len != hash_size(s->hash))
+		return rc_param(TPM_RC_SIZE, 1);
+	if (taken)
+		return TPM_RC_CPHASH;
+	s->limit = limit;
+	*kind = true;
+	policy_extend(s, c->code, digest_span(&limit), SPAN_NONE);
 	return 0;
 }
 
 /* 23.13 */
 HANDLER(policy_cp_hash)
 {
-	struct session *s = session_of(t, c);
-	struct digest hash;
-	uint32_t rc;
-
-	arg_digest(c, &hash);
-	rc = args_end(c);
-	if (!rc)
-		rc = set_limit(s, &hash, s->cp_hash_set);
-	if (rc)
-		return rc;
-	s->cp_hash_set = true;
-	policy_extend(s, c->code, digest_span(&hash), SPAN_NONE);
-	return 0;
+	return set_limit(t, c, &session_of(t, c)->cp_hash_set, true);
 }
 
 /* 23.14 */
 HANDLER(policy_name_hash)
 {
-	struct session *s = session_of(t, c);
-	struct digest hash;
-	uint32_t rc;
-
-	arg_digest(c, &hash);
-	rc = args_end(c);
-	if (!rc)
-		rc = set_limit(s, &hash, false);
-	if (rc)
-		return rc;
-	s->name_hash_set = true;
-	policy_extend(s, c->code, digest_span(&hash), SPAN_NONE);
-	return 0;
+	return set_limit(t, c, &session_of(t, c)->name_hash_set, false);
 }
 
 /* 23.21 */
 HANDLER(policy_template)
 {
-	struct session *s = session_of(t, c);
-	struct digest hash;
-	uint32_t rc;
-
-	arg_digest(c, &hash);
-	rc = args_end(c);
-	if (!rc && s->limit.len && !s->template_set)
-		rc = TPM_RC_CPHASH;
-	if (!rc)
-		rc = set_limit(s, &hash, s->template_set);
-	if (rc)
-		return rc;
-	s->template_set = true;
-	policy_extend(s, c->code, digest_span(&hash), SPAN_NONE);
-	return 0;
+	return set_limit(t, c, &session_of(t, c)->template_set, true);
 }
 
 /* 23.15 */
@@ -260,8 +239,8 @@ HANDLER(policy_duplication_select)
 	return 0;
 }
 
-/* 23.17 */
-HANDLER(policy_auth_value)
+/* Both leave PolicyAuthValue's code in the digest; the later one says how the value is to be shown. */
+static uint32_t need_auth_value(struct tpm *t, struct cmd *c, bool as_password)
 {
 	struct session *s = session_of(t, c);
 	uint32_t rc = args_end(c);
@@ -269,23 +248,21 @@ HANDLER(policy_auth_value)
 	if (rc)
 		return rc;
 	policy_extend(s, TPM_CC_PolicyAuthValue, SPAN_NONE, SPAN_NONE);
-	s->auth_value_needed = true;
-	s->password_needed = false;
+	s->password_needed = as_password;
+	s->auth_value_needed = !as_password;
 	return 0;
 }
 
-/* 23.18: leaves the same digest as PolicyAuthValue */
+/* 23.17 */
+HANDLER(policy_auth_value)
+{
+	return need_auth_value(t, c, false);
+}
+
+/* 23.18 */
 HANDLER(policy_password)
 {
-	struct session *s = session_of(t, c);
-	uint32_t rc = args_end(c);
-
-	if (rc)
-		return rc;
-	policy_extend(s, TPM_CC_PolicyAuthValue, SPAN_NONE, SPAN_NONE);
-	s->password_needed = true;
-	s->auth_value_needed = false;
-	return 0;
+	return need_auth_value(t, c, true);
 }
 
 /* 23.19 */

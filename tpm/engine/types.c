@@ -49,6 +49,21 @@ uint32_t read_2b(struct reader *r, size_t max, struct span *v)
 	return read_span(r, len, v) ? 0 : TPM_RC_INSUFFICIENT;
 }
 
+uint32_t read_sized_begin(struct reader *r, size_t *end)
+{
+	uint16_t size;
+
+	if (!read_u16(r, &size))
+		return TPM_RC_INSUFFICIENT;
+	*end = r->left - size; /* below zero when too little is left: then nothing equals it */
+	return size ? 0 : TPM_RC_SIZE;
+}
+
+uint32_t read_sized_end(const struct reader *r, size_t end, uint32_t rc)
+{
+	return !rc && r->left != end ? TPM_RC_SIZE : rc;
+}
+
 /* Copies a TPM2B into a fixed array. */
 static uint32_t read_2b_into(struct reader *r, uint16_t *len, uint8_t *bytes, size_t max)
 {
@@ -211,19 +226,10 @@ uint32_t read_ecc_point(struct reader *r, struct ecc_point *v)
 
 uint32_t read_point_2b(struct reader *r, struct ecc_point *v)
 {
-	uint16_t size;
-	size_t before;
-	uint32_t rc;
+	size_t end;
+	uint32_t rc = read_sized_begin(r, &end);
 
-	if (!read_u16(r, &size))
-		return TPM_RC_INSUFFICIENT;
-	if (!size)
-		return TPM_RC_SIZE;
-	before = r->left;
-	rc = read_ecc_point(r, v);
-	if (!rc && before - r->left != size)
-		rc = TPM_RC_SIZE;
-	return rc;
+	return rc ? rc : read_sized_end(r, end, read_ecc_point(r, v));
 }
 
 static uint32_t read_keyedhash_scheme(struct reader *r, struct scheme *v)
@@ -348,19 +354,10 @@ uint32_t read_public(struct reader *r, enum null_rule name_rule, struct public_a
 
 uint32_t read_public_2b(struct reader *r, enum null_rule name_rule, struct public_area *v)
 {
-	uint16_t size;
-	size_t before;
-	uint32_t rc;
+	size_t end;
+	uint32_t rc = read_sized_begin(r, &end);
 
-	if (!read_u16(r, &size))
-		return TPM_RC_INSUFFICIENT;
-	if (!size)
-		return TPM_RC_SIZE;
-	before = r->left;
-	rc = read_public(r, name_rule, v);
-	if (!rc && before - r->left != size)
-		rc = TPM_RC_SIZE;
-	return rc;
+	return rc ? rc : read_sized_end(r, end, read_public(r, name_rule, v));
 }
 
 uint32_t read_sensitive(struct reader *r, struct sensitive *v)
@@ -482,20 +479,11 @@ static uint32_t read_nv_public(struct reader *r, struct nv_public *v)
 
 uint32_t read_nv_public_2b(struct reader *r, struct nv_public *v)
 {
-	uint16_t size;
-	size_t before;
-	uint32_t rc;
+	size_t end;
+	uint32_t rc = read_sized_begin(r, &end);
 
 	memset(v, 0, sizeof(*v));
-	if (!read_u16(r, &size))
-		return TPM_RC_INSUFFICIENT;
-	if (!size)
-		return TPM_RC_SIZE;
-	before = r->left;
-	rc = read_nv_public(r, v);
-	if (!rc && before - r->left != size)
-		rc = TPM_RC_SIZE;
-	return rc;
+	return rc ? rc : read_sized_end(r, end, read_nv_public(r, v));
 }
 
 uint32_t read_digest_values(struct reader *r, struct digest_values *v)

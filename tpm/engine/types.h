@@ -128,6 +128,9 @@ enum null_rule {
 
 /* A TPM2B view; TPM_RC_SIZE when longer than max. */
 uint32_t read_2b(struct reader *r, size_t max, struct span *v);
+/* A TPM2B around a structure: its size, which must not be 0; then, with what reading the structure gave, its end. */
+uint32_t read_sized_begin(struct reader *r, size_t *end);
+uint32_t read_sized_end(const struct reader *r, size_t end, uint32_t rc);
 uint32_t read_digest(struct reader *r, struct digest *v);
 uint32_t read_hash_alg(struct reader *r, enum null_rule rule, uint16_t *v);
 uint32_t read_sym_def(struct reader *r, enum null_rule rule, struct sym_def *v);
