@@ -181,7 +181,7 @@ HANDLER(nv_write)
 	if (rc)
 		return rc;
 	if (type == TPM_NT_COUNTER || type == TPM_NT_BITS || type == TPM_NT_EXTEND)
-		return rc_handle(TPM_RC_ATTRIBUTES, 2);
+		return TPM_RC_ATTRIBUTES; /* Part 4 blames no handle here */
 	if (offset > index->pub.size)
 		return rc_param(TPM_RC_VALUE, 2);
 	if (data.len > (size_t)index->pub.size - offset)
