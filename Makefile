@@ -203,7 +203,7 @@ tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
 tests/unit/core/sha256_block_test-objs := core/sha256_block.o
-tpm-crypto-objs := tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
+tpm-crypto-objs := tpm/crypto/der.o tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
 	tpm/crypto/kdf.o tpm/crypto/prime.o tpm/crypto/rsa.o tpm/crypto/sym.o
 tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
 	tpm/engine/clock.o tpm/engine/command.o tpm/engine/command_table.o tpm/engine/context.o \
@@ -217,6 +217,9 @@ tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/e
 tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o tpm/crb.o
 vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
+# What makes a TPM's state before its first use.
+vtpm-setup-parts := $(addprefix tpm/setup/,ek.o ek_cert.o issuer.o manufacture.o)
+vtpm-setup-objs := tpm/setup/vtpm_setup.o $(vtpm-setup-parts) tpm/instance.o tpm/store_file.o
 # The vTPM's process in VTL2.
 vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
 tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
@@ -226,6 +229,7 @@ tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o sta
 	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
 	$(addprefix core/,device_lock.o event_loop.o io_bus.o log.o)
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
+tests/unit/tpm/der_test-objs := tpm/crypto/der.o
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
 tests/unit/tpm/swtpm_ctrl_test-objs := tpm/swtpm_ctrl.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) \
@@ -305,6 +309,7 @@ paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-ob
 	$(core-objs) $(proto-objs))
 vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(pci-objs) $(nvme-emu-objs) $(mana-function-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
+vtpm-setup-link := $(vtpm-setup-objs) $(tpm-objs)
 igvmtool-link  := $(igvmtool-objs) $(igvm-objs)
 vtpm-link      := $(if $(vtpm-objs),$(vtpm-objs) $(tpm-objs) $(core-objs))
 init-link      := $(init-objs)
@@ -320,7 +325,7 @@ net_rate-link := tests/bench/net_rate.o $(addprefix tests/unit/devices/,net/mana
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
 	$(core-objs)
 
-programs := paravisor vtlhost vtpm vtpmd init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops net_rate nvme_vfio
+programs := paravisor vtlhost vtpm vtpmd vtpm-setup init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops net_rate nvme_vfio
 programs += igvmtool
 
 # --- tests/e2e/nvme_init.c: PID 1 of a VTL2 with Linux's own NVMe driver
@@ -358,11 +363,11 @@ rel-cflags := -O2 -ffunction-sections -fdata-sections -fno-plt -fno-pie \
 	-fstack-protector-strong -ftrivial-auto-var-init=zero -fcf-protection=none \
 	-isystem $(TP)/musl/include -isystem $(TP)/uapi/include
 rel-ldflags := -static -no-pie -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=none
-rel-libs := -L$(TP)/musl/lib -lfdt -lmbedcrypto
+rel-libs := -L$(TP)/musl/lib -lfdt -lmbedx509 -lmbedcrypto
 
 san-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san-cflags := -O1 $(san-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include -DENTRESOL_SAN
-san-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto -lcmocka
+san-libs := -L$(TP)/glibc/lib -lfdt -lmbedx509 -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
 tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test tests/unit/devices/vpci/vpci_stress_test \
@@ -395,7 +400,7 @@ rel-bins     := $(foreach p,$(programs),$(if $($(p)-link),$(call program-file,$(
 
 rel-objs  := $(sort $(foreach p,$(programs),$($(p)-link)) $(proto-objs) $(core-objs) $(vtl-objs) \
 	$(devices-objs) $(paravisor-objs) $(boot-objs) $(tpm-objs) $(igvm-objs) $(igvmtool-objs))
-san-objs  := $(sort $(foreach t,$(unit-tests),$(t).o $($(t)-objs)) $(igvmtool-link))
+san-objs  := $(sort $(foreach t,$(unit-tests),$(t).o $($(t)-objs)) $(igvmtool-link) $(vtpm-setup-link))
 fuzz-objs := $(sort $(foreach t,$(fuzz-targets),$(t).o $($(t)-objs)))
 sources   := $(patsubst %.o,%.c,$(sort $(rel-objs) $(filter-out tests/%,$(san-objs) $(fuzz-objs))))
 
@@ -601,8 +606,8 @@ run-option = [ -z "$${$o+set}" ] || set -- "$$@" --$(shell echo $o | tr A-Z a-z)
 # What a target with ONLY=PATTERN works on.
 pick = $(if $(ONLY),$(foreach n,$1,$(if $(findstring $(ONLY),$n),$n)),$1)
 
-## test: what must pass at every landing (unit, tsan, igvm-test, fuzz-smoke, e2e)
-test: unit tsan igvm-test fuzz-smoke e2e
+## test: what must pass at every landing (unit, tsan, igvm-test, tpm-setup-test, fuzz-smoke, e2e)
+test: unit tsan igvm-test tpm-setup-test fuzz-smoke e2e
 .PHONY: test
 
 ## unit: every unit test under ASan + UBSan (ONLY=PATTERN picks some)
@@ -651,6 +656,16 @@ e2e: build
 nvme-linux-test: $(addprefix $(B)/rel/,vtlhost igvmtool igvm/shim.elf tcg-init mkcpio tsc-khz nvme-init) $(guest-bins)
 	@tests/e2e/nvme-linux
 .PHONY: nvme-linux-test
+
+# vtpm-setup under the sanitizers, for its tests.
+$(B)/san/vtpm-setup: $(addprefix $(B)/san/,$(vtpm-setup-link) mbed-parts.a)
+	$(call say,LD-san,$@)
+	$(Q)$(SAN_CC) $(common) $(san-flags) -o $@ $(filter %.o,$^) $(san-libs) $(filter %.a,$^)
+
+## tpm-setup-test: vtpm-setup's states and certificates, by OpenSSL, vtpmd and (where installed) tpm2-tools
+tpm-setup-test: $(B)/san/vtpm-setup $(B)/rel/vtpmd
+	@tests/tpm/setup-test $(B)/san/vtpm-setup $(B)/rel/vtpmd
+.PHONY: tpm-setup-test
 
 ## tpm-tools-test: tpm2-tools' integration scripts against vtpmd (TPM2_TOOLS=its source tree, which Debian does not carry)
 tpm-tools-test: $(B)/rel/vtpmd

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* vtpmd: the TPM engine as a server with swtpm's and the reference simulator's protocols. docs/vtpmd.md. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -84,28 +83,6 @@ static int open_socket(const char *spec)
 		return -EINVAL;
 	return server_tcp(sub_option(spec, "bindaddr", b, sizeof(b)) ? b : "127.0.0.1",
 			  (unsigned int)strtoul(a, NULL, 10));
-}
-
-static int read_key(const char *path, uint8_t key[STORE_KEY_SIZE])
-{
-	char text[2 * STORE_KEY_SIZE + 2] = { 0 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n == STORE_KEY_SIZE) {
-		memcpy(key, text, STORE_KEY_SIZE);
-	} else if (n >= 2 * STORE_KEY_SIZE) {
-		for (int i = 0; i < STORE_KEY_SIZE && !err; i++)
-			err = sscanf(text + 2 * i, "%2hhx", &key[i]) == 1 ? 0 : -EINVAL;
-	} else {
-		err = -EINVAL;
-	}
-	mbedtls_platform_zeroize(text, sizeof(text));
-	return err;
 }
 
 static int open_store(struct store *s, struct store_file *f, const struct options *o,
@@ -271,7 +248,10 @@ static int filter_calls(void)
 		{ .number = SYS_write },
 		{ .number = SYS_writev },
 		{ .number = SYS_sendto },
-		{ .number = SYS_setsockopt, .arg = 1, .mask = ~0u, .value = IPPROTO_TCP }, /* no delay */
+		{ .number = SYS_setsockopt,
+		  .arg = 1,
+		  .mask = ~0u,
+		  .value = IPPROTO_TCP }, /* no delay */
 		{ .number = SYS_close },
 		{ .number = SYS_pread64 },
 		{ .number = SYS_pwrite64 },
@@ -300,7 +280,7 @@ static int serve(const struct options *o)
 	struct instance in = { 0 };
 	struct server server = { .instance = &in, .terminate_on_disconnect = o->terminate };
 	uint8_t key[STORE_KEY_SIZE];
-	int err = o->key_file ? read_key(o->key_file, key) : 0;
+	int err = o->key_file ? store_key_read(o->key_file, key) : 0;
 
 	if (err) {
 		fprintf(stderr, "vtpmd: %s: %s\n", o->key_file, strerror(-err));
