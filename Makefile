@@ -81,10 +81,11 @@ tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-cl
 tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 
 # --- devices/pci/: what emulated functions are made of, and a driver's view of one in its own process
-pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_inproc.o)
-vfio-objs := $(addprefix devices/pci/,vfio.o vfio_dma.o vfio_irq.o vfio_pool.o vfio_sysfs.o)
+dma-pool-objs := devices/pci/dma_pool.o
+pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_inproc.o) $(dma-pool-objs)
+vfio-objs := $(addprefix devices/pci/,vfio.o vfio_dma.o vfio_irq.o vfio_sysfs.o)
 devices-objs += $(pci-objs) $(vfio-objs)
-tests/unit/devices/pci/vfio_pool_test-objs := devices/pci/vfio_pool.o
+tests/unit/devices/pci/dma_pool_test-objs := $(dma-pool-objs)
 pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
 
@@ -322,7 +323,7 @@ storage_iops-link := tests/bench/storage_iops.o $(storage-objs) $(nvme-emu-objs)
 net_rate-link := tests/bench/net_rate.o $(addprefix tests/unit/devices/,net/mana_machine.o net/netvsc.o \
 	net/memory_backend.o vmbus/vmbus_client.o) $(netvsp-objs) $(mana-nic-objs) $(mana-function-objs) $(pci-objs) \
 	$(vmbus-objs) $(core-objs)
-nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) \
+nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) $(dma-pool-objs) \
 	$(core-objs)
 
 programs := paravisor vtlhost vtpm vtpmd vtpm-setup init tcg-init mkcpio tsc-khz plain_kvm tpm_latency storage_iops net_rate nvme_vfio

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "core/guest_memory.h"
-#include "devices/pci/vfio.h"
+#include "devices/pci/dma_pool.h"
 #include "paravisor/machine.h"
 #include "vtl/vtl.h"
 
@@ -79,7 +79,7 @@ static int add_around(struct guest_memory *memory, const struct boot_range *rang
 }
 
 static int map_range(struct machine *m, const struct boot_range *range, uint64_t hole,
-		     struct vfio_pool **pool)
+		     struct dma_pool **pool)
 {
 	uint64_t hole_len = m->pool_len;
 	void *base;
@@ -89,13 +89,13 @@ static int map_range(struct machine *m, const struct boot_range *range, uint64_t
 		ret = add_around(m->memory, range, base, hole, hole_len);
 	if (ret || !hole_len || hole < range->gpa || hole - range->gpa >= range->len)
 		return ret;
-	*pool = vfio_pool_create(hole, (uint8_t *)base + (hole - range->gpa), hole_len);
+	*pool = dma_pool_create(hole, (uint8_t *)base + (hole - range->gpa), hole_len);
 	if (!*pool)
 		return -ENOMEM;
 	return m->vtl->ops->protect(m->vtl, hole, hole_len, 0);
 }
 
-int guest_ram_map(struct machine *m, uint64_t pool_size, struct vfio_pool **pool)
+int guest_ram_map(struct machine *m, uint64_t pool_size, struct dma_pool **pool)
 {
 	uint64_t hole = 0;
 	int ret = 0;

@@ -8,8 +8,8 @@
 
 /* VTL0's RAM in this process, and the piece of it that VTL2 keeps for devices. */
 
+struct dma_pool;
 struct machine;
-struct vfio_pool;
 
 /*
  * Where in VTL0's RAM `size` bytes (whole 2 MiB) are to be kept from it: as high as can be, and clear of
@@ -23,6 +23,6 @@ int guest_ram_place(const struct topology *topology, const struct options *optio
  * and not in machine->memory but in *pool: memory at known addresses that VTL2's kernel does not use,
  * for what devices assigned to VTL2 read and write. 0, or -errno after machine_end().
  */
-int guest_ram_map(struct machine *machine, uint64_t pool_size, struct vfio_pool **pool);
+int guest_ram_map(struct machine *machine, uint64_t pool_size, struct dma_pool **pool);
 
 #endif

@@ -101,7 +101,7 @@ static int read_settings(struct machine *m)
 /* VTL0's RAM, and what needs it or VTL2's kernel: the sandbox takes the latter away. */
 static int open_memory(struct machine *m)
 {
-	struct vfio_pool *pool;
+	struct dma_pool *pool;
 	uint64_t pool_size = 0;
 	int ret;
 

@@ -49,7 +49,7 @@ static int fail(struct network *network, const char *what, const struct guid *gu
 }
 
 static int open_function(struct network *network, struct card *card, const struct guid *instance,
-			 struct vfio_pool *pool)
+			 struct dma_pool *pool)
 {
 	struct vfio_config config = {
 		.address = card->address,
@@ -67,7 +67,7 @@ static int open_function(struct network *network, struct card *card, const struc
 	return ret ? fail(network, "cannot take the MANA function at VPCI bus", instance, ret) : 0;
 }
 
-int network_open(struct machine *machine, const struct settings *settings, struct vfio_pool *pool,
+int network_open(struct machine *machine, const struct settings *settings, struct dma_pool *pool,
 		 struct network **result)
 {
 	struct network *network = calloc(1, sizeof(*network));

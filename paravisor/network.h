@@ -5,10 +5,10 @@
 
 /* VTL0's network cards, and the MANA functions behind them. docs/net.md */
 
+struct dma_pool;
 struct machine;
 struct network;
 struct settings;
-struct vfio_pool;
 struct vmbus_server;
 
 /* Bytes of memory that devices can reach that the settings' functions need, whole 2 MiB. */
@@ -18,7 +18,7 @@ uint64_t network_pool_size(const struct settings *settings, unsigned int vp_coun
  * Takes the functions that the settings name from the kernel. With `pool` for what they read and write
  * beside the guest's memory. Before the sandbox. 0, or -errno after machine_end() with the reason.
  */
-int network_open(struct machine *machine, const struct settings *settings, struct vfio_pool *pool,
+int network_open(struct machine *machine, const struct settings *settings, struct dma_pool *pool,
 		 struct network **network);
 
 /*

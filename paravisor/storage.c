@@ -66,7 +66,7 @@ static struct function *find_function(struct storage *storage, const struct guid
 }
 
 static int open_function(struct storage *storage, const struct guid *instance,
-			 struct vfio_pool *pool)
+			 struct dma_pool *pool)
 {
 	struct function *function = &storage->functions[storage->function_count];
 	struct vfio_config config = {
@@ -89,7 +89,7 @@ static int open_function(struct storage *storage, const struct guid *instance,
 	return 0;
 }
 
-int storage_open(struct machine *machine, const struct settings *settings, struct vfio_pool *pool,
+int storage_open(struct machine *machine, const struct settings *settings, struct dma_pool *pool,
 		 struct storage **result)
 {
 	struct storage *storage = calloc(1, sizeof(*storage));

@@ -8,10 +8,10 @@
  * assigned to VTL2, singly or striped. docs/storage.md
  */
 
+struct dma_pool;
 struct machine;
 struct settings;
 struct storage;
-struct vfio_pool;
 struct vmbus_server;
 
 /* Bytes of memory that devices can reach that the settings' NVMe controllers need, whole 2 MiB. */
@@ -21,7 +21,7 @@ uint64_t storage_pool_size(const struct settings *settings, unsigned int vp_coun
  * Takes the functions that the settings name from the kernel. With `pool` for what they read and write
  * beside the guest's memory. Before the sandbox. 0, or -errno after machine_end() with the reason.
  */
-int storage_open(struct machine *machine, const struct settings *settings, struct vfio_pool *pool,
+int storage_open(struct machine *machine, const struct settings *settings, struct dma_pool *pool,
 		 struct storage **storage);
 
 /*

@@ -16,9 +16,8 @@
 #include "core/guest_memory.h"
 #include "core/pci_device.h"
 #include "core/pci_function.h"
+#include "devices/pci/dma_pool.h"
 #include "proto/pci.h"
-
-#define PAGE 4096u
 
 /* Where messages go: x86's interrupt window, the vector's number as data. */
 #define MESSAGE_ADDRESS 0xFEE00000u
@@ -34,13 +33,11 @@ struct pci_inproc {
 	struct pci_function *function;
 	struct guest_memory *memory;
 	uint64_t pool_address;
-	uint8_t *pool;
-	size_t pool_pages;
+	size_t pool_len;
+	void *pool_base;
+	struct dma_pool *pool;
 
 	pthread_mutex_t config_lock; /* serialises config space; nothing is taken inside it */
-
-	pthread_mutex_t pool_lock; /* guards `used` */
-	bool *used;                /* by page */
 
 	/* The MSI-X capability; 0 vectors: none. */
 	unsigned int msix, msix_bar, vector_count;
@@ -139,51 +136,14 @@ static void bar_write(struct pci_device_access *pci, unsigned int bar, uint64_t 
 
 /* --- DMA memory */
 
-/* First of `count` free pages in a row, or pool_pages. With the pool's lock. */
-static size_t find_free(const struct pci_inproc *inproc, size_t count)
-{
-	size_t run = 0;
-
-	for (size_t i = 0; i < inproc->pool_pages; i++) {
-		run = inproc->used[i] ? 0 : run + 1;
-		if (run == count)
-			return i + 1 - count;
-	}
-	return inproc->pool_pages;
-}
-
 static int dma_alloc(struct pci_device_access *pci, size_t len, struct pci_dma *dma)
 {
-	struct pci_inproc *inproc = inproc_of(pci);
-	size_t count = len / PAGE + (len % PAGE != 0);
-	size_t first;
-
-	if (!count)
-		return -ENOMEM;
-	pthread_mutex_lock(&inproc->pool_lock);
-	first = find_free(inproc, count);
-	if (first < inproc->pool_pages)
-		memset(&inproc->used[first], true, count);
-	pthread_mutex_unlock(&inproc->pool_lock);
-	if (first == inproc->pool_pages)
-		return -ENOMEM;
-
-	dma->base = inproc->pool + first * PAGE;
-	dma->address = inproc->pool_address + first * PAGE;
-	dma->len = count * PAGE;
-	memset(dma->base, 0, dma->len);
-	return 0;
+	return dma_pool_alloc(inproc_of(pci)->pool, len, dma);
 }
 
 static void dma_free(struct pci_device_access *pci, struct pci_dma *dma)
 {
-	struct pci_inproc *inproc = inproc_of(pci);
-	size_t first = (dma->address - inproc->pool_address) / PAGE;
-
-	pthread_mutex_lock(&inproc->pool_lock);
-	memset(&inproc->used[first], false, dma->len / PAGE);
-	pthread_mutex_unlock(&inproc->pool_lock);
-	*dma = (struct pci_dma){ 0 };
+	dma_pool_free(inproc_of(pci)->pool, dma);
 }
 
 static int dma_address(struct pci_device_access *pci, uint64_t gpa, uint64_t len, uint64_t *address)
@@ -192,7 +152,7 @@ static int dma_address(struct pci_device_access *pci, uint64_t gpa, uint64_t len
 
 	if (!len || !guest_memory_bulk(inproc->memory, gpa, len))
 		return -EFAULT;
-	if (range_overlaps(gpa, len, inproc->pool_address, inproc->pool_pages * PAGE))
+	if (range_overlaps(gpa, len, inproc->pool_address, inproc->pool_len))
 		return -EFAULT; /* the driver's, not the guest's */
 	*address = gpa;
 	return 0;
@@ -333,25 +293,26 @@ static const struct pci_device_ops device_ops = {
 
 /* --- Creation */
 
-static int make_pool(struct pci_inproc *inproc, size_t len)
+static int make_pool(struct pci_inproc *inproc)
 {
+	size_t len = inproc->pool_len;
 	int err;
 
-	inproc->pool_pages = len / PAGE;
-	inproc->used = calloc(inproc->pool_pages, sizeof(*inproc->used));
-	if (!inproc->used)
-		return -ENOMEM;
-	inproc->pool = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (inproc->pool == MAP_FAILED) {
-		err = -errno;
-		goto free_used;
+	inproc->pool_base =
+		mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (inproc->pool_base == MAP_FAILED)
+		return -errno;
+	inproc->pool = dma_pool_create(inproc->pool_address, inproc->pool_base, len);
+	if (!inproc->pool) {
+		err = -ENOMEM;
+		goto unmap;
 	}
-	err = guest_memory_add(inproc->memory, inproc->pool_address, inproc->pool, len);
+	err = guest_memory_add(inproc->memory, inproc->pool_address, inproc->pool_base, len);
 	if (!err)
 		return 0;
-	munmap(inproc->pool, len);
-free_used:
-	free(inproc->used);
+	dma_pool_destroy(inproc->pool);
+unmap:
+	munmap(inproc->pool_base, len);
 	return err;
 }
 
@@ -387,14 +348,14 @@ struct pci_inproc *pci_inproc_create(const struct pci_inproc_config *config)
 	inproc->function = config->function;
 	inproc->memory = config->memory;
 	inproc->pool_address = config->pool_address;
+	inproc->pool_len = config->pool_len;
 	pthread_mutex_init(&inproc->config_lock, NULL);
-	pthread_mutex_init(&inproc->pool_lock, NULL);
 	inproc->function->bus =
 		(struct pci_bus){ .ops = &bus_ops, .ctx = inproc, .memory = inproc->memory };
 	err = find_vectors(inproc);
 	if (err)
 		goto free_inproc;
-	err = make_pool(inproc, config->pool_len);
+	err = make_pool(inproc);
 	if (err)
 		goto free_vectors;
 	return inproc;
@@ -413,9 +374,8 @@ void pci_inproc_destroy(struct pci_inproc *inproc)
 	for (unsigned int i = 0; i < inproc->vector_count; i++)
 		unbind(&inproc->device, i);
 	pthread_mutex_destroy(&inproc->config_lock);
-	pthread_mutex_destroy(&inproc->pool_lock);
-	munmap(inproc->pool, inproc->pool_pages * PAGE);
-	free(inproc->used);
+	dma_pool_destroy(inproc->pool);
+	munmap(inproc->pool_base, inproc->pool_len);
 	free(inproc->vectors);
 	free(inproc);
 }
@@ -427,13 +387,7 @@ struct pci_device_access *pci_inproc_device(struct pci_inproc *inproc)
 
 size_t pci_inproc_allocated(struct pci_inproc *inproc)
 {
-	size_t bytes = 0;
-
-	pthread_mutex_lock(&inproc->pool_lock);
-	for (size_t i = 0; i < inproc->pool_pages; i++)
-		bytes += inproc->used[i] ? PAGE : 0;
-	pthread_mutex_unlock(&inproc->pool_lock);
-	return bytes;
+	return dma_pool_used(inproc->pool);
 }
 
 unsigned int pci_inproc_bound(struct pci_inproc *inproc)

@@ -12,25 +12,15 @@
  * (tests on ordinary machines) a type-1 IOMMU is programmed to the same effect. docs/vfio.md.
  */
 
+struct dma_pool;
 struct guest_memory;
 struct pci_device_access;
-struct vfio_pool;
-
-/*
- * DMA memory at known physical addresses: [gpa, gpa + len), which no kernel uses, mapped at `base`
- * (by /dev/mshv_vtl_low in VTL2). Several functions may share one. NULL when out of memory.
- */
-struct vfio_pool *vfio_pool_create(uint64_t gpa, void *base, uint64_t len);
-void vfio_pool_destroy(struct vfio_pool *pool);
-
-/* Bytes that are allocated. Any thread. */
-uint64_t vfio_pool_used(struct vfio_pool *pool);
 
 struct vfio_config {
 	const char *address;               /* "dddd:bb:dd.f", as sysfs names it */
 	const struct guest_memory *memory; /* what the function reaches at its GPA */
-	struct vfio_pool *pool;            /* without an IOMMU; NULL: there is one */
-	unsigned int max_vectors;          /* of MSI-X that are wanted; 0: all */
+	struct dma_pool *pool;    /* physical memory, without an IOMMU; NULL: there is one */
+	unsigned int max_vectors; /* of MSI-X that are wanted; 0: all */
 };
 
 /*

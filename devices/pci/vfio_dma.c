@@ -8,7 +8,7 @@
 #include "core/container_of.h"
 #include "core/guest_memory.h"
 #include "devices/pci/vfio_internal.h"
-#include "devices/pci/vfio_pool.h"
+#include "devices/pci/dma_pool.h"
 
 #define PAGE 4096u
 
@@ -66,7 +66,7 @@ int vfio_dma_alloc(struct pci_device_access *pci, size_t len, struct pci_dma *dm
 	int err;
 
 	if (function->pool)
-		return vfio_pool_alloc(function->pool, len, dma);
+		return dma_pool_alloc(function->pool, len, dma);
 	len = (len + PAGE - 1) & ~(size_t)(PAGE - 1);
 	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (base == MAP_FAILED)
@@ -88,7 +88,7 @@ void vfio_dma_free(struct pci_device_access *pci, struct pci_dma *dma)
 	};
 
 	if (function->pool) {
-		vfio_pool_free(function->pool, dma);
+		dma_pool_free(function->pool, dma);
 		return;
 	}
 	ioctl(function->container, VFIO_IOMMU_UNMAP_DMA, &unmap);

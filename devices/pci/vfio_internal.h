@@ -28,7 +28,7 @@ struct vfio_vector {
 struct vfio_function {
 	struct pci_device_access device;
 	const struct guest_memory *memory;
-	struct vfio_pool *pool; /* NULL: `next_iova` and on are mapped as needed */
+	struct dma_pool *pool; /* NULL: `next_iova` and on are mapped as needed */
 	char address[16];
 	int container, group, fd;
 	uint64_t config_offset;

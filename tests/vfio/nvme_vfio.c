@@ -19,6 +19,7 @@
 #include "core/guest_access.h"
 #include "core/guest_memory.h"
 #include "core/log.h"
+#include "devices/pci/dma_pool.h"
 #include "devices/pci/vfio.h"
 #include "devices/storage/nvme.h"
 #include "tests/unit/devices/storage/disk_suite.h"
@@ -36,7 +37,7 @@ struct machine {
 	struct guest_memory *memory;
 	uint8_t *ram;
 	uint64_t gpa, ram_len;
-	struct vfio_pool *pool;
+	struct dma_pool *pool;
 	struct pci_device_access *pci;
 	struct nvme *nvme;
 	struct event_loop *loops[WORKERS];
@@ -89,7 +90,7 @@ static bool make_memory(struct machine *m)
 		if (!m->ram || !pool)
 			return false;
 		m->gpa = physical(m->ram);
-		m->pool = vfio_pool_create(physical(pool), pool, POOL_SIZE);
+		m->pool = dma_pool_create(physical(pool), pool, POOL_SIZE);
 		if (!m->gpa || !m->pool)
 			return false;
 	}
@@ -131,7 +132,7 @@ static bool close_controller(struct machine *m)
 			event_loop_run_once(m->loops[i], 1);
 	nvme_destroy(m->nvme);
 	vfio_close(m->pci);
-	return !m->pool || !vfio_pool_used(m->pool);
+	return !m->pool || !dma_pool_used(m->pool);
 }
 
 /* One request, waited for. */

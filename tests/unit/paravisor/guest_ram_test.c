@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "core/guest_memory.h"
-#include "devices/pci/vfio.h"
+#include "devices/pci/dma_pool.h"
 #include "paravisor/guest_ram.h"
 #include "paravisor/machine.h"
 #include "vtl/vtl.h"
@@ -92,12 +92,12 @@ static int protect(struct vtl *vtl, uint64_t gpa, uint64_t len, uint32_t access)
 	return 0;
 }
 
-struct vfio_pool *vfio_pool_create(uint64_t gpa, void *base, uint64_t len)
+struct dma_pool *dma_pool_create(uint64_t gpa, void *base, uint64_t len)
 {
 	pool_gpa = gpa;
 	pool_base = base;
 	pool_len = len;
-	return (struct vfio_pool *)ram;
+	return (struct dma_pool *)ram;
 }
 
 void machine_end(struct machine *machine, enum host_port_result result, const char *format, ...)
@@ -113,7 +113,7 @@ static void test_map(void **state)
 	static const struct vtl_ops ops = { .map_memory = map_memory, .protect = protect };
 	struct vtl vtl = { &ops };
 	struct machine m = { .vtl = &vtl, .topology = topology };
-	struct vfio_pool *pool;
+	struct dma_pool *pool;
 
 	(void)state;
 	m.options.kernel = (struct boot_range){ 62 * MIB, 2 * MIB };

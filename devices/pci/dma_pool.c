@@ -1,4 +1,4 @@
-#include "devices/pci/vfio_pool.h"
+#include "devices/pci/dma_pool.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -6,14 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/pci/vfio.h"
-
 /* First fit over a byte a page: a few hundred pages, taken when queues are made. */
 
 #define PAGE 4096u
 
-struct vfio_pool {
-	uint64_t gpa;
+struct dma_pool {
+	uint64_t address;
 	uint8_t *base;
 	size_t pages;
 	pthread_mutex_t lock;
@@ -21,27 +19,27 @@ struct vfio_pool {
 	bool used[];
 };
 
-struct vfio_pool *vfio_pool_create(uint64_t gpa, void *base, uint64_t len)
+struct dma_pool *dma_pool_create(uint64_t address, void *base, uint64_t len)
 {
-	struct vfio_pool *pool = calloc(1, sizeof(*pool) + len / PAGE);
+	struct dma_pool *pool = calloc(1, sizeof(*pool) + len / PAGE);
 
 	if (!pool)
 		return NULL;
-	pool->gpa = gpa;
+	pool->address = address;
 	pool->base = base;
 	pool->pages = len / PAGE;
 	pthread_mutex_init(&pool->lock, NULL);
 	return pool;
 }
 
-void vfio_pool_destroy(struct vfio_pool *pool)
+void dma_pool_destroy(struct dma_pool *pool)
 {
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
 
 /* First of `count` free pages in a row, or pool->pages. */
-static size_t find_free(const struct vfio_pool *pool, size_t count)
+static size_t find_free(const struct dma_pool *pool, size_t count)
 {
 	size_t run = 0;
 
@@ -53,7 +51,7 @@ static size_t find_free(const struct vfio_pool *pool, size_t count)
 	return pool->pages;
 }
 
-int vfio_pool_alloc(struct vfio_pool *pool, size_t len, struct pci_dma *dma)
+int dma_pool_alloc(struct dma_pool *pool, size_t len, struct pci_dma *dma)
 {
 	size_t count = len / PAGE + (len % PAGE != 0), first;
 
@@ -70,16 +68,16 @@ int vfio_pool_alloc(struct vfio_pool *pool, size_t len, struct pci_dma *dma)
 		return -ENOMEM;
 	*dma = (struct pci_dma){
 		.base = pool->base + first * PAGE,
-		.address = pool->gpa + first * PAGE,
+		.address = pool->address + first * PAGE,
 		.len = count * PAGE,
 	};
 	memset(dma->base, 0, dma->len);
 	return 0;
 }
 
-void vfio_pool_free(struct vfio_pool *pool, struct pci_dma *dma)
+void dma_pool_free(struct dma_pool *pool, struct pci_dma *dma)
 {
-	size_t first = (dma->address - pool->gpa) / PAGE;
+	size_t first = (dma->address - pool->address) / PAGE;
 
 	pthread_mutex_lock(&pool->lock);
 	memset(&pool->used[first], false, dma->len / PAGE);
@@ -88,7 +86,7 @@ void vfio_pool_free(struct vfio_pool *pool, struct pci_dma *dma)
 	*dma = (struct pci_dma){ 0 };
 }
 
-uint64_t vfio_pool_used(struct vfio_pool *pool)
+uint64_t dma_pool_used(struct dma_pool *pool)
 {
 	uint64_t bytes;
 
