@@ -372,15 +372,14 @@ san-libs := -L$(TP)/glibc/lib -lfdt -lmbedx509 -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
 tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test tests/unit/devices/vpci/vpci_stress_test \
+	tests/unit/devices/nvme/nvme_emu_stress_test \
 	tests/unit/devices/storage/storvsp_stress_test tests/unit/devices/net/netvsp_stress_test tests/unit/devices/net/mana_stress_test \
 	tests/unit/devices/storage/nvme_stress_test
 # It does not model fences. Those here order accesses to a device's or guest's memory, which it does not see.
 tsan-flags := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 tsan-cflags := -O1 $(tsan-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include
-# Waits for completions by the clock, which a busy machine can miss: part of the soak, not of the tests.
-tsan-soak-tests := tests/unit/devices/nvme/nvme_emu_stress_test
 tsan-bins := $(addprefix $(B)/tsan/,$(tsan-tests))
-tsan-objs = $(sort $(foreach t,$(tsan-tests) $(tsan-soak-tests),$(t).o $($(t)-objs)))
+tsan-objs = $(sort $(foreach t,$(tsan-tests),$(t).o $($(t)-objs)))
 
 fuzz-flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz-cflags := -O1 $(fuzz-flags) -fsanitize=fuzzer-no-link -isystem $(TP)/glibc/include \
@@ -484,7 +483,7 @@ $(B)/tsan/$1: $(addprefix $(B)/tsan/,$1.o $($1-objs) mbed-parts.a)
 	$$(call say,LD-tsan,$$@)
 	$$(Q)$(SAN_CC) $$(common) $$(tsan-flags) -o $$@ $$(filter %.o,$$^) $$(san-libs) $$(filter %.a,$$^)
 endef
-$(foreach t,$(tsan-tests) $(tsan-soak-tests),$(eval $(call tsan-rule,$(t))))
+$(foreach t,$(tsan-tests),$(eval $(call tsan-rule,$(t))))
 
 define fuzz-rule
 $(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs) mbed-parts.a)
@@ -679,8 +678,7 @@ tpm-tss-test: $(B)/rel/vtpmd
 .PHONY: tpm-tss-test
 
 ## soak: long runs of guests, fuzzed guests among them
-soak: build $(addprefix $(B)/tsan/,$(tsan-soak-tests))
-	@setarch -R tests/run-unit $(addprefix $(B)/tsan/,$(tsan-soak-tests))
+soak: build
 	$(call run-if-there,tests/e2e/soak)
 .PHONY: soak
 

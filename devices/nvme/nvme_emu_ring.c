@@ -105,14 +105,18 @@ uint32_t nvme_emu_next_entry(uint32_t at, uint32_t limit)
 	return at + 1 == limit ? 0 : at + 1;
 }
 
-/* The driver's tail; one that is nonsense changes nothing. */
+/*
+ * The driver's tail; one that is nonsense changes nothing. sq->tail follows a value in memory, and
+ * otherwise only doorbells write it: the next one may ring while the last is looked at.
+ */
 uint32_t nvme_emu_submission_tail(struct nvme_emu_sq *sq)
 {
 	uint32_t tail = sq->shadow ? load_shadow(sq->emu, sq->shadow)
 				   : __atomic_load_n(&sq->tail, __ATOMIC_ACQUIRE);
 
 	if (tail < sq->limit) {
-		__atomic_store_n(&sq->tail, tail, __ATOMIC_RELAXED);
+		if (sq->shadow)
+			__atomic_store_n(&sq->tail, tail, __ATOMIC_RELAXED);
 		return tail;
 	}
 	nvme_emu_event(sq->emu, NVME_EMU_EVENT_DOORBELL_VALUE);

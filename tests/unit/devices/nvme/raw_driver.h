@@ -60,7 +60,7 @@ uint16_t raw_push(struct raw *raw, unsigned int queue, const struct nvme_sqe *sq
 void raw_ring(struct raw *raw, unsigned int queue);
 uint16_t raw_submit(struct raw *raw, unsigned int queue, const struct nvme_sqe *sqe);
 
-/* Takes a completion when there is one; waits for one; no more than five seconds. */
+/* Takes a completion when there is one; waits for one; no more than a minute. */
 bool raw_poll(struct raw *raw, unsigned int queue, struct nvme_cqe *cqe);
 void raw_wait(struct raw *raw, unsigned int queue, struct nvme_cqe *cqe);
 
