@@ -214,7 +214,7 @@ tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/e
 	tpm/engine/object_create.o tpm/engine/pcr.o tpm/engine/pcr_cmd.o tpm/engine/persist.o \
 	tpm/engine/policy.o tpm/engine/policy_auth.o tpm/engine/policy_nv.o tpm/engine/protect.o \
 	tpm/engine/selftest.o tpm/engine/session.o tpm/engine/session_auth.o tpm/engine/sign.o \
-	tpm/engine/startup.o tpm/engine/types.o tpm/engine/types_write.o
+	tpm/engine/startup.o tpm/engine/types.o tpm/engine/types_write.o tpm/engine/x509.o
 tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o tpm/crb.o
 vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
@@ -232,6 +232,7 @@ tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o sta
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/der_test-objs := tpm/crypto/der.o
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
+tests/unit/tpm/x509_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
 tests/unit/tpm/swtpm_ctrl_test-objs := tpm/swtpm_ctrl.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) \
 	$(tpm-engine-objs)

@@ -21,9 +21,8 @@ static void put_byte(struct der *d, uint8_t v)
 }
 
 /* X.690, 8.1.3: short below 128, else a count of bytes and those. */
-void der_wrap(struct der *d, uint8_t tag, const uint8_t *end)
+void der_frame(struct der *d, uint8_t tag, size_t len)
 {
-	size_t len = (size_t)(end - d->pos);
 	uint8_t count = 0;
 
 	if (len < 0x80) {
@@ -34,6 +33,11 @@ void der_wrap(struct der *d, uint8_t tag, const uint8_t *end)
 		put_byte(d, 0x80 | count);
 	}
 	put_byte(d, tag);
+}
+
+void der_wrap(struct der *d, uint8_t tag, const uint8_t *end)
+{
+	der_frame(d, tag, (size_t)(end - d->pos));
 }
 
 void der_value(struct der *d, uint8_t tag, const void *data, size_t len)

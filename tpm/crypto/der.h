@@ -39,6 +39,8 @@ static inline struct der der_begin(uint8_t *buf, size_t size)
 }
 
 void der_bytes(struct der *d, const void *data, size_t len);
+/* Puts a tag and this length. */
+void der_frame(struct der *d, uint8_t tag, size_t len);
 /* Puts tag and length before all that was written since pos was `end`. */
 void der_wrap(struct der *d, uint8_t tag, const uint8_t *end);
 void der_value(struct der *d, uint8_t tag, const void *data, size_t len);

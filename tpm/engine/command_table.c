@@ -128,6 +128,7 @@ static const struct command commands[] = {
 	{TPM_CC_CreateLoaded, CMD_RHANDLE | D | E | PP, {H_PARENT | HANDLE_NULL}, {U}, cmd_create_loaded},
 	{TPM_CC_PolicyAuthorizeNV, 0, {H_NV_AUTH, H_NV_INDEX, H_POLICY}, {U}, cmd_policy_authorize_nv},
 	{TPM_CC_EncryptDecrypt2, D | E, {H_OBJECT}, {U}, cmd_encrypt_decrypt2},
+	{TPM_CC_CertifyX509, D | E, {H_OBJECT, H_OBJECT}, {A, U}, cmd_certify_x509},
 };
 /* clang-format on */
 

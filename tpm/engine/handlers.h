@@ -47,6 +47,7 @@ HANDLER(sequence_complete);
 HANDLER(event_sequence_complete);
 HANDLER(certify);
 HANDLER(certify_creation);
+HANDLER(certify_x509);
 HANDLER(quote);
 HANDLER(get_session_audit_digest);
 HANDLER(get_command_audit_digest);
