@@ -31,24 +31,8 @@
 #define RESETS       2
 
 static struct mana_machine m;
-static pthread_t threads[CLIENT_VPS];
-static bool stopping[CLIENT_VPS];
 static unsigned int received[NETVSC_CHANNELS];
 static bool wrong[NETVSC_CHANNELS];
-
-static void stop(void *ctx)
-{
-	*(bool *)ctx = true;
-}
-
-static void *loop_thread(void *ctx)
-{
-	size_t vp = (size_t)(uintptr_t)ctx;
-
-	while (!stopping[vp])
-		event_loop_run_once(m.client.loops[vp], -1);
-	return NULL;
-}
 
 /* Whole or not at all. */
 static void on_frame(void *ctx, unsigned int channel, const struct netvsc_rx *rx)
@@ -135,8 +119,7 @@ static void channels_work_through_resets(void **state)
 	(void)state;
 	assert_int_equal(netvsc_open(&m.net), 0);
 	m.net.threads = true;
-	for (uintptr_t vp = 0; vp < CLIENT_VPS; vp++)
-		pthread_create(&threads[vp], NULL, loop_thread, (void *)vp);
+	assert_int_equal(client_start_loops(&m.client), 0);
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		if (round)
 			assert_int_equal(netvsc_open(&m.net), 0);
@@ -150,10 +133,7 @@ static void channels_work_through_resets(void **state)
 				send_one(channel, i);
 		assert_int_equal(netvsc_stop(&m.net, 3), 0);
 	}
-	for (unsigned int vp = 0; vp < CLIENT_VPS; vp++) {
-		event_loop_post(m.client.loops[vp], stop, &stopping[vp]);
-		pthread_join(threads[vp], NULL);
-	}
+	client_stop_loops(&m.client);
 	mana_nic_counters(m.driver, &counters);
 	assert_true(counters.resets >= ROUNDS * RESETS);
 	assert_false(counters.dead);

@@ -32,28 +32,12 @@ struct machine {
 	struct netvsc net;
 	struct loopback_nic *nic;
 	struct netvsp *netvsp;
-	pthread_t threads[CLIENT_VPS];
-	bool stopping[CLIENT_VPS];
 	uint64_t received[NETVSC_CHANNELS];
 	bool wrong[NETVSC_CHANNELS];
 	bool gone;
 };
 
 static struct machine m;
-
-static void stop(void *ctx)
-{
-	*(bool *)ctx = true;
-}
-
-static void *loop_thread(void *ctx)
-{
-	size_t vp = (size_t)(uintptr_t)ctx;
-
-	while (!m.stopping[vp])
-		event_loop_run_once(m.client.loops[vp], -1);
-	return NULL;
-}
 
 /* Frames come back in order, each with its number and channel inside. */
 static void received(void *ctx, unsigned int channel, const struct netvsc_rx *rx)
@@ -132,8 +116,7 @@ static void channels_work_at_once_and_end_under_load(void **state)
 	m.net.threads = false; /* so far nobody runs the loops but us */
 	assert_int_equal(netvsc_open(&m.net), 0);
 	m.net.threads = true;
-	for (uintptr_t vp = 0; vp < CLIENT_VPS; vp++)
-		pthread_create(&m.threads[vp], NULL, loop_thread, (void *)vp);
+	assert_int_equal(client_start_loops(&m.client), 0);
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		if (round)
 			assert_int_equal(netvsc_open(&m.net), 0);
@@ -147,10 +130,7 @@ static void channels_work_at_once_and_end_under_load(void **state)
 				send_one(channel, i);
 		assert_int_equal(netvsc_stop(&m.net, 3), 0);
 	}
-	for (unsigned int vp = 0; vp < CLIENT_VPS; vp++) {
-		event_loop_post(m.client.loops[vp], stop, &m.stopping[vp]);
-		pthread_join(m.threads[vp], NULL);
-	}
+	client_stop_loops(&m.client);
 }
 
 static int setup(void **state)

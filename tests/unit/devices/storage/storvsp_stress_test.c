@@ -37,27 +37,11 @@ struct machine {
 	struct file_disk *file;
 	struct scsi_lun *lun;
 	struct client_channel channels[2];
-	pthread_t threads[CLIENT_VPS];
-	bool stopping[CLIENT_VPS];
 	int fd;
 	bool gone;
 };
 
 static struct machine m;
-
-static void stop(void *ctx)
-{
-	*(bool *)ctx = true;
-}
-
-static void *loop_thread(void *ctx)
-{
-	size_t vp = (size_t)(uintptr_t)ctx;
-
-	while (!m.stopping[vp])
-		event_loop_run_once(m.client.loops[vp], -1);
-	return NULL;
-}
 
 /* --- Messages: answers come from other threads */
 
@@ -220,8 +204,7 @@ static void channels_work_at_once_and_close(void **state)
 	client_post(&m.client, &request, sizeof(request));
 	primary = await_offer();
 	assert_non_null(await(CHANNELMSG_ALLOFFERS_DELIVERED));
-	for (uintptr_t vp = 0; vp < CLIENT_VPS; vp++)
-		assert_int_equal(pthread_create(&m.threads[vp], NULL, loop_thread, (void *)vp), 0);
+	assert_int_equal(client_start_loops(&m.client), 0);
 
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		pthread_t second;
@@ -238,10 +221,7 @@ static void channels_work_at_once_and_close(void **state)
 		close_both();
 	}
 
-	for (unsigned int vp = 0; vp < CLIENT_VPS; vp++) {
-		event_loop_post(m.client.loops[vp], stop, &m.stopping[vp]);
-		pthread_join(m.threads[vp], NULL);
-	}
+	client_stop_loops(&m.client);
 }
 
 static void controller_gone(void *ctx)

@@ -155,6 +155,52 @@ void client_run(struct client *client)
 	} while (handled > 0);
 }
 
+static void stop(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+static void *run_loop(void *ctx)
+{
+	struct client_thread *thread = ctx;
+
+	while (!thread->stopping)
+		event_loop_run_once(thread->loop, -1);
+	return NULL;
+}
+
+static void stop_loops(struct client *client, int count)
+{
+	for (int vp = 0; vp < count; vp++) {
+		struct client_thread *thread = &client->threads[vp];
+
+		event_loop_post(thread->loop, stop, &thread->stopping);
+		pthread_join(thread->thread, NULL);
+	}
+}
+
+int client_start_loops(struct client *client)
+{
+	for (int vp = 0; vp < CLIENT_VPS; vp++) {
+		struct client_thread *thread = &client->threads[vp];
+		int err;
+
+		thread->loop = client->loops[vp];
+		thread->stopping = false;
+		err = pthread_create(&thread->thread, NULL, run_loop, thread);
+		if (err) {
+			stop_loops(client, vp);
+			return -err;
+		}
+	}
+	return 0;
+}
+
+void client_stop_loops(struct client *client)
+{
+	stop_loops(client, CLIENT_VPS);
+}
+
 /* --- Messages */
 
 int client_post(struct client *client, const void *msg, size_t len)

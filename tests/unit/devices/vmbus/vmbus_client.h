@@ -30,6 +30,13 @@ struct client_message {
 	_Alignas(8) uint8_t bytes[VMBUS_MESSAGE_MAX];
 };
 
+/* What runs a VP's loop. */
+struct client_thread {
+	pthread_t thread;
+	struct event_loop *loop;
+	bool stopping; /* the thread's own */
+};
+
 struct client {
 	struct vmbus_server *server;
 	struct guest_memory *memory;
@@ -42,6 +49,7 @@ struct client {
 	uint32_t events[CLIENT_FLAGS]; /* how often; atomic */
 	uint32_t event_vp[CLIENT_FLAGS];
 	uint32_t next_gpadl;
+	struct client_thread threads[CLIENT_VPS];
 };
 
 struct client_ring {
@@ -62,6 +70,10 @@ void client_fini(struct client *client);
 
 /* Runs all loops, here, until nothing is left. */
 void client_run(struct client *client);
+
+/* All loops on threads of their own, from start to stop; nobody else runs them then. 0 or -errno. */
+int client_start_loops(struct client *client);
+void client_stop_loops(struct client *client);
 
 int client_post(struct client *client, const void *msg, size_t len);
 

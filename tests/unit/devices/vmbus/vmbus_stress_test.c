@@ -92,21 +92,6 @@ static const struct vmbus_channel_ops echo_ops = {
 static struct client client;
 static struct echo echoes[CHANNEL_COUNT];
 static struct client_channel channels[CHANNEL_COUNT];
-static bool stopping[CLIENT_VPS];
-
-static void stop(void *ctx)
-{
-	*(bool *)ctx = true;
-}
-
-static void *loop_thread(void *ctx)
-{
-	unsigned int vp = (unsigned int)(uintptr_t)ctx;
-
-	while (!stopping[vp])
-		event_loop_run_once(client.loops[vp], -1);
-	return NULL;
-}
 
 static size_t length_of(uint64_t id)
 {
@@ -205,21 +190,18 @@ static void *client_thread(void *ctx)
 
 static void stressed_rings_lose_nothing(void **state)
 {
-	pthread_t loops[CHANNEL_COUNT], second;
+	pthread_t second;
 	unsigned int full = 0;
 
 	(void)state;
 	open_channels();
-	for (uintptr_t i = 0; i < CHANNEL_COUNT; i++)
-		assert_int_equal(pthread_create(&loops[i], NULL, loop_thread, (void *)i), 0);
+	assert_int_equal(client_start_loops(&client), 0);
 	assert_int_equal(pthread_create(&second, NULL, client_thread, &channels[1]), 0);
 	client_thread(&channels[0]);
 	pthread_join(second, NULL);
-	for (unsigned int i = 0; i < CHANNEL_COUNT; i++) {
-		event_loop_post(client.loops[i], stop, &stopping[i]);
-		pthread_join(loops[i], NULL);
+	client_stop_loops(&client);
+	for (unsigned int i = 0; i < CHANNEL_COUNT; i++)
 		full += echoes[i].full;
-	}
 	print_message("full rings met: %u; signals: %u\n", full,
 		      client_events(&client, channels[0].relid));
 	assert_true(full > 0);
