@@ -6,7 +6,7 @@
  */
 
 #include <errno.h>
-#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,6 @@
 #include <cmocka.h>
 
 #include "core/bytes.h"
-#include "core/event_loop.h"
 #include "core/log.h"
 #include "core/pci_function.h"
 #include "devices/mana/mana_function.h"
@@ -99,41 +98,19 @@ static void *disturber(void *ctx)
 	return NULL;
 }
 
-static void round_of_work(void)
-{
-	pthread_t workers[NETVSC_CHANNELS], other;
-
-	for (uintptr_t i = 1; i < NETVSC_CHANNELS; i++)
-		pthread_create(&workers[i], NULL, worker, (void *)i);
-	pthread_create(&other, NULL, disturber, NULL);
-	worker((void *)0);
-	for (unsigned int i = 1; i < NETVSC_CHANNELS; i++)
-		pthread_join(workers[i], NULL);
-	pthread_join(other, NULL);
-}
-
 static void channels_work_through_resets(void **state)
 {
+	const struct netvsc_load load = {
+		.rounds = ROUNDS,
+		.in_flight = IN_FLIGHT,
+		.worker = worker,
+		.other = disturber,
+		.send = send_one,
+	};
 	struct mana_nic_counters counters;
 
 	(void)state;
-	assert_int_equal(netvsc_open(&m.net), 0);
-	m.net.threads = true;
-	assert_int_equal(client_start_loops(&m.client), 0);
-	for (unsigned int round = 0; round < ROUNDS; round++) {
-		if (round)
-			assert_int_equal(netvsc_open(&m.net), 0);
-		assert_int_equal(netvsc_init(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
-		assert_int_equal(netvsc_rndis_init(&m.net), 0);
-		assert_int_equal(netvsc_filter(&m.net, 0xF), 0);
-		assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
-		round_of_work();
-		for (unsigned int channel = 0; channel < NETVSC_CHANNELS; channel++)
-			for (uint64_t i = 0; i < IN_FLIGHT; i++)
-				send_one(channel, i);
-		assert_int_equal(netvsc_stop(&m.net, 3), 0);
-	}
-	client_stop_loops(&m.client);
+	assert_int_equal(netvsc_run_load(&m.net, &load), 0);
 	mana_nic_counters(m.driver, &counters);
 	assert_true(counters.resets >= ROUNDS * RESETS);
 	assert_false(counters.dead);

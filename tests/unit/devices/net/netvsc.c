@@ -1,6 +1,7 @@
 #include "tests/unit/devices/net/netvsc.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "core/bytes.h"
@@ -546,4 +547,63 @@ int netvsc_send_section(struct netvsc *netvsc, unsigned int channel, uint64_t id
 	message.send_rndis_pkt.send_buf_section_size = at;
 	return client_send(&netvsc->channels[channel], VM_PKT_DATA_INBAND, 1, id, NULL, 0, &message,
 			   sizeof(message));
+}
+
+/* --- Load on threads */
+
+static int open_all(struct netvsc *netvsc)
+{
+	if (netvsc_init(netvsc, NVSP_PROTOCOL_VERSION_61, 1500) || netvsc_rndis_init(netvsc) ||
+	    netvsc_filter(netvsc, 0xF))
+		return -1;
+	return netvsc_sub_channels(netvsc, NETVSC_CHANNELS - 1);
+}
+
+static int work(const struct netvsc_load *load)
+{
+	pthread_t threads[NETVSC_CHANNELS], other;
+	unsigned int count = 1;
+	int err = pthread_create(&other, NULL, load->other, load->ctx);
+
+	if (err)
+		return -1;
+	while (!err && count < NETVSC_CHANNELS) {
+		err = pthread_create(&threads[count], NULL, load->worker, (void *)(uintptr_t)count);
+		count += !err;
+	}
+	load->worker((void *)0);
+	while (--count)
+		pthread_join(threads[count], NULL);
+	pthread_join(other, NULL);
+	return err ? -1 : 0;
+}
+
+static int run_round(struct netvsc *netvsc, const struct netvsc_load *load)
+{
+	int ret = open_all(netvsc);
+
+	if (!ret)
+		ret = work(load);
+	for (unsigned int channel = 0; !ret && channel < NETVSC_CHANNELS; channel++)
+		for (uint64_t i = 0; i < load->in_flight; i++)
+			load->send(channel, i);
+	return ret ? ret : netvsc_stop(netvsc, NETVSC_CHANNELS - 1);
+}
+
+int netvsc_run_load(struct netvsc *netvsc, const struct netvsc_load *load)
+{
+	int ret;
+
+	netvsc->threads = false; /* so far nobody runs the loops but us */
+	if (netvsc_open(netvsc) || client_start_loops(netvsc->client))
+		return -1;
+	netvsc->threads = true;
+	ret = run_round(netvsc, load);
+	for (unsigned int round = 1; !ret && round < load->rounds; round++) {
+		ret = netvsc_open(netvsc);
+		if (!ret)
+			ret = run_round(netvsc, load);
+	}
+	client_stop_loops(netvsc->client);
+	return ret;
 }

@@ -77,6 +77,21 @@ int netvsc_rss(struct netvsc *netvsc, unsigned int queues, const uint8_t *key);
 /* As drivers/hv ends: revoke, close, tear down; sub-channels are forgotten. */
 int netvsc_stop(struct netvsc *netvsc, unsigned int sub_channels);
 
+/*
+ * Everything at once, on threads: in each round all channels are opened, each has a thread that works
+ * on it, with another beside them, and the end finds `in_flight` frames of each channel under way.
+ * To be called when the client has its offers and nobody runs its loops yet. 0 or -1.
+ */
+struct netvsc_load {
+	unsigned int rounds, in_flight;
+	void *(*worker)(void *channel); /* the number */
+	void *(*other)(void *ctx);
+	void *ctx;
+	int (*send)(unsigned int channel, uint64_t number);
+};
+
+int netvsc_run_load(struct netvsc *netvsc, const struct netvsc_load *load);
+
 /* An NVSP message and its completion; `len` bytes of it are sent. */
 int netvsc_call(struct netvsc *netvsc, const struct nvsp_message *message);
 /* An RNDIS message, and for those with answers the answer, in netvsc->response. */

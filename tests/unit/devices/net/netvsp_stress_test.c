@@ -5,7 +5,6 @@
  */
 
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +14,6 @@
 #include <cmocka.h>
 
 #include "core/bytes.h"
-#include "core/event_loop.h"
 #include "core/log.h"
 #include "devices/net/loopback_nic.h"
 #include "devices/net/netvsp.h"
@@ -71,6 +69,7 @@ static void *worker(void *ctx)
 	unsigned int channel = (unsigned int)(uintptr_t)ctx;
 	uint64_t first = m.net.completed[channel], number = 0;
 
+	m.received[channel] = 0;
 	while (m.received[channel] < FRAMES) {
 		uint32_t seen = client_events(&m.client, m.net.relids[channel]);
 
@@ -96,41 +95,19 @@ static void *flapper(void *ctx)
 	return NULL;
 }
 
-static void round_of_work(void)
-{
-	pthread_t workers[NETVSC_CHANNELS], link;
-
-	memset(m.received, 0, sizeof(m.received));
-	for (uintptr_t i = 1; i < NETVSC_CHANNELS; i++)
-		pthread_create(&workers[i], NULL, worker, (void *)i);
-	pthread_create(&link, NULL, flapper, m.nic);
-	worker((void *)0);
-	for (unsigned int i = 1; i < NETVSC_CHANNELS; i++)
-		pthread_join(workers[i], NULL);
-	pthread_join(link, NULL);
-}
-
 static void channels_work_at_once_and_end_under_load(void **state)
 {
+	const struct netvsc_load load = {
+		.rounds = ROUNDS,
+		.in_flight = IN_FLIGHT,
+		.worker = worker,
+		.other = flapper,
+		.ctx = m.nic,
+		.send = send_one,
+	};
+
 	(void)state;
-	m.net.threads = false; /* so far nobody runs the loops but us */
-	assert_int_equal(netvsc_open(&m.net), 0);
-	m.net.threads = true;
-	assert_int_equal(client_start_loops(&m.client), 0);
-	for (unsigned int round = 0; round < ROUNDS; round++) {
-		if (round)
-			assert_int_equal(netvsc_open(&m.net), 0);
-		assert_int_equal(netvsc_init(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
-		assert_int_equal(netvsc_rndis_init(&m.net), 0);
-		assert_int_equal(netvsc_filter(&m.net, 0xF), 0);
-		assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
-		round_of_work();
-		for (unsigned int channel = 0; channel < NETVSC_CHANNELS; channel++)
-			for (uint64_t i = 0; i < IN_FLIGHT; i++)
-				send_one(channel, i);
-		assert_int_equal(netvsc_stop(&m.net, 3), 0);
-	}
-	client_stop_loops(&m.client);
+	assert_int_equal(netvsc_run_load(&m.net, &load), 0);
 }
 
 static int setup(void **state)
