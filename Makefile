@@ -16,7 +16,7 @@ proto-objs :=
 
 # --- core/: interfaces and plumbing
 core-objs := core/call_filter.o core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
-	core/io_bus.o core/log.o core/json.o core/base64.o core/guid.o
+	core/io_bus.o core/log.o core/json.o core/base64.o core/guid.o core/retarget.o
 core-objs += core/x86/paging.o
 tests/unit/core/x86/paging_test-objs := core/x86/paging.o
 x86-objs := $(addprefix core/x86/,x86.o decode.o decode_address.o decode_opcode.o decode_vector.o \
@@ -83,14 +83,20 @@ tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 # --- devices/pci/: what emulated functions are made of, and a driver's view of one in its own process
 dma-pool-objs := devices/pci/dma_pool.o
 pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_inproc.o) $(dma-pool-objs)
+relay-objs := devices/pci/pci_relay.o
 vfio-objs := $(addprefix devices/pci/,vfio.o vfio_dma.o vfio_irq.o vfio_sysfs.o)
-devices-objs += $(pci-objs) $(vfio-objs)
+devices-objs += $(pci-objs) $(relay-objs) $(vfio-objs)
 tests/unit/devices/pci/dma_pool_test-objs := $(dma-pool-objs)
 pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
+relay-test-objs := $(relay-objs) devices/pci/pci_config_space.o devices/pci/pci_msix.o core/log.o \
+	tests/unit/devices/pci/fake_device.o
+tests/unit/devices/pci/pci_relay_test-objs := $(relay-test-objs)
+tests/fuzz/pci_relay_fuzz-objs := $(relay-test-objs)
 
 # --- devices/vpci/: a PCI bus on VMBus, with one function
-vpci-objs := $(addprefix devices/vpci/,vpci.o vpci_mmio.o vpci_interrupt.o)
+vpci-objs := $(addprefix devices/vpci/,vpci.o vpci_mmio.o vpci_interrupt.o vpci_set.o)
+devices-objs += $(vpci-objs)
 vpci-test-objs := $(vpci-objs) $(pci-objs) $(vmbus-test-objs) $(vmbus-client-objs) \
 	$(addprefix tests/unit/devices/vpci/,test_function.o vpci_bus.o)
 tests/unit/devices/vpci/vpci_test-objs := $(vpci-test-objs)
@@ -151,7 +157,7 @@ tests/unit/core/net_frame_test-objs := core/net_frame.o
 mana-nic-objs := $(addprefix devices/net/,mana_nic.o mana_nic_setup.o mana_nic_hwc.o mana_nic_queue.o \
 	mana_nic_data.o mana_nic_ring.o)
 devices-objs += $(mana-nic-objs)
-mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) core/net_frame.o \
+mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) core/net_frame.o \
 	$(addprefix tests/unit/devices/net/,memory_backend.o mana_machine.o) $(net-test-objs))
 tests/unit/devices/net/mana_nic_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
@@ -162,15 +168,15 @@ tests/fuzz/mana_function_fuzz-objs := $(mana-test-objs)
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o \
-	get.o vmbus_uio.o guest_ram.o storage.o network.o)
+	get.o vmbus_uio.o guest_ram.o storage.o network.o relay.o)
 paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o state.o vtpm.o)
 paravisor-objs += $(paravisor-tpm-objs) tpm/crb.o tpm/store.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
-	exit_hypercall.o hypercall.o machine.o) vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
+	exit_hypercall.o hypercall.o machine.o) core/retarget.o vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
 tests/unit/paravisor/exit_test-objs := $(exit-objs)
-tests/unit/paravisor/hypercall_test-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o
+tests/unit/paravisor/hypercall_test-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o core/retarget.o
 tests/unit/paravisor/interrupt_test-objs := paravisor/interrupt.o vtl/vtl.o tests/unit/fake/fake_vtl.o \
 	core/event_loop.o core/log.o
 tests/unit/paravisor/host_port_test-objs := paravisor/host_port.o core/event_loop.o core/log.o
@@ -184,7 +190,7 @@ tests/unit/paravisor/get_test-objs := $(get-client-objs)
 tests/fuzz/get_client_fuzz-objs := $(get-client-objs)
 tests/unit/paravisor/guest_ram_test-objs := paravisor/guest_ram.o core/guest_memory.o core/guest_access.o
 tests/fuzz/intercept_message_fuzz-objs := $(exit-objs) vtl/mshv_decode.o
-tests/fuzz/hypercall_fuzz-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o
+tests/fuzz/hypercall_fuzz-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o core/retarget.o
 tests/fuzz/topology_fuzz-objs := paravisor/topology.o
 
 # --- paravisor/boot/: memory map, firmware tables and kernel loader for VTL0
@@ -269,11 +275,11 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
 host-objs += host/devices.o host/monitor.o host/disks.o host/get.o host/vmgs.o host/settings.o host/net.o host/net_backend.o \
-	host/net_option.o
+	host/net_option.o host/net_split.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
-	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o
+	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o core/retarget.o
 tests/unit/host/hypercall_test-objs := $(host-test-objs)
 tests/unit/host/synic_test-objs := $(host-test-objs)
 tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
@@ -281,6 +287,7 @@ tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o ho
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
 tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o host/net_option.o \
 	devices/nvme/nvme_emu_fault.o
+tests/unit/host/net_split_test-objs := host/net_split.o
 tests/unit/host/net_backend_test-objs := host/net_backend.o host/net_option.o host/option_value.o \
 	core/event_loop.o core/log.o
 get-test-objs := host/get.o host/vmgs.o $(vmbus-test-objs) $(vmbus-client-objs)
@@ -322,7 +329,7 @@ plain_kvm-link := tests/bench/plain_kvm.o
 tpm_latency-link := tests/bench/tpm_latency.o
 storage_iops-link := tests/bench/storage_iops.o $(storage-objs) $(nvme-emu-objs) $(pci-objs) $(vmbus-objs) $(core-objs)
 net_rate-link := tests/bench/net_rate.o $(addprefix tests/unit/devices/,net/mana_machine.o net/netvsc.o \
-	net/memory_backend.o vmbus/vmbus_client.o) $(netvsp-objs) $(mana-nic-objs) $(mana-function-objs) $(pci-objs) \
+	net/memory_backend.o vmbus/vmbus_client.o) $(netvsp-objs) $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) \
 	$(vmbus-objs) $(core-objs)
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) $(dma-pool-objs) \
 	$(core-objs)

@@ -135,7 +135,8 @@ static int offer(struct host_disks *disks, unsigned int index)
 	if (ret)
 		goto destroy;
 	host_settings_disk_instance(index, &instance);
-	ret = host_vpci_add(disks->partition->vpci, &instance, index + 1, nvme_emu_function(emu));
+	ret = host_vpci_add(disks->partition->vpci, &instance, index + 1, HOST_VIEW_VTL2,
+			    nvme_emu_function(emu));
 	if (ret)
 		goto destroy;
 	disks->disks[index].emu = emu;

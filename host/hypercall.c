@@ -189,13 +189,21 @@ static void store_result(struct hypercall *call, uint16_t status)
 	}
 }
 
-/* VTL0 has no connections but those that VTL2 may know. */
+/* VTL0 has no connections and no functions but those that VTL2 may know. */
 static bool for_vtl2(const struct hypercall *call)
 {
-	return call->vcpu->vtl == HOST_VTL0 &&
-	       atomic_load(&call->vcpu->vp->partition->intercepts.connections) &&
-	       (call->control.call_code == HV_CALL_POST_MESSAGE ||
-		call->control.call_code == HV_CALL_SIGNAL_EVENT);
+	const struct installed_intercepts *wanted = &call->vcpu->vp->partition->intercepts;
+
+	if (call->vcpu->vtl != HOST_VTL0)
+		return false;
+	switch (call->control.call_code) {
+	case HV_CALL_POST_MESSAGE:
+	case HV_CALL_SIGNAL_EVENT:
+		return atomic_load(&wanted->connections);
+	case HV_CALL_RETARGET_DEVICE_INTERRUPT:
+		return atomic_load(&wanted->retargets);
+	}
+	return false;
 }
 
 bool hypercall_dispatch(struct vcpu *vcpu)

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "core/retarget.h"
 #include "host/host_port.h"
 #include "host/hypercall_internal.h"
 #include "host/level_routes.h"
@@ -50,6 +51,9 @@ uint16_t hypercall_install_intercept(struct hypercall *call)
 		return HV_STATUS_SUCCESS;
 	case HV_INTERCEPT_TYPE_X64_APIC_EOI:
 		atomic_store(&intercepts->eoi, true);
+		return HV_STATUS_SUCCESS;
+	case HV_INTERCEPT_TYPE_RETARGET_INTERRUPT_WITH_UNKNOWN_DEVICE_ID:
+		atomic_store(&intercepts->retargets, true);
 		return HV_STATUS_SUCCESS;
 	default:
 		return HV_STATUS_INVALID_PARAMETER;
@@ -193,44 +197,18 @@ uint16_t hypercall_assert_virtual_interrupt(struct hypercall *call)
 	}
 }
 
-/*
- * The VPs that an interrupt may go to, of the first 64 (HOST_MAX_VPS): a mask, or a set whose valid
- * banks and bank 0 are the variable part of the header.
- */
-static int retarget_mask(const struct hypercall *call, uint64_t *mask)
-{
-	const struct hv_input_retarget_device_interrupt *in = &call->in.retarget;
-	uint64_t banks[2] = { 0, 0 };
-
-	*mask = in->processor_mask_or_format;
-	if (!(in->flags & HV_DEVICE_INTERRUPT_TARGET_PROCESSOR_SET))
-		return 0;
-	if (in->processor_mask_or_format == HV_GENERIC_SET_ALL) {
-		*mask = ~0ull;
-		return 0;
-	}
-	if (in->processor_mask_or_format != HV_GENERIC_SET_SPARSE_4K ||
-	    call->control.variable_header_size < 2)
-		return -EINVAL;
-	memcpy(banks, call->in.bytes + sizeof(*in), sizeof(banks));
-	*mask = banks[0] & 1 ? banks[1] : 0;
-	return 0;
-}
-
-/* To one of the VPs that VTL2 names, the first: any will do for a fixed interrupt. */
 uint16_t hypercall_retarget_device_interrupt(struct hypercall *call)
 {
 	const struct hv_input_retarget_device_interrupt *in = &call->in.retarget;
-	uint64_t mask;
+	uint64_t set[2] = { 0 };
+	struct retarget retarget;
 
 	if (!hypercall_self(in->partition_id))
 		return HV_STATUS_INVALID_PARTITION_ID;
-	if (in->interrupt_entry.source != HV_INTERRUPT_SOURCE_MSI || in->device_id >> 32 ||
-	    retarget_mask(call, &mask) || !mask)
+	memcpy(set, call->in.bytes + sizeof(*in), sizeof(set));
+	if (retarget_parse(in, set, call->control.variable_header_size, &retarget))
 		return HV_STATUS_INVALID_PARAMETER;
-	return host_vpci_retarget(call->vcpu->vp->partition->vpci, (uint32_t)in->device_id,
-				  in->interrupt_entry.data[0], in->interrupt_entry.data[1],
-				  (uint32_t)__builtin_ctzll(mask), in->vector)
+	return host_vpci_retarget(call->vcpu->vp->partition->vpci, &retarget)
 		       ? HV_STATUS_INVALID_PARAMETER
 		       : HV_STATUS_SUCCESS;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/event_loop.h"
+#include "core/guest_access.h"
 #include "core/log.h"
 #include "host/console.h"
 #include "host/devices.h"
@@ -360,6 +361,10 @@ int main(int argc, char **argv)
 		return probe(&run);
 	if (open_log(&run))
 		return 1;
+	if (guest_access_install_fault_handler()) {
+		log_error("no handler for faults");
+		return 1;
+	}
 	if (kvm_open(&run.kvm, &why)) {
 		log_error("%s", why);
 		return EXIT_NO_KVM;

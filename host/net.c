@@ -12,13 +12,15 @@
 #include "core/pci_function.h"
 #include "devices/mana/mana_function.h"
 #include "host/net_backend.h"
+#include "host/net_split.h"
 #include "host/partition.h"
 #include "host/settings.h"
 #include "host/vpci.h"
 #include "proto/guid.h"
 
 /* On VTL2's bus, behind the disks'. */
-#define SERIAL (HOST_MAX_DISKS + 1)
+#define SERIAL    (HOST_MAX_DISKS + 1)
+#define VF_SERIAL (HOST_MAX_DISKS + 2)
 
 /* What user-mode networks and Ethernets carry. */
 #define MTU 1500
@@ -26,6 +28,7 @@
 struct host_net {
 	struct event_loop *loop;
 	struct net_backend *backend;
+	struct net_split *split; /* NULL: one function */
 	pthread_t thread;
 	bool running;
 	bool stopping; /* the thread's */
@@ -59,28 +62,68 @@ static int start_thread(struct host_net *net)
 	return ret;
 }
 
-static int offer(struct partition *partition, struct host_net *net)
+static void move_filter(void *ctx, bool to_vtl0)
 {
-	struct mana_function_config config = {
-		.loop = net->loop,
-		.backend = net->backend,
-		.mac = HOST_NET_MAC,
-		.mtu = MTU,
-		.queues = (uint16_t)partition->vp_count,
-	};
-	struct pci_function *function = mana_function_create(&config);
-	struct guid instance;
+	struct host_net *net = ctx;
+
+	log_info("frames go to VTL%u's function", to_vtl0 ? 0u : 2u);
+	net_split_steer(net->split, to_vtl0);
+}
+
+/* A function on VTL2's bus. What it may touch of memory depends on whom it is for. */
+static int offer(struct partition *partition, const struct guid *instance, uint32_t serial,
+		 enum host_view view, struct mana_function_config *config)
+{
+	struct pci_function *function;
 	int ret;
 
+	config->mtu = MTU;
+	config->queues = (uint16_t)partition->vp_count;
+	function = mana_function_create(config);
 	if (!function)
 		return -ENOMEM;
-	host_settings_nic_instance(&instance);
-	ret = host_vpci_add(partition->vpci, &instance, SERIAL, function);
+	ret = host_vpci_add(partition->vpci, instance, serial, view, function);
 	if (ret) {
 		function->ops->reset(function);
 		function->ops->destroy(function);
 	}
 	return ret;
+}
+
+static int offer_vf(struct partition *partition, struct host_net *net)
+{
+	struct mana_function_config config = {
+		.loop = net->loop,
+		.backend = net_split_vtl0(net->split),
+		.mac = HOST_NET_MAC,
+	};
+	struct guid instance;
+
+	host_settings_vf_instance(&instance);
+	return offer(partition, &instance, VF_SERIAL, HOST_VIEW_VTL0, &config);
+}
+
+static int offer_all(struct partition *partition, struct host_net *net)
+{
+	struct mana_function_config config = {
+		.loop = net->loop,
+		.backend = net->backend,
+		.mac = HOST_NET_MAC,
+	};
+	struct guid instance;
+	int ret;
+
+	if (partition->options->net.vf) {
+		net->split = net_split_create(net->backend);
+		if (!net->split)
+			return -ENOMEM;
+		config.backend = net_split_vtl2(net->split);
+		config.move_filter = move_filter;
+		config.ctx = net;
+	}
+	host_settings_nic_instance(&instance);
+	ret = offer(partition, &instance, SERIAL, HOST_VIEW_VTL2, &config);
+	return ret || !net->split ? ret : offer_vf(partition, net);
 }
 
 int host_net_create(struct partition *partition, struct host_net **out)
@@ -99,7 +142,7 @@ int host_net_create(struct partition *partition, struct host_net **out)
 	if (ret)
 		return ret;
 	net->loop = event_loop_create();
-	ret = net->loop ? offer(partition, net) : -errno;
+	ret = net->loop ? offer_all(partition, net) : -errno;
 	if (!ret)
 		ret = start_thread(net);
 	if (ret)
@@ -121,6 +164,7 @@ void host_net_destroy(struct host_net *net)
 {
 	if (!net)
 		return;
+	net_split_destroy(net->split);
 	if (net->backend)
 		host_net_backend_destroy(net->backend);
 	if (net->loop && !net->running)

@@ -67,6 +67,10 @@ int net_option_parse(char *text, struct net_option *net)
 	else if (strcmp(word, "none"))
 		return option_fail("--net", word, "must be user, tap=NAME, packet=NAME or none");
 	while (!ret && (word = strsep(&rest, ","))) {
+		if (net->kind != NET_NONE && !strcmp(word, "vf")) {
+			net->vf = true;
+			continue;
+		}
 		if (net->kind != NET_USER || strncmp(word, "hostfwd=", 8))
 			return option_fail("--net", word, "is only known as user,hostfwd=...");
 		ret = parse_forward(word + 8, net);

@@ -1,6 +1,8 @@
 #ifndef HOST_NET_OPTION_H
 #define HOST_NET_OPTION_H
 
+#include <stdbool.h>
+
 #define HOST_MAX_FORWARDS 16
 
 enum net_kind {
@@ -14,6 +16,7 @@ enum net_kind {
 struct net_option {
 	enum net_kind kind;
 	const char *name; /* of the interface */
+	bool vf;          /* VTL0 gets a function of its own beside the card */
 	struct net_forward {
 		const char *address; /* of this machine, NULL: any */
 		unsigned int host_port, guest_port;
@@ -23,8 +26,8 @@ struct net_option {
 };
 
 /*
- * "none", "user[,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...", "tap=NAME", "packet=NAME". On a mistake
- * prints one line to standard error and returns -EINVAL. The text is changed.
+ * "none", "user[,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...", "tap=NAME", "packet=NAME", the latter
+ * three also with ",vf". On a mistake prints one line to standard error and returns -EINVAL. The text is changed.
  */
 int net_option_parse(char *text, struct net_option *net);
 

@@ -95,6 +95,7 @@ struct installed_intercepts {
 	atomic_bool msrs;            /* those that nobody else knows */
 	atomic_bool connections;     /* messages and events to unknown connections */
 	atomic_bool eoi;
+	atomic_bool retargets; /* of interrupts of functions that nobody else knows */
 };
 
 /* How a run ended. */

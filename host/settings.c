@@ -27,6 +27,10 @@ static const struct guid nic_instance = {
 	0x6a1d2c3f, 0x7001, 0x4b0e, { 0xa4, 0x5c, 0x1e, 0x57, 0x33, 0x90, 0x2d, 0x68 }
 };
 
+static const struct guid vf_instance = {
+	0x6a1d2c40, 0x7002, 0x4b0e, { 0xa4, 0x5c, 0x1e, 0x57, 0x33, 0x90, 0x2d, 0x68 }
+};
+
 /* Linux takes data2 for the number of the PCI domain, in which 0 is not for VMBus. */
 void host_settings_disk_instance(unsigned int index, struct guid *instance)
 {
@@ -37,6 +41,11 @@ void host_settings_disk_instance(unsigned int index, struct guid *instance)
 void host_settings_nic_instance(struct guid *instance)
 {
 	*instance = nic_instance;
+}
+
+void host_settings_vf_instance(struct guid *instance)
+{
+	*instance = vf_instance;
 }
 
 /* --- text that grows --- */
@@ -207,8 +216,12 @@ static void append_nic(struct text *text, const struct options *options)
 	if (options->net.kind == NET_NONE)
 		return;
 	guid_format(&nic_instance, instance);
-	append(text, ",\"nic_devices\":[{\"instance_id\":\"%s\",\"max_sub_channels\":%u}]",
-	       instance, options->cpus - 1);
+	append(text, ",\"nic_devices\":[{\"instance_id\":\"%s\",\"max_sub_channels\":%u", instance,
+	       options->cpus - 1);
+	guid_format(&vf_instance, instance);
+	if (options->net.vf)
+		append(text, ",\"subordinate_instance_id\":\"%s\"", instance);
+	append(text, "}]");
 }
 
 /* A controller even without disks: they may come later. A sub-channel for each further VP. */

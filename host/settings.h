@@ -21,8 +21,9 @@ char *host_settings_vtl2(const struct options *options, size_t *len);
 /* The VPCI instance of the NVMe controller of options->disks[index]: always the same. */
 void host_settings_disk_instance(unsigned int index, struct guid *instance);
 
-/* The VPCI instance of the network card, and its address. */
+/* The VPCI instances of the network card and of the function that VTL0 has for itself; their address. */
 void host_settings_nic_instance(struct guid *instance);
+void host_settings_vf_instance(struct guid *instance);
 #define HOST_NET_MAC                               \
 	{                                          \
 		0x02, 0x45, 0x4E, 0x54, 0x52, 0x01 \

@@ -1,35 +1,26 @@
 #include "host/vpci.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/log.h"
-#include "devices/vpci/vpci.h"
+#include "core/guest_memory.h"
+#include "devices/vpci/vpci_set.h"
 #include "host/partition.h"
 #include "host/vmbus.h"
 #include "host/vp.h"
-#include "proto/guid.h"
-
-struct bus {
-	struct bus *next;
-	struct host_vpci *owner;
-	struct vpci *vpci;
-	struct guid instance;
-};
 
 struct host_vpci {
 	struct partition *partition;
-	pthread_rwlock_t lock; /* of the list; a bus on it may be used under it */
-	struct bus *buses;
+	struct vpci_set *set;
+	struct guest_memory *vtl0_memory; /* with what VTL0 may do as page protections */
 };
 
 /* --- what the buses ask for --- */
 
 static void interrupt(void *ctx, uint32_t vp_index, uint8_t vector)
 {
-	struct bus *bus = ctx;
-	struct vp *vp = vp_find(bus->owner->partition, vp_index);
+	struct host_vpci *vpci = ctx;
+	struct vp *vp = vp_find(vpci->partition, vp_index);
 
 	if (vp)
 		vp_interrupt(vp, HOST_VTL2, vector);
@@ -37,7 +28,7 @@ static void interrupt(void *ctx, uint32_t vp_index, uint8_t vector)
 
 static int doorbell(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add)
 {
-	struct bus *bus = ctx;
+	struct host_vpci *vpci = ctx;
 	struct kvm_ioeventfd eventfd = {
 		.addr = gpa,
 		.len = size,
@@ -45,147 +36,94 @@ static int doorbell(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add
 		.flags = add ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN,
 	};
 
-	return kvm_ioctl(bus->owner->partition->vtl[HOST_VTL2].vm, KVM_IOEVENTFD, &eventfd);
+	return kvm_ioctl(vpci->partition->vtl[HOST_VTL2].vm, KVM_IOEVENTFD, &eventfd);
 }
 
-static void ejected(void *ctx)
+/* --- life --- */
+
+/* VTL0's own RAM. Of that, what VTL2 has taken away faults, and is none to the function either. */
+static int map_vtl0(struct host_vpci *vpci)
 {
-	struct bus *bus = ctx;
+	struct host_memory *memory = &vpci->partition->memory;
+	unsigned int i;
+	int ret = 0;
 
-	vpci_rescind(bus->vpci);
+	for (i = 0; i < memory->range_count && !ret; i++)
+		if (!memory->ranges[i].vtl2)
+			ret = guest_memory_add(vpci->vtl0_memory, memory->ranges[i].gpa,
+					       memory->view[HOST_VIEW_VTL0] + memory->ranges[i].gpa,
+					       memory->ranges[i].len);
+	return ret;
 }
-
-/* On VMBus's loop: VPs may be using the bus, and none will when the lock is had. */
-static void gone(void *ctx)
-{
-	struct bus *bus = ctx, **link;
-	struct host_vpci *vpci = bus->owner;
-
-	pthread_rwlock_wrlock(&vpci->lock);
-	for (link = &vpci->buses; *link != bus; link = &(*link)->next)
-		;
-	*link = bus->next;
-	pthread_rwlock_unlock(&vpci->lock);
-	vpci_destroy(bus->vpci);
-	free(bus);
-}
-
-static const struct vpci_ops bus_ops = {
-	.interrupt = interrupt,
-	.doorbell = doorbell,
-	.ejected = ejected,
-	.gone = gone,
-};
-
-/* --- the list --- */
 
 struct host_vpci *host_vpci_create(struct partition *partition)
 {
 	struct host_vpci *vpci = calloc(1, sizeof(*vpci));
-
-	if (!vpci)
-		return NULL;
-	vpci->partition = partition;
-	pthread_rwlock_init(&vpci->lock, NULL);
-	return vpci;
-}
-
-void host_vpci_destroy(struct host_vpci *vpci)
-{
-	struct bus *bus;
-
-	if (!vpci)
-		return;
-	while ((bus = vpci->buses)) {
-		vpci->buses = bus->next;
-		vpci_destroy(bus->vpci);
-		free(bus);
-	}
-	pthread_rwlock_destroy(&vpci->lock);
-	free(vpci);
-}
-
-int host_vpci_add(struct host_vpci *vpci, const struct guid *instance, uint32_t serial,
-		  struct pci_function *function)
-{
-	struct partition *partition = vpci->partition;
-	struct bus *bus = calloc(1, sizeof(*bus));
-	struct vpci_config config = {
-		.ops = &bus_ops,
-		.ctx = bus,
+	struct vpci_set_config config = {
+		.interrupt = interrupt,
+		.doorbell = doorbell,
+		.ctx = vpci,
 		.server = host_vmbus_server(partition->vmbus),
-		.memory = host_vmbus_memory(partition->vmbus),
-		.instance = *instance,
-		.serial = serial,
 		.vp_count = partition->vp_count,
 		.mmio_base = partition->memory.vtl2_mmio_base,
 		.mmio_len = HOST_VTL2_MMIO_SIZE,
 	};
-	int ret;
 
-	if (!bus)
-		return -ENOMEM;
-	bus->owner = vpci;
-	bus->instance = *instance;
-	pthread_rwlock_wrlock(&vpci->lock);
-	ret = vpci_create(&config, function, &bus->vpci);
-	if (!ret) {
-		bus->next = vpci->buses;
-		vpci->buses = bus;
-	}
-	pthread_rwlock_unlock(&vpci->lock);
-	if (ret)
-		free(bus);
-	return ret;
+	if (!vpci)
+		return NULL;
+	vpci->partition = partition;
+	vpci->set = vpci_set_create(&config);
+	vpci->vtl0_memory = guest_memory_create();
+	if (vpci->set && vpci->vtl0_memory && !map_vtl0(vpci))
+		return vpci;
+	host_vpci_destroy(vpci);
+	return NULL;
+}
+
+void host_vpci_destroy(struct host_vpci *vpci)
+{
+	if (!vpci)
+		return;
+	vpci_set_destroy(vpci->set);
+	if (vpci->vtl0_memory)
+		guest_memory_destroy(vpci->vtl0_memory);
+	free(vpci);
+}
+
+int host_vpci_add(struct host_vpci *vpci, const struct guid *instance, uint32_t serial,
+		  enum host_view view, struct pci_function *function)
+{
+	struct vpci_set_bus bus = {
+		.instance = *instance,
+		.serial = serial,
+		.memory = view == HOST_VIEW_VTL0 ? vpci->vtl0_memory
+						 : host_vmbus_memory(vpci->partition->vmbus),
+	};
+
+	return vpci_set_add(vpci->set, &bus, function);
 }
 
 int host_vpci_remove(struct host_vpci *vpci, const struct guid *instance)
 {
-	struct bus *bus;
-
-	pthread_rwlock_rdlock(&vpci->lock);
-	for (bus = vpci->buses; bus; bus = bus->next)
-		if (!memcmp(&bus->instance, instance, sizeof(*instance)))
-			break;
-	if (bus && !vpci_eject(bus->vpci))
-		vpci_rescind(bus->vpci);
-	pthread_rwlock_unlock(&vpci->lock);
-	return bus ? 0 : -ENOENT;
+	return vpci_set_remove(vpci->set, instance);
 }
 
 /* --- from the VPs --- */
 
 bool host_vpci_mmio(struct host_vpci *vpci, uint64_t gpa, uint8_t *data, size_t len, bool write)
 {
-	unsigned int size = (unsigned int)len;
 	uint64_t value = 0;
-	struct bus *bus;
-	bool taken = false;
 
 	if (write)
 		memcpy(&value, data, len);
-	pthread_rwlock_rdlock(&vpci->lock);
-	for (bus = vpci->buses; bus && !taken; bus = bus->next)
-		taken = write ? vpci_mmio_write(bus->vpci, gpa, size, value)
-			      : vpci_mmio_read(bus->vpci, gpa, size, &value);
-	pthread_rwlock_unlock(&vpci->lock);
-	if (taken && !write)
+	if (!vpci_set_mmio(vpci->set, gpa, (unsigned int)len, &value, write))
+		return false;
+	if (!write)
 		memcpy(data, &value, len);
-	return taken;
+	return true;
 }
 
-int host_vpci_retarget(struct host_vpci *vpci, uint32_t device_id, uint64_t address, uint32_t data,
-		       uint32_t vp, uint32_t vector)
+int host_vpci_retarget(struct host_vpci *vpci, const struct retarget *retarget)
 {
-	struct bus *bus;
-	int ret = -ENOENT;
-
-	pthread_rwlock_rdlock(&vpci->lock);
-	for (bus = vpci->buses; bus; bus = bus->next)
-		if (vpci_device_id(bus->vpci) == (device_id & ~7u))
-			break;
-	if (bus)
-		ret = vpci_retarget(bus->vpci, address, data, vp, vector);
-	pthread_rwlock_unlock(&vpci->lock);
-	return ret;
+	return vpci_set_retarget(vpci->set, retarget);
 }

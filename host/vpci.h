@@ -5,12 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/memory.h"
+
 /* The PCI functions assigned to VTL2: buses of devices/vpci over KVM. */
 
 struct guid;
 struct host_vpci;
 struct partition;
 struct pci_function;
+struct retarget;
 
 /* After the partition's VMBus. NULL when out of memory. */
 struct host_vpci *host_vpci_create(struct partition *partition);
@@ -19,11 +22,12 @@ struct host_vpci *host_vpci_create(struct partition *partition);
 void host_vpci_destroy(struct host_vpci *vpci);
 
 /*
- * Offers a function on a bus of its own, whose number is `serial`. On success the function is the
- * bus's. 0 or -errno. Any thread.
+ * Offers a function on a bus of its own, whose number is `serial`, to VTL2. Its DMA reaches what
+ * `view` may touch: HOST_VIEW_VTL0 is for a function that VTL2 leaves to VTL0. On success the
+ * function is the bus's. 0 or -errno. Any thread.
  */
 int host_vpci_add(struct host_vpci *vpci, const struct guid *instance, uint32_t serial,
-		  struct pci_function *function);
+		  enum host_view view, struct pci_function *function);
 
 /*
  * Takes the function of that instance away: the guest is asked first when it uses it. 0, or
@@ -35,7 +39,6 @@ int host_vpci_remove(struct host_vpci *vpci, const struct guid *instance);
 bool host_vpci_mmio(struct host_vpci *vpci, uint64_t gpa, uint8_t *data, size_t len, bool write);
 
 /* HvCallRetargetInterrupt. 0; -ENOENT: no such function or interrupt; -EINVAL. VP threads. */
-int host_vpci_retarget(struct host_vpci *vpci, uint32_t device_id, uint64_t address, uint32_t data,
-		       uint32_t vp, uint32_t vector);
+int host_vpci_retarget(struct host_vpci *vpci, const struct retarget *retarget);
 
 #endif

@@ -1,6 +1,7 @@
 #include "paravisor/hypercall.h"
 
 #include "core/guest_memory.h"
+#include "core/retarget.h"
 #include "proto/hv_cpuid.h"
 #include "vtl/vp_exit.h"
 
@@ -62,14 +63,45 @@ static enum hv_status signal_event(const struct guest_memory *memory,
 	return sink->signal_event(sink->ctx, input.connection_id, input.flag_number);
 }
 
+/* HvCallRetargetDeviceInterrupt, TLFS "Interrupt Controller": a set of VPs is in the variable header. */
+static enum hv_status retarget(const struct guest_memory *memory, const struct hypercall_sink *sink,
+			       const struct vp_exit_hypercall *call,
+			       union hv_hypercall_control control)
+{
+	struct {
+		struct hv_input_retarget_device_interrupt fixed;
+		uint64_t set[2]; /* what is looked at of it */
+	} input = { 0 };
+	size_t words = control.variable_header_size;
+	struct retarget parsed;
+	enum hv_status status;
+
+	if (control.is_fast)
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;
+	if (words > 2)
+		words = 2;
+	status = read_input(memory, call->input[0], &input, sizeof(input.fixed) + words * 8);
+	if (status)
+		return status;
+	if (input.fixed.partition_id != HV_PARTITION_ID_SELF)
+		return HV_STATUS_INVALID_PARTITION_ID;
+	if (retarget_parse(&input.fixed, input.set, words, &parsed) || !sink)
+		return HV_STATUS_INVALID_PARAMETER;
+	return sink->retarget(sink->ctx, &parsed);
+}
+
 static enum hv_status call_status(const struct guest_memory *memory,
 				  const struct hypercall_sink *sink,
 				  const struct vp_exit_hypercall *call)
 {
 	union hv_hypercall_control control = { .as_uint64 = call->control };
 
-	if (control.rep_count || control.rep_start || control.variable_header_size ||
-	    control.reserved0 || control.reserved1 || control.reserved2)
+	if (control.rep_count || control.rep_start || control.reserved0 || control.reserved1 ||
+	    control.reserved2)
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;
+	if (control.call_code == HV_CALL_RETARGET_DEVICE_INTERRUPT)
+		return retarget(memory, sink, call, control);
+	if (control.variable_header_size)
 		return HV_STATUS_INVALID_HYPERCALL_INPUT;
 	switch (control.call_code) {
 	case HV_CALL_POST_MESSAGE:

@@ -17,6 +17,7 @@ struct guest_memory;
 struct host_port;
 struct hypercall_sink;
 struct io_bus;
+struct relay;
 struct settings;
 struct network;
 struct storage;
@@ -38,8 +39,9 @@ struct machine {
 	struct vmbus_server *vmbus; /* toward VTL0 */
 	struct storage *storage;    /* NULL: none */
 	struct network *network;    /* NULL: none */
+	struct relay *relay;        /* NULL: VTL0 has no functions for itself */
 	uint64_t pool_len;          /* bytes of VTL0's RAM that VTL2 keeps for its devices */
-	struct vtpm *vtpm; /* NULL: VTL0 has no TPM */
+	struct vtpm *vtpm;          /* NULL: VTL0 has no TPM */
 	const struct hypercall_sink *sink; /* NULL: VTL0 has no message connections */
 	bool pic_asserted;                 /* atomic: the 8259s want VP 0 to take an interrupt */
 

@@ -9,6 +9,7 @@
 #include "devices/net/netvsp.h"
 #include "devices/pci/vfio.h"
 #include "paravisor/machine.h"
+#include "paravisor/relay.h"
 #include "paravisor/settings.h"
 #include "paravisor/vp.h"
 
@@ -21,14 +22,22 @@
 #define POOL_UNIT     (2u << 20)
 
 struct card {
-	char address[16];
+	struct guid instance;
+	char address[16], vf_address[16];
 	struct pci_device_access *pci;
 	struct mana_nic *driver;
 	struct netvsp *netvsp;
+
+	/* VTL0's own function: NULL, there is none. */
+	struct pci_device_access *vf_pci;
+	struct relay_function *vf;
+	uint32_t vf_serial;
+	bool vf_wanted; /* VP 0's thread's */
 };
 
 struct network {
 	struct machine *machine;
+	struct relay *relay; /* NULL: no card has a function of VTL0's */
 	struct card cards[SETTINGS_NICS_MAX];
 };
 
@@ -48,23 +57,34 @@ static int fail(struct network *network, const char *what, const struct guid *gu
 	return err;
 }
 
-static int open_function(struct network *network, struct card *card, const struct guid *instance,
-			 struct dma_pool *pool)
+static int open_function(struct network *network, const struct guid *instance,
+			 struct dma_pool *pool, char address[16], struct pci_device_access **pci)
 {
 	struct vfio_config config = {
-		.address = card->address,
+		.address = address,
 		.memory = network->machine->memory,
 		.pool = pool,
 		.max_vectors = network->machine->topology.vp_count + 1,
 	};
-	int ret = vfio_find_vpci(instance, FUNCTION_TIMEOUT_MS, card->address);
+	int ret = vfio_find_vpci(instance, FUNCTION_TIMEOUT_MS, address);
 
 	if (ret)
 		return fail(network, "no MANA function at VPCI bus", instance, ret);
-	ret = vfio_bind(card->address, false);
+	ret = vfio_bind(address, false);
 	if (!ret)
-		ret = vfio_open(&config, &card->pci);
+		ret = vfio_open(&config, pci);
 	return ret ? fail(network, "cannot take the MANA function at VPCI bus", instance, ret) : 0;
+}
+
+static int open_card(struct network *network, struct card *card, const struct settings_nic *nic,
+		     struct dma_pool *pool)
+{
+	int ret = open_function(network, &nic->instance, pool, card->address, &card->pci);
+
+	if (!ret && nic->has_vf)
+		ret = open_function(network, &nic->vf_instance, pool, card->vf_address,
+				    &card->vf_pci);
+	return ret;
 }
 
 int network_open(struct machine *machine, const struct settings *settings, struct dma_pool *pool,
@@ -79,10 +99,55 @@ int network_open(struct machine *machine, const struct settings *settings, struc
 	}
 	network->machine = machine;
 	for (unsigned int i = 0; !ret && i < settings->nic_count; i++)
-		ret = open_function(network, &network->cards[i], &settings->nics[i].instance, pool);
+		ret = open_card(network, &network->cards[i], &settings->nics[i], pool);
 	*result = network;
 	return ret;
 }
+
+/* --- VTL0's own functions */
+
+static void data_path(void *ctx, bool to_vf)
+{
+	struct card *card = ctx;
+	int ret = mana_nic_move_filter(card->driver, to_vf);
+
+	if (ret)
+		log_limited(LOG_WARN, "network: traffic not moved %s VTL0's function: errno %d",
+			    to_vf ? "to" : "from", -ret);
+	else
+		log_info("network: traffic moved %s VTL0's function", to_vf ? "to" : "from");
+}
+
+/* The guest is told of the function before it comes, and that it goes before it does. */
+static void want_vf(struct card *card, bool wanted)
+{
+	if (!card->vf || wanted == card->vf_wanted)
+		return;
+	card->vf_wanted = wanted;
+	netvsp_set_vf(card->netvsp, wanted, card->vf_serial);
+	relay_want(card->vf, wanted);
+}
+
+static int start_vf(struct network *network, struct card *card, const struct settings_nic *nic)
+{
+	int ret = 0;
+
+	if (!network->relay) {
+		ret = relay_create(network->machine, &network->relay);
+		network->machine->relay = network->relay;
+	}
+	card->vf_serial = (uint32_t)(card - network->cards) + 1;
+	if (!ret)
+		ret = relay_add(network->relay, card->vf_pci, &nic->vf_instance, card->vf_serial,
+				&card->vf);
+	if (ret)
+		return fail(network, "cannot relay the function at VPCI bus", &nic->vf_instance,
+			    ret);
+	want_vf(card, true);
+	return 0;
+}
+
+/* --- */
 
 static int start_card(struct network *network, struct card *card, const struct settings_nic *nic,
 		      struct vmbus_server *server)
@@ -93,9 +158,17 @@ static int start_card(struct network *network, struct card *card, const struct s
 		.memory = machine->memory,
 		.loop = machine->vps[0].loop,
 	};
-	struct netvsp_config config = { .server = server, .instance = nic->instance };
+	struct netvsp_config config = {
+		.server = server,
+		.instance = nic->instance,
+		.data_path = data_path,
+		.ctx = card,
+	};
 	unsigned int sub_channels = machine->topology.vp_count - 1;
-	int ret = mana_nic_create(&driver, &card->driver);
+	int ret;
+
+	card->instance = nic->instance;
+	ret = mana_nic_create(&driver, &card->driver);
 
 	if (ret)
 		return fail(network, "the MANA function does not start at VPCI bus", &nic->instance,
@@ -105,7 +178,9 @@ static int start_card(struct network *network, struct card *card, const struct s
 	config.max_sub_channels = (uint16_t)sub_channels;
 	config.nic = mana_nic_nic(card->driver);
 	ret = netvsp_create(&config, &card->netvsp);
-	return ret ? fail(network, "network card", &nic->instance, ret) : 0;
+	if (ret)
+		return fail(network, "network card", &nic->instance, ret);
+	return card->vf_pci ? start_vf(network, card, nic) : 0;
 }
 
 int network_start(struct network *network, const struct settings *settings,
@@ -118,4 +193,19 @@ int network_start(struct network *network, const struct settings *settings,
 	if (!ret && settings->nic_count)
 		log_info("network: %u cards", settings->nic_count);
 	return ret;
+}
+
+/* A card that the settings have no more stays, as docs/net.md says; its function goes. */
+static bool vf_in(const struct settings *settings, const struct guid *instance)
+{
+	for (unsigned int i = 0; i < settings->nic_count; i++)
+		if (settings->nics[i].has_vf && guid_equal(&settings->nics[i].instance, instance))
+			return true;
+	return false;
+}
+
+void network_update(struct network *network, const struct settings *settings)
+{
+	for (unsigned int i = 0; i < SETTINGS_NICS_MAX; i++)
+		want_vf(&network->cards[i], vf_in(settings, &network->cards[i].instance));
 }

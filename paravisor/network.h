@@ -28,4 +28,10 @@ int network_open(struct machine *machine, const struct settings *settings, struc
 int network_start(struct network *network, const struct settings *settings,
 		  struct vmbus_server *server);
 
+/*
+ * The settings have changed: functions of VTL0's come and go, of those that there were at the start.
+ * Cards themselves stay. VP 0's thread.
+ */
+void network_update(struct network *network, const struct settings *settings);
+
 #endif

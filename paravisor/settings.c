@@ -286,6 +286,7 @@ static int read_controller(struct reader *r, uint32_t object)
 static int read_nic(struct reader *r, uint32_t object)
 {
 	struct settings *settings = r->settings;
+	static const struct guid none;
 	struct settings_nic nic = { .sub_channels = UINT32_MAX };
 	int ret;
 
@@ -294,6 +295,9 @@ static int read_nic(struct reader *r, uint32_t object)
 	ret = read_guid(r, object, "instance_id", true, &nic.instance);
 	if (!ret)
 		ret = read_u32(r, object, "max_sub_channels", 65535, &nic.sub_channels);
+	if (!ret)
+		ret = read_guid(r, object, "subordinate_instance_id", false, &nic.vf_instance);
+	nic.has_vf = !guid_equal(&nic.vf_instance, &none);
 	for (unsigned int i = 0; !ret && i < settings->nic_count; i++)
 		if (guid_equal(&settings->nics[i].instance, &nic.instance))
 			ret = fail(r, -EINVAL, "two network cards of one instance_id");

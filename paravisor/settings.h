@@ -43,6 +43,8 @@ struct settings_lun {
 struct settings_nic {
 	struct guid instance;  /* on VTL0's VMBus; also of the function's VPCI bus on VTL2's */
 	uint32_t sub_channels; /* at most; UINT32_MAX: not said */
+	bool has_vf;
+	struct guid vf_instance; /* of the VPCI bus of a function that is for VTL0 itself */
 };
 
 struct settings {

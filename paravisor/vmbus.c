@@ -9,6 +9,7 @@
 #include "devices/vmbus/vmbus_server.h"
 #include "paravisor/hypercall.h"
 #include "paravisor/machine.h"
+#include "paravisor/relay.h"
 #include "paravisor/vp.h"
 #include "vtl/vtl.h"
 
@@ -107,6 +108,15 @@ static enum hv_status take_event(void *ctx, uint32_t connection_id, uint16_t fla
 	return to_status(vmbus_server_handle_signal(vmbus->server, connection_id, flag));
 }
 
+static enum hv_status take_retarget(void *ctx, const struct retarget *retarget)
+{
+	struct vmbus *vmbus = ctx;
+	struct relay *relay = vmbus->machine->relay;
+
+	return relay && !relay_retarget(relay, retarget) ? HV_STATUS_SUCCESS
+							 : HV_STATUS_INVALID_PARAMETER;
+}
+
 int vmbus_start(struct machine *machine)
 {
 	struct vmbus *vmbus = calloc(1, sizeof(*vmbus));
@@ -120,7 +130,7 @@ int vmbus_start(struct machine *machine)
 	if (!vmbus)
 		return -ENOMEM;
 	vmbus->machine = machine;
-	vmbus->sink = (struct hypercall_sink){ take_message, take_event, vmbus };
+	vmbus->sink = (struct hypercall_sink){ take_message, take_event, take_retarget, vmbus };
 	event_timer_init(&vmbus->retry, machine->vps[0].loop, look_again);
 	vmbus->server = vmbus_server_create(&config);
 	if (!vmbus->server) {

@@ -286,7 +286,9 @@ _Static_assert(sizeof(struct get_modify_vtl2_settings_rev1) == 12, "GET modify s
  *       "nic_devices": [
  *         { "instance_id": "<GUID of the card on VTL0's VMBus, and of the VPCI bus of the MANA
  *                           function behind it on VTL2's>",
- *           "max_sub_channels": 3 } ] } }
+ *           "max_sub_channels": 3,
+ *           "subordinate_instance_id": "<GUID of the VPCI bus, on VTL2's VMBus, of a function that is
+ *                                       for VTL0 itself; missing or zeroes: there is none>" } ] } }
  *
  * or { "namespace_settings": [ { "namespace": "Base", "settings": "<base64 of the above>" } ] }.
  * vtlhost sends the first form; a reader takes both. In both the enumerations' names exist in

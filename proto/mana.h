@@ -20,6 +20,7 @@ enum mana_command {
 	MANA_CONFIG_VPORT_RX = 0x20007,
 	MANA_QUERY_VPORT_CONFIG = 0x20008,
 	MANA_QUERY_LINK_CONFIG = 0x2000A,
+	MANA_VTL2_MOVE_FILTER = 0x27802, /* of a function that VTL2 has */
 };
 
 #define MANA_INVALID_HANDLE UINT64_MAX
@@ -98,6 +99,16 @@ struct mana_create_wqobj_resp {
 	uint32_t cq_id;
 	uint64_t wq_obj;
 };
+
+/* Frames for the vport's address go to the function that VTL0 has, or come back. Version 2. */
+struct mana_move_filter_req {
+	struct gdma_req_hdr hdr;
+	uint64_t vport;
+	uint8_t to_vtl0;
+	uint8_t reserved_49[3];
+	uint32_t reserved_52;
+};
+_Static_assert(sizeof(struct mana_move_filter_req) == 56, "move filter");
 
 struct mana_destroy_wqobj_req {
 	struct gdma_req_hdr hdr;

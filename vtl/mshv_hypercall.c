@@ -37,6 +37,11 @@ static const struct hv_input_install_intercept intercepts[] = {
 		.access_type_mask = HV_INTERCEPT_ACCESS_MASK_WRITE,
 		.intercept_type = HV_INTERCEPT_TYPE_X64_APIC_EOI,
 	},
+	{
+		.partition_id = HV_PARTITION_ID_SELF,
+		.access_type_mask = HV_INTERCEPT_ACCESS_MASK_EXECUTE,
+		.intercept_type = HV_INTERCEPT_TYPE_RETARGET_INTERRUPT_WITH_UNKNOWN_DEVICE_ID,
+	},
 };
 
 int mshv_hypercall(const struct mshv *mshv, uint16_t code, unsigned int reps, const void *input,

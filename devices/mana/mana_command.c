@@ -494,6 +494,18 @@ static uint32_t configure_rx(struct mana *mana, size_t len)
 	return GDMA_STATUS_SUCCESS;
 }
 
+static uint32_t move_filter(struct mana *mana, size_t len)
+{
+	const struct mana_move_filter_req *req = REQUEST(mana, struct mana_move_filter_req);
+
+	if (!mana->config.move_filter)
+		return GDMA_STATUS_CMD_UNSUPPORTED;
+	if (len < sizeof(*req) || req->vport != MANA_VPORT || req->to_vtl0 > 1)
+		return GDMA_STATUS_INVALID;
+	mana->config.move_filter(mana->config.ctx, req->to_vtl0);
+	return GDMA_STATUS_SUCCESS;
+}
+
 /* --- All of it */
 
 uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t len)
@@ -537,6 +549,8 @@ uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t 
 		return configure_rx(mana, len);
 	case MANA_QUERY_VPORT_CONFIG:
 		return query_vport(mana, len);
+	case MANA_VTL2_MOVE_FILTER:
+		return move_filter(mana, len);
 	}
 	return GDMA_STATUS_CMD_UNSUPPORTED;
 }

@@ -21,6 +21,13 @@ struct mana_function_config {
 	uint8_t mac[6];
 	uint16_t mtu; /* of IP packets */
 	uint16_t queues;
+
+	/*
+	 * The driver moves frames to the function that VTL0 has for itself, or back. Of VTL2's function
+	 * only: NULL, the command is not known. Any thread; must not call back.
+	 */
+	void (*move_filter)(void *ctx, bool to_vtl0);
+	void *ctx;
 };
 
 /*

@@ -180,6 +180,8 @@ static void finish(void *ctx)
 	pthread_mutex_lock(&mana->control);
 	if (mana->receive.enabled)
 		err = mana_nic_steer(mana, &mana->receive);
+	if (!err && mana->to_vtl0)
+		err = mana_nic_send_filter(mana);
 	if (!mana->hwc.up)
 		err = -EIO;
 	if (!err) {
@@ -363,6 +365,20 @@ void mana_nic_destroy(struct mana_nic *mana)
 struct nic *mana_nic_nic(struct mana_nic *mana)
 {
 	return &mana->nic;
+}
+
+int mana_nic_move_filter(struct mana_nic *mana, bool to_vtl0)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&mana->control);
+	mana->to_vtl0 = to_vtl0;
+	if (__atomic_load_n(&mana->recovery, __ATOMIC_ACQUIRE) == MANA_NIC_WELL && mana->hwc.up)
+		err = mana_nic_send_filter(mana);
+	if (err == -EOPNOTSUPP)
+		mana->to_vtl0 = false;
+	pthread_mutex_unlock(&mana->control);
+	return err;
 }
 
 void mana_nic_counters(struct mana_nic *mana, struct mana_nic_counters *counters)

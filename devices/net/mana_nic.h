@@ -33,6 +33,13 @@ void mana_nic_destroy(struct mana_nic *mana);
 
 struct nic *mana_nic_nic(struct mana_nic *mana);
 
+/*
+ * Has frames for the card's address go to the function that VTL0 has for itself, or back to this one;
+ * also after a recovery. Waits for the function as opening a queue does. 0; -EOPNOTSUPP: it has no
+ * such command; -EIO, -ETIMEDOUT. Any thread.
+ */
+int mana_nic_move_filter(struct mana_nic *mana, bool to_vtl0);
+
 /* For tests and logs. Any thread. */
 struct mana_nic_counters {
 	uint64_t resets;  /* of the function, after the first */

@@ -131,6 +131,7 @@ struct mana_nic {
 	uint16_t vport_offset;
 	struct nic_receive receive; /* as wanted */
 	bool receive_set;           /* as the device has it */
+	bool to_vtl0;               /* where frames are wanted: another function's */
 	struct nic_info info;
 	unsigned int waiting; /* queues whose loops have not reported, during recovery */
 	unsigned int attempts;
@@ -188,6 +189,7 @@ int mana_nic_setup(struct mana_nic *mana);
 void mana_nic_teardown(struct mana_nic *mana);
 int mana_nic_create_region(struct mana_nic *mana, uint64_t address, uint32_t bytes,
 			   uint64_t *handle);
+int mana_nic_send_filter(struct mana_nic *mana); /* to_vtl0 */
 int mana_nic_steer(struct mana_nic *mana, const struct nic_receive *receive);
 
 /* --- mana_nic_queue.c: on the queue's loop */

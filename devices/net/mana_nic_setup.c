@@ -296,3 +296,14 @@ int mana_nic_steer(struct mana_nic *mana, const struct nic_receive *receive)
 		mana->receive_set = receive->enabled;
 	return err;
 }
+
+int mana_nic_send_filter(struct mana_nic *mana)
+{
+	struct mana_move_filter_req req = { .vport = mana->vport, .to_vtl0 = mana->to_vtl0 };
+	struct gdma_resp_hdr resp = { 0 };
+
+	req.hdr.dev_id.type = GDMA_DEVICE_MANA;
+	req.hdr.req.msg_version = 2;
+	return mana_nic_command(mana, MANA_VTL2_MOVE_FILTER, &req, sizeof(req), &resp,
+				sizeof(resp));
+}

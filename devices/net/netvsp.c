@@ -228,6 +228,7 @@ static void primary_close(void *dev, struct vmbus_channel *vmbus)
 
 	(void)vmbus;
 	netvsp->closing = true;
+	netvsp_nvsp_data_path(netvsp, false);
 	netvsp_stop(netvsp);
 	close_channel(channel);
 	drop_buffers(netvsp);

@@ -23,8 +23,8 @@ struct netvsp_config {
 	uint16_t max_sub_channels; /* what the guest may ask for: VPs less one */
 
 	/*
-	 * The guest switched its traffic to the VF, or back. On the primary's loop, before the guest
-	 * is answered. May be NULL.
+	 * The guest switched its traffic to the VF, or back; a card that is closed has it back. On the
+	 * primary's loop, before the guest is answered. May be NULL.
 	 */
 	void (*data_path)(void *ctx, bool to_vf);
 	void *ctx;

@@ -173,6 +173,7 @@ struct netvsp {
 	uint32_t version; /* enum nvsp_version; 0: not negotiated; atomic */
 	uint32_t mtu;     /* of IP packets; atomic */
 	bool knows_vf;
+	bool on_vf;             /* the guest's traffic is not here */
 	unsigned int sub_count; /* sub-channels not yet gone */
 	unsigned int wanted_subs;
 	struct netvsp_control_slot control[NETVSP_CONTROL_SECTIONS];
@@ -238,6 +239,7 @@ void netvsp_rx_frame(void *ctx, struct nic_rx *rx, int err);
 void netvsp_nvsp_message(struct netvsp *netvsp, const struct vmbus_packet *packet);
 bool netvsp_nvsp_flush(struct netvsp *netvsp);
 void netvsp_nvsp_notify(struct netvsp *netvsp); /* VF, send table */
+void netvsp_nvsp_data_path(struct netvsp *netvsp, bool to_vf);
 
 /* --- netvsp_rndis.c: RNDIS control messages, and what we indicate */
 void netvsp_rndis_message(struct netvsp *netvsp, size_t len); /* in netvsp->request */

@@ -306,10 +306,18 @@ void netvsp_nvsp_notify(struct netvsp *netvsp)
 static void switch_data_path(struct netvsp *netvsp, const struct vmbus_packet *packet,
 			     const struct nvsp_switch_data_path *request)
 {
-	if (netvsp->config.data_path && request->active_datapath <= NVSP_DATAPATH_VF)
-		netvsp->config.data_path(netvsp->config.ctx,
-					 request->active_datapath == NVSP_DATAPATH_VF);
+	if (request->active_datapath <= NVSP_DATAPATH_VF)
+		netvsp_nvsp_data_path(netvsp, request->active_datapath == NVSP_DATAPATH_VF);
 	reply(netvsp, packet, NULL);
+}
+
+void netvsp_nvsp_data_path(struct netvsp *netvsp, bool to_vf)
+{
+	if (netvsp->on_vf == to_vf)
+		return;
+	netvsp->on_vf = to_vf;
+	if (netvsp->config.data_path)
+		netvsp->config.data_path(netvsp->config.ctx, to_vf);
 }
 
 /* Clients always send a whole message, so what one lacks reads as zero. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/guest_memory.h"
+#include "core/retarget.h"
 #include "paravisor/hypercall.h"
 #include "vtl/vp_exit.h"
 
@@ -23,11 +24,19 @@ static enum hv_status take_event(void *ctx, uint32_t connection_id, uint16_t fla
 	return connection_id + flag ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_CONNECTION_ID;
 }
 
+static enum hv_status take_retarget(void *ctx, const struct retarget *retarget)
+{
+	(void)ctx;
+	if (retarget->vp >= 64)
+		abort();
+	return retarget->data ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct hypercall_sink sink = { take_message, take_event, NULL };
+	static const struct hypercall_sink sink = { take_message, take_event, take_retarget, NULL };
 	static struct guest_memory *memory;
 	struct vp_exit_hypercall call = { 0 };
 	union hv_hypercall_result result;

@@ -12,7 +12,7 @@
 
 struct fake_interrupts fake_interrupts;
 struct fake_messages fake_messages;
-struct fake_retarget fake_retarget;
+struct retarget fake_retarget;
 enum run_outcome fake_outcome;
 
 /* --- kvm.c --- */
@@ -112,12 +112,11 @@ void host_vmbus_message_slot_free(struct host_vmbus *vmbus)
 	fake_messages.slots_freed++;
 }
 
-int host_vpci_retarget(struct host_vpci *vpci, uint32_t device_id, uint64_t address, uint32_t data,
-		       uint32_t vp, uint32_t vector)
+int host_vpci_retarget(struct host_vpci *vpci, const struct retarget *retarget)
 {
 	(void)vpci;
-	fake_retarget = (struct fake_retarget){ device_id, address, data, vp, vector };
-	return data == FAKE_MSI_DATA ? 0 : -ENOENT;
+	fake_retarget = *retarget;
+	return retarget->data == FAKE_MSI_DATA ? 0 : -ENOENT;
 }
 
 /* --- the partition --- */

@@ -1,6 +1,7 @@
 #ifndef TESTS_UNIT_HOST_FAKE_PARTITION_H
 #define TESTS_UNIT_HOST_FAKE_PARTITION_H
 
+#include "core/retarget.h"
 #include "host/partition.h"
 
 /*
@@ -24,16 +25,11 @@ struct fake_messages {
 };
 
 /* The last HvCallRetargetDeviceInterrupt; FAKE_MSI_DATA is an interrupt that exists. */
-struct fake_retarget {
-	uint32_t device_id;
-	uint64_t address;
-	uint32_t data, vp, vector;
-};
 #define FAKE_MSI_DATA 5u
 
 extern struct fake_interrupts fake_interrupts;
 extern struct fake_messages fake_messages;
-extern struct fake_retarget fake_retarget;
+extern struct retarget fake_retarget;
 extern enum run_outcome fake_outcome;
 
 /* Two VPs or more. Aborts when out of memory. */

@@ -285,6 +285,38 @@ static void vtl0_messages_need_an_intercept(void **state)
 	assert_false(hypercall_dispatch(vcpu_of(HOST_VTL0)));
 }
 
+/* An interrupt of a function that VTL0 has from VTL2. */
+static void vtl0_retargets_need_an_intercept(void **state)
+{
+	struct hv_input_retarget_device_interrupt input = {
+		.partition_id = HV_PARTITION_ID_SELF,
+		.interrupt_entry = { .source = HV_INTERRUPT_SOURCE_MSI,
+				     .data = { 0xfee00000, FAKE_MSI_DATA } },
+		.vector = 77,
+		.processor_mask_or_format = 1,
+	};
+	struct hv_input_install_intercept intercept = {
+		.partition_id = HV_PARTITION_ID_SELF,
+		.access_type_mask = HV_INTERCEPT_ACCESS_MASK_EXECUTE,
+		.intercept_type = HV_INTERCEPT_TYPE_RETARGET_INTERRUPT_WITH_UNKNOWN_DEVICE_ID,
+	};
+	uint64_t c = control(HV_CALL_RETARGET_DEVICE_INTERRUPT, 0);
+
+	(void)state;
+	fake_retarget.vector = 0;
+	assert_int_equal(call_with(HOST_VTL0, c, &input, sizeof(input)).status,
+			 HV_STATUS_INVALID_HYPERCALL_CODE);
+	assert_int_equal(call_with(HOST_VTL2, control(HV_CALL_INSTALL_INTERCEPT, 0), &intercept,
+				   sizeof(intercept))
+				 .status,
+			 HV_STATUS_SUCCESS);
+	vcpu_write_regs(vcpu_of(HOST_VTL0))->rcx = c;
+	assert_false(hypercall_dispatch(vcpu_of(HOST_VTL0)));
+	assert_int_equal(fake_retarget.vector, 0); /* VTL2's own functions are not VTL0's */
+	assert_int_equal(call_with(HOST_VTL2, c, &input, sizeof(input)).status, HV_STATUS_SUCCESS);
+	assert_int_equal(fake_retarget.vector, 77);
+}
+
 static void level_interrupt_becomes_a_message(void **state)
 {
 	struct hv_input_assert_virtual_interrupt input = {
@@ -379,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(protection_follows_vtl2s_wish, setup, teardown),
 		cmocka_unit_test_setup_teardown(messages_go_where_they_belong, setup, teardown),
 		cmocka_unit_test_setup_teardown(vtl0_messages_need_an_intercept, setup, teardown),
+		cmocka_unit_test_setup_teardown(vtl0_retargets_need_an_intercept, setup, teardown),
 		cmocka_unit_test_setup_teardown(level_interrupt_becomes_a_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(thirty_two_bit_callers_use_pairs, setup, teardown),
 	};

@@ -189,6 +189,8 @@ static void networks(void **state)
 		"tap=a-name-that-is-too-long",
 		"tap=a,hostfwd=tcp:1-:2",
 		"user,",
+		"none,vf",
+		"user,vf,vt",
 		"user,hostfwd=",
 		"user,hostfwd=tcp:22",
 		"user,hostfwd=icmp:1-:2",
@@ -218,6 +220,13 @@ static void networks(void **state)
 	assert_int_equal(o.net.forwards[1].host_port, 53);
 	assert_int_equal(o.net.forwards[1].guest_port, 54);
 	assert_true(o.net.forwards[1].udp);
+	assert_false(o.net.vf);
+	assert_int_equal(parse_net(&o, "packet=eth0,vf"), 0);
+	assert_string_equal(o.net.name, "eth0");
+	assert_true(o.net.vf);
+	assert_int_equal(parse_net(&o, "user,vf,hostfwd=tcp:2222-:22"), 0);
+	assert_true(o.net.vf);
+	assert_int_equal(o.net.forward_count, 1);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (parse_net(&o, bad[i]) != -EINVAL)
 			fail_msg("--net '%s' was taken", bad[i]);

@@ -74,6 +74,26 @@ static void disks(void **state)
 }
 
 /* Linux makes a PCI domain of data2; a guest tells disks apart by device_id. */
+static void networks(void **state)
+{
+	struct options options = { .cpus = 2, .net.kind = NET_USER };
+	struct guid instance, vf;
+
+	(void)state;
+	host_settings_nic_instance(&instance);
+	host_settings_vf_instance(&vf);
+	read_platform(&options);
+	assert_int_equal(settings.nic_count, 1);
+	assert_true(guid_equal(&settings.nics[0].instance, &instance));
+	assert_int_equal(settings.nics[0].sub_channels, 1);
+	assert_false(settings.nics[0].has_vf);
+	options.net.vf = true;
+	read_platform(&options);
+	assert_true(settings.nics[0].has_vf);
+	assert_true(guid_equal(&settings.nics[0].vf_instance, &vf));
+	assert_int_not_equal(vf.data2, instance.data2); /* Linux's PCI domains */
+}
+
 static void identities_differ_and_stay(void **state)
 {
 	struct options options = {
@@ -117,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_disks),
 		cmocka_unit_test(disks),
+		cmocka_unit_test(networks),
 		cmocka_unit_test(identities_differ_and_stay),
 		cmocka_unit_test(as_many_as_there_can_be),
 	};

@@ -19,6 +19,7 @@
 #include "devices/net/mana_nic.h"
 #include "devices/net/netvsp.h"
 #include "devices/pci/pci_inproc.h"
+#include "devices/pci/pci_relay.h"
 #include "proto/rndis.h"
 #include "tests/unit/devices/net/mana_machine.h"
 
@@ -45,21 +46,33 @@ static void on_frame(void *ctx, unsigned int channel, const struct netvsc_rx *rx
 	received_total++;
 }
 
-static int setup_with(uint16_t mtu)
+static int start(int (*init)(struct mana_machine *m, uint16_t mtu, uint16_t queues), uint16_t mtu)
 {
 	log_set_level(LOG_ERROR);
 	memset(received, 0, sizeof(received));
 	received_total = 0;
-	if (mana_machine_init(&m, mtu, 4))
+	if (init(&m, mtu, 4))
 		return -1;
 	m.net.received = on_frame;
 	return netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, mtu);
+}
+
+static int setup_with(uint16_t mtu)
+{
+	return start(mana_machine_init, mtu);
 }
 
 static int setup(void **state)
 {
 	(void)state;
 	return setup_with(1500);
+}
+
+/* The driver has the function through a relay. */
+static int setup_relayed(void **state)
+{
+	(void)state;
+	return start(mana_machine_init_relayed, 1500);
 }
 
 static int setup_jumbo(void **state)
@@ -429,6 +442,49 @@ static void a_reset_is_a_pause(void **state)
 	assert_int_equal(netvsc_stop(&m.net, 3), 0);
 }
 
+static void the_filter_moves_and_stays_moved(void **state)
+{
+	(void)state;
+	assert_int_equal(mana_nic_move_filter(m.driver, true), 0);
+	assert_true(m.to_vtl0);
+	m.to_vtl0 = false; /* as if the reset had lost it */
+	mana_function_request_reset(m.function);
+	run();
+	assert_int_equal(counters().resets, 1);
+	assert_true(m.to_vtl0);
+	assert_int_equal(m.moves, 2);
+	assert_int_equal(mana_nic_move_filter(m.driver, false), 0);
+	assert_false(m.to_vtl0);
+	mana_function_request_reset(m.function);
+	run();
+	assert_int_equal(m.moves, 3);
+	both_ways_work(0);
+	/* VTL0's own function has no say. */
+	mana_of(m.function)->config.move_filter = NULL;
+	assert_int_equal(mana_nic_move_filter(m.driver, true), -EOPNOTSUPP);
+	both_ways_work(0);
+}
+
+/* Afterwards it is like new: with MSI-X off, and no bus mastering, also for the function itself. */
+static void a_relay_gives_back_what_it_had(void **state)
+{
+	struct pci_function *relay;
+	uint32_t command;
+
+	(void)state;
+	both_ways_work(0);
+	relay = pci_relay_function(m.relay);
+	assert_int_equal(relay->ops->config_read(relay, PCI_VENDOR_ID, 4),
+			 GDMA_PCI_VENDOR | GDMA_PCI_DEVICE_VF << 16);
+	assert_true(mana_is_master(mana_of(m.function)));
+	assert_true(mana_of(m.function)->hwc_up);
+	relay->ops->reset(relay);
+	assert_false(mana_is_master(mana_of(m.function)));
+	assert_false(mana_of(m.function)->hwc_up);
+	command = relay->ops->config_read(relay, PCI_COMMAND, 2);
+	assert_int_equal(command, 0);
+}
+
 /* --- A device that is not well */
 
 static struct mana_wq *queue_of_type(uint32_t type)
@@ -548,7 +604,8 @@ static void statistics_add_up(void **state)
 	assert_true(value > 0);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST(test)    cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define RELAYED(test) cmocka_unit_test_setup_teardown(test, setup_relayed, teardown)
 
 int main(void)
 {
@@ -567,6 +624,15 @@ int main(void)
 		TEST(lies_are_answered_with_a_reset),
 		TEST(a_silent_channel_is_given_up_at_last),
 		TEST(statistics_add_up),
+		TEST(the_filter_moves_and_stays_moved),
+		RELAYED(a_frame_goes_out_untouched),
+		RELAYED(a_frame_comes_in_with_what_is_known_of_it),
+		RELAYED(flows_spread_over_queues),
+		RELAYED(bursts_arrive_in_order),
+		RELAYED(the_link_goes_down_and_up),
+		RELAYED(a_reset_is_a_pause),
+		RELAYED(lies_are_answered_with_a_reset),
+		RELAYED(a_relay_gives_back_what_it_had),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -668,15 +668,22 @@ static void the_guest_learns_of_a_vf_and_switches(void **state)
 	assert_true(m.to_vf);
 	send_frame(60, NULL, 0); /* the synthetic path stays usable */
 	assert_int_equal(m.received, 1);
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	assert_int_equal(m.switches, 1); /* said twice, done once */
 	message.switch_data_path.active_datapath = NVSP_DATAPATH_SYNTHETIC;
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_false(m.to_vf);
+	assert_int_equal(m.switches, 2);
 	netvsp_set_vf(m.netvsp, false, 42);
 	run();
 	assert_int_equal(m.net.inband.vf_association.allocated, 0);
 	/* A driver that starts anew is told again. */
 	netvsp_set_vf(m.netvsp, true, 43);
+	message.switch_data_path.active_datapath = NVSP_DATAPATH_VF;
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	assert_true(m.to_vf);
 	assert_int_equal(netvsc_stop(&m.net, 0), 0);
+	assert_false(m.to_vf); /* a guest that ended cannot take it back */
 	m.net.inbands = 0;
 	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
 	run();

@@ -1,0 +1,113 @@
+#include "host/net_split.h"
+
+#include <stdlib.h>
+
+#include "core/container_of.h"
+#include "core/net_backend.h"
+
+struct end {
+	struct net_backend backend;
+	struct net_split *split;
+	const struct net_backend_client *client; /* NULL: not started */
+	void *ctx;
+};
+
+/* The loop's thread's, but for `to_vtl0`. */
+struct net_split {
+	struct net_backend *network;
+	struct end vtl2, vtl0;
+	bool to_vtl0; /* atomic */
+};
+
+static void receive(void *ctx, const uint8_t *frame, size_t len)
+{
+	struct net_split *split = ctx;
+	const struct end *end =
+		__atomic_load_n(&split->to_vtl0, __ATOMIC_RELAXED) ? &split->vtl0 : &split->vtl2;
+
+	if (end->client)
+		end->client->receive(end->ctx, frame, len);
+}
+
+static const struct net_backend_client network_client = { .receive = receive };
+
+static struct end *end_of(struct net_backend *backend)
+{
+	return container_of(backend, struct end, backend);
+}
+
+static struct end *other(struct end *end)
+{
+	return end == &end->split->vtl0 ? &end->split->vtl2 : &end->split->vtl0;
+}
+
+static int start(struct net_backend *backend, struct event_loop *loop,
+		 const struct net_backend_client *client, void *ctx)
+{
+	struct end *end = end_of(backend);
+	struct net_backend *network = end->split->network;
+	int err = 0;
+
+	if (!other(end)->client)
+		err = network->ops->start(network, loop, &network_client, end->split);
+	if (err)
+		return err;
+	end->ctx = ctx;
+	end->client = client;
+	return 0;
+}
+
+static void stop(struct net_backend *backend)
+{
+	struct end *end = end_of(backend);
+	struct net_backend *network = end->split->network;
+
+	end->client = NULL;
+	if (!other(end)->client)
+		network->ops->stop(network);
+}
+
+static void send(struct net_backend *backend, const struct iovec *pieces, int count)
+{
+	struct net_backend *network = end_of(backend)->split->network;
+
+	network->ops->send(network, pieces, count);
+}
+
+static const struct net_backend_ops ops = {
+	.start = start,
+	.stop = stop,
+	.send = send,
+};
+
+struct net_split *net_split_create(struct net_backend *backend)
+{
+	struct net_split *split = calloc(1, sizeof(*split));
+
+	if (!split)
+		return NULL;
+	split->network = backend;
+	split->vtl2 = (struct end){ .backend.ops = &ops, .split = split };
+	split->vtl0 = (struct end){ .backend.ops = &ops, .split = split };
+	return split;
+}
+
+void net_split_destroy(struct net_split *split)
+{
+	free(split);
+}
+
+struct net_backend *net_split_vtl2(struct net_split *split)
+{
+	return &split->vtl2.backend;
+}
+
+struct net_backend *net_split_vtl0(struct net_split *split)
+{
+	return &split->vtl0.backend;
+}
+
+void net_split_steer(struct net_split *split, bool to_vtl0)
+{
+	__atomic_store_n(&split->to_vtl0, to_vtl0, __ATOMIC_RELAXED);
+}

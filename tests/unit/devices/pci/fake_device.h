@@ -1,0 +1,27 @@
+#ifndef TESTS_UNIT_DEVICES_PCI_FAKE_DEVICE_H
+#define TESTS_UNIT_DEVICES_PCI_FAKE_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/pci_device.h"
+#include "proto/pci.h"
+
+/* A function as VFIO has it, whose configuration space and BARs say whatever a test likes. */
+struct fake_device {
+	struct pci_device_access pci;
+	uint8_t config[PCI_CONFIG_SPACE_SIZE];
+	uint64_t bar_size[PCI_BAR_COUNT];
+	unsigned int vectors; /* that can be had */
+	struct pci_interrupt *bound[8];
+
+	/* What came. */
+	unsigned int reads, writes, resets;
+	uint64_t offset, value; /* of the last write of a register */
+	unsigned int bar;
+};
+
+/* One as there are: BAR 0 of registers, BAR 4 with an MSI-X table of five vectors and its pending bits. */
+void fake_device_init(struct fake_device *fake);
+
+#endif

@@ -1,0 +1,108 @@
+/* Two functions on one network. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <cmocka.h>
+
+#include "core/net_backend.h"
+#include "host/net_split.h"
+
+static struct {
+	const struct net_backend_client *client;
+	void *ctx;
+	unsigned int starts, stops, sends;
+	int fails;
+} network;
+
+static int start(struct net_backend *backend, struct event_loop *loop,
+		 const struct net_backend_client *client, void *ctx)
+{
+	(void)backend;
+	(void)loop;
+	network.client = client;
+	network.ctx = ctx;
+	network.starts++;
+	return network.fails;
+}
+
+static void stop(struct net_backend *backend)
+{
+	(void)backend;
+	network.stops++;
+}
+
+static void send(struct net_backend *backend, const struct iovec *pieces, int count)
+{
+	(void)backend;
+	(void)pieces;
+	(void)count;
+	network.sends++;
+}
+
+static const struct net_backend_ops ops = { .start = start, .stop = stop, .send = send };
+static struct net_backend backend = { .ops = &ops };
+
+static void received(void *ctx, const uint8_t *frame, size_t len)
+{
+	(void)frame;
+	assert_int_equal(len, 60);
+	(*(unsigned int *)ctx)++;
+}
+
+static const struct net_backend_client client = { .receive = received };
+
+static void deliver(void)
+{
+	static const uint8_t frame[60];
+
+	network.client->receive(network.ctx, frame, sizeof(frame));
+}
+
+static void frames_go_to_one_and_come_from_both(void **state)
+{
+	struct net_split *split = net_split_create(&backend);
+	struct net_backend *vtl2 = net_split_vtl2(split), *vtl0 = net_split_vtl0(split);
+	unsigned int to_vtl2 = 0, to_vtl0 = 0;
+
+	(void)state;
+	network.fails = -EIO;
+	assert_int_equal(vtl2->ops->start(vtl2, NULL, &client, &to_vtl2), -EIO);
+	network.fails = 0;
+	assert_int_equal(vtl2->ops->start(vtl2, NULL, &client, &to_vtl2), 0);
+	net_split_steer(split, true);
+	deliver(); /* to one that has not started */
+	assert_int_equal(vtl0->ops->start(vtl0, NULL, &client, &to_vtl0), 0);
+	assert_int_equal(network.starts, 2);
+	deliver();
+	assert_int_equal(to_vtl0, 1);
+	assert_int_equal(to_vtl2, 0);
+	net_split_steer(split, false);
+	deliver();
+	deliver();
+	assert_int_equal(to_vtl0, 1);
+	assert_int_equal(to_vtl2, 2);
+	vtl0->ops->send(vtl0, NULL, 0);
+	vtl2->ops->send(vtl2, NULL, 0);
+	assert_int_equal(network.sends, 2);
+	vtl2->ops->stop(vtl2);
+	assert_int_equal(network.stops, 0);
+	deliver();
+	assert_int_equal(to_vtl2, 2);
+	vtl0->ops->stop(vtl0);
+	assert_int_equal(network.stops, 1);
+	net_split_destroy(split);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_go_to_one_and_come_from_both),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
