@@ -134,6 +134,11 @@ int host_devices_fault(struct host_devices *devices, unsigned int lun, const cha
 	return host_disks_fault(devices->disks, lun, text);
 }
 
+int host_devices_vf_changed(struct host_devices *devices)
+{
+	return send_settings(devices);
+}
+
 /* --- life --- */
 
 int host_devices_create(struct partition *partition, struct host_devices **out)

@@ -30,4 +30,7 @@ int host_devices_disks_removed(struct host_devices *devices);
 int host_devices_resize_disk(struct host_devices *devices, unsigned int lun, uint64_t size);
 int host_devices_fault(struct host_devices *devices, unsigned int lun, const char *text);
 
+/* The options say anew whether VTL0 has a network function of its own: VTL2 is told. 0 or -errno. */
+int host_devices_vf_changed(struct host_devices *devices);
+
 #endif

@@ -79,6 +79,18 @@ static int fault(struct partition *partition, char **rest)
 	return ret ? ret : host_devices_fault(partition->devices, lun, next_word(rest));
 }
 
+static int vf(struct options *options, struct partition *partition, char **rest)
+{
+	const char *word = next_word(rest);
+
+	if (!options->net.vf)
+		return -ENODEV;
+	if (strcmp(word, "on") && strcmp(word, "off"))
+		return -EINVAL;
+	options->net.vf_off = !strcmp(word, "off");
+	return host_devices_vf_changed(partition->devices);
+}
+
 void monitor_command(struct options *options, struct partition *partition, char *line, char *answer,
 		     size_t len)
 {
@@ -95,12 +107,14 @@ void monitor_command(struct options *options, struct partition *partition, char 
 		ret = resize(partition, &rest);
 	else if (!strcmp(verb, "fault"))
 		ret = fault(partition, &rest);
+	else if (!strcmp(verb, "vf"))
+		ret = vf(options, partition, &rest);
 	else
 		ret = -ENOSYS;
 	if (ret == -ENOSYS)
 		snprintf(answer, len,
 			 "commands: add FILE[,...]; remove LUN; resize LUN SIZE; "
-			 "fault LUN FAULT");
+			 "fault LUN FAULT; vf on|off");
 	else
 		snprintf(answer, len, "%s: %s", verb, ret ? strerror(-ret) : "done");
 }

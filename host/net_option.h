@@ -17,6 +17,7 @@ struct net_option {
 	enum net_kind kind;
 	const char *name; /* of the interface */
 	bool vf;          /* VTL0 gets a function of its own beside the card */
+	bool vf_off;      /* for now it has been taken away: not by an option */
 	struct net_forward {
 		const char *address; /* of this machine, NULL: any */
 		unsigned int host_port, guest_port;

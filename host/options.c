@@ -46,7 +46,7 @@ static const char usage[] =
 	"  --log FILE           VTL2's log (- is standard error)\n"
 	"  --probe              say whether KVM can run guests here: exit 0, or 2 and why not\n"
 	"Ctrl-A x ends a run from the terminal; Ctrl-A c and a line is a command: add FILE[,...],\n"
-	"remove LUN, resize LUN SIZE, fault LUN FAULT (disks).\n";
+	"remove LUN, resize LUN SIZE, fault LUN FAULT (disks), vf on|off (network).\n";
 
 enum option_id {
 	OPTION_IGVM = 256,

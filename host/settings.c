@@ -219,7 +219,7 @@ static void append_nic(struct text *text, const struct options *options)
 	append(text, ",\"nic_devices\":[{\"instance_id\":\"%s\",\"max_sub_channels\":%u", instance,
 	       options->cpus - 1);
 	guid_format(&vf_instance, instance);
-	if (options->net.vf)
+	if (options->net.vf && !options->net.vf_off)
 		append(text, ",\"subordinate_instance_id\":\"%s\"", instance);
 	append(text, "}]");
 }

@@ -8,6 +8,7 @@
 #include "core/event_loop.h"
 #include "core/guest_memory.h"
 #include "devices/vmbus/vmbus_server.h"
+#include "host/guest_view.h"
 #include "host/partition.h"
 #include "host/vp.h"
 
@@ -57,20 +58,6 @@ static const struct vmbus_transport_ops transport = {
 	.signal_event = signal_event,
 	.vp_loop = vp_loop,
 };
-
-/* VTL2 may offer any of its memory and VTL0's to the host. */
-static int add_memory(struct host_vmbus *vmbus)
-{
-	struct host_memory *memory = &vmbus->partition->memory;
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < memory->range_count && !ret; i++)
-		ret = guest_memory_add(vmbus->memory, memory->ranges[i].gpa,
-				       memory->view[HOST_VIEW_VTL2] + memory->ranges[i].gpa,
-				       memory->ranges[i].len);
-	return ret;
-}
 
 /* --- the thread --- */
 
@@ -125,7 +112,9 @@ struct host_vmbus *host_vmbus_create(struct partition *partition)
 	vmbus->partition = partition;
 	vmbus->loop = event_loop_create();
 	vmbus->memory = guest_memory_create();
-	if (!vmbus->loop || !vmbus->memory || add_memory(vmbus))
+	/* VTL2 may offer any of its memory and VTL0's to the host. */
+	if (!vmbus->loop || !vmbus->memory ||
+	    guest_view_fill(vmbus->memory, &partition->memory, HOST_VIEW_VTL2))
 		goto destroy;
 	config.memory = vmbus->memory;
 	vmbus->server = vmbus_server_create(&config);

@@ -5,6 +5,7 @@
 
 #include "core/guest_memory.h"
 #include "devices/vpci/vpci_set.h"
+#include "host/guest_view.h"
 #include "host/partition.h"
 #include "host/vmbus.h"
 #include "host/vp.h"
@@ -41,21 +42,6 @@ static int doorbell(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add
 
 /* --- life --- */
 
-/* VTL0's own RAM. Of that, what VTL2 has taken away faults, and is none to the function either. */
-static int map_vtl0(struct host_vpci *vpci)
-{
-	struct host_memory *memory = &vpci->partition->memory;
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < memory->range_count && !ret; i++)
-		if (!memory->ranges[i].vtl2)
-			ret = guest_memory_add(vpci->vtl0_memory, memory->ranges[i].gpa,
-					       memory->view[HOST_VIEW_VTL0] + memory->ranges[i].gpa,
-					       memory->ranges[i].len);
-	return ret;
-}
-
 struct host_vpci *host_vpci_create(struct partition *partition)
 {
 	struct host_vpci *vpci = calloc(1, sizeof(*vpci));
@@ -74,7 +60,8 @@ struct host_vpci *host_vpci_create(struct partition *partition)
 	vpci->partition = partition;
 	vpci->set = vpci_set_create(&config);
 	vpci->vtl0_memory = guest_memory_create();
-	if (vpci->set && vpci->vtl0_memory && !map_vtl0(vpci))
+	if (vpci->set && vpci->vtl0_memory &&
+	    !guest_view_fill(vpci->vtl0_memory, &partition->memory, HOST_VIEW_VTL0))
 		return vpci;
 	host_vpci_destroy(vpci);
 	return NULL;

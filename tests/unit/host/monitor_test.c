@@ -19,7 +19,7 @@ static char answer[200];
 
 static struct {
 	int result;
-	unsigned int added, removals, lun;
+	unsigned int added, removals, lun, vf_changes;
 	uint64_t size;
 	char fault[64];
 } devices;
@@ -53,6 +53,13 @@ int host_devices_fault(struct host_devices *d, unsigned int lun, const char *tex
 	(void)d;
 	devices.lun = lun;
 	snprintf(devices.fault, sizeof(devices.fault), "%s", text);
+	return devices.result;
+}
+
+int host_devices_vf_changed(struct host_devices *d)
+{
+	(void)d;
+	devices.vf_changes++;
 	return devices.result;
 }
 
@@ -122,12 +129,26 @@ static void changes(void **state)
 	assert_string_equal(devices.fault, "status,status=0x281,count=1");
 }
 
+static void vtl0s_own_function(void **state)
+{
+	(void)state;
+	assert_null(strstr(command("vf off"), "done")); /* there is none */
+	options.net.vf = true;
+	assert_string_equal(command("vf off"), "vf: done");
+	assert_true(options.net.vf_off);
+	assert_string_equal(command("vf on"), "vf: done");
+	assert_false(options.net.vf_off);
+	assert_null(strstr(command("vf maybe"), "done"));
+	assert_int_equal(devices.vf_changes, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(comes_and_goes, setup),
 		cmocka_unit_test_setup(failures_are_said, setup),
 		cmocka_unit_test_setup(changes, setup),
+		cmocka_unit_test_setup(vtl0s_own_function, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
