@@ -100,6 +100,7 @@ devices-objs += $(vpci-objs)
 vpci-test-objs := $(vpci-objs) $(pci-objs) $(vmbus-test-objs) $(vmbus-client-objs) \
 	$(addprefix tests/unit/devices/vpci/,test_function.o vpci_bus.o)
 tests/unit/devices/vpci/vpci_test-objs := $(vpci-test-objs)
+tests/unit/devices/vpci/vpci_set_test-objs := $(vpci-test-objs)
 tests/unit/devices/vpci/vpci_stress_test-objs := $(vpci-test-objs)
 tests/fuzz/vpci_fuzz-objs := $(vpci-test-objs)
 
