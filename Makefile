@@ -170,7 +170,7 @@ paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o mac
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o \
 	get.o vmbus_uio.o guest_ram.o storage.o network.o relay.o)
-paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o state.o vtpm.o)
+paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o ppi.o state.o vtpm.o)
 paravisor-objs += $(paravisor-tpm-objs) tpm/crb.o tpm/store.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
@@ -195,14 +195,14 @@ tests/fuzz/hypercall_fuzz-objs := paravisor/hypercall.o core/guest_memory.o core
 tests/fuzz/topology_fuzz-objs := paravisor/topology.o
 
 # --- paravisor/boot/: memory map, firmware tables and kernel loader for VTL0
-boot-objs := $(addprefix paravisor/boot/,memory_map.o byte_writer.o aml.o acpi.o acpi_namespace.o \
+boot-objs := $(addprefix paravisor/boot/,memory_map.o byte_writer.o aml.o acpi.o acpi_namespace.o acpi_ppi.o \
 	smbios.o bzimage.o elf_image.o image_load.o entry_state.o boot_params.o firmware_tables.o \
 	linux_boot.o)
 guest-memory-objs := core/guest_memory.o core/guest_access.o
 boot-test-objs := tests/unit/paravisor/boot/boot_guest.o $(guest-memory-objs)
 tests/unit/paravisor/boot/memory_map_test-objs := paravisor/boot/memory_map.o $(guest-memory-objs)
 tests/unit/paravisor/boot/aml_test-objs := paravisor/boot/aml.o paravisor/boot/byte_writer.o
-tests/unit/paravisor/boot/acpi_test-objs := $(addprefix paravisor/boot/,acpi.o acpi_namespace.o \
+tests/unit/paravisor/boot/acpi_test-objs := $(addprefix paravisor/boot/,acpi.o acpi_namespace.o acpi_ppi.o \
 	aml.o byte_writer.o)
 tests/unit/paravisor/boot/smbios_test-objs := paravisor/boot/smbios.o paravisor/boot/byte_writer.o
 tests/unit/paravisor/boot/linux_boot_test-objs := $(boot-objs) $(boot-test-objs)
@@ -233,7 +233,7 @@ vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
 tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
 	core/device_lock.o core/event_loop.o core/log.o
 tests/unit/paravisor/tpm/guest_state_test-objs := paravisor/tpm/guest_state.o paravisor/tpm/state.o tpm/store.o
-tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o state.o vtpm.o) tpm/crb.o \
+tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o ppi.o state.o vtpm.o) tpm/crb.o \
 	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
 	$(addprefix core/,device_lock.o event_loop.o io_bus.o log.o)
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)

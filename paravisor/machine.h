@@ -24,6 +24,7 @@ struct storage;
 struct vmbus_server;
 struct vp;
 struct vtl;
+struct ppi;
 struct vtpm;
 
 struct machine {
@@ -42,6 +43,7 @@ struct machine {
 	struct relay *relay;        /* NULL: VTL0 has no functions for itself */
 	uint64_t pool_len;          /* bytes of VTL0's RAM that VTL2 keeps for its devices */
 	struct vtpm *vtpm;          /* NULL: VTL0 has no TPM */
+	struct ppi *ppi;            /* its physical presence interface */
 	const struct hypercall_sink *sink; /* NULL: VTL0 has no message connections */
 	bool pic_asserted;                 /* atomic: the 8259s want VP 0 to take an interrupt */
 

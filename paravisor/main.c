@@ -24,6 +24,7 @@
 #include "paravisor/storage.h"
 #include "paravisor/tpm/guest_state.h"
 #include "paravisor/tpm/measured_boot.h"
+#include "paravisor/tpm/ppi.h"
 #include "paravisor/tpm/vtpm.h"
 #include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
@@ -207,6 +208,8 @@ static int start_vtpm(struct machine *m)
 	if (!ret)
 		ret = vtpm_create(&m->vtpm, &config);
 	free(state);
+	if (!ret)
+		ret = ppi_start(&m->ppi, m->vtpm, m->bus);
 	return ret && ret != -ENODEV ? fail(m, "cannot start the vTPM", ret) : 0;
 }
 

@@ -24,6 +24,7 @@ enum vtpm_link_type {
 	VTPM_LINK_HASH_START,
 	VTPM_LINK_HASH_DATA,
 	VTPM_LINK_HASH_END,
+	VTPM_LINK_RESET, /* TPM2_Shutdown, _TPM_Init, TPM2_Startup */
 	/* Its answer to a request of the vTPM. */
 	VTPM_LINK_STORE_DONE,
 
@@ -56,6 +57,7 @@ struct vtpm_link_power_on {
 static_assert(sizeof(struct vtpm_link_power_on) == 44, "packed by nature");
 
 #define VTPM_LINK_RESET_ESTABLISHED 1u
+#define VTPM_LINK_PRESENCE          2u /* physical presence, during the command */
 
 /* The TPM's command follows. */
 struct vtpm_link_execute {

@@ -134,6 +134,21 @@ static int power_on(struct vtpm *v)
 	return answer(v, id, ret, NULL, 0);
 }
 
+static int reset(struct vtpm *v)
+{
+	static const uint8_t shutdown[] = { 0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x45, 0, 0 };
+	uint32_t id = v->link.header.id; /* the packet is used for the store, too */
+	int ret = v->instance.tpm ? 0 : -EINVAL;
+
+	if (!ret && run(v, shutdown, sizeof(shutdown)))
+		ret = -EIO;
+	if (!ret)
+		ret = instance_init(&v->instance, false);
+	if (!ret)
+		ret = startup(v);
+	return answer(v, id, ret, NULL, 0);
+}
+
 /* --- commands --- */
 
 /* A call that the filter does not know, which is how a test has the process killed. */
@@ -157,6 +172,7 @@ static int execute(struct vtpm *v)
 	if (v->instance.tpm && request.flags & VTPM_LINK_RESET_ESTABLISHED)
 		tpm_reset_established(v->instance.tpm);
 	v->instance.locality = (uint8_t)request.locality;
+	v->instance.physical_presence = request.flags & VTPM_LINK_PRESENCE;
 	len = instance_execute(&v->instance, cmd, len, rsp);
 	mbedtls_platform_zeroize(cmd, sizeof(cmd));
 	/* A response that does not fit the guest's buffer does not fit the packet; none is that long. */
@@ -211,6 +227,8 @@ static int dispatch(struct vtpm *v)
 		return power_on(v);
 	case VTPM_LINK_EXECUTE:
 		return execute(v);
+	case VTPM_LINK_RESET:
+		return reset(v);
 	case VTPM_LINK_HASH_START:
 		return hash_begin(v);
 	case VTPM_LINK_HASH_DATA:

@@ -15,6 +15,7 @@ struct acpi_tpm {
 	uint64_t control_area; /* CRB only, else 0 */
 	uint64_t log_gpa;      /* event log, RAM that the caller reserved; 0: none */
 	uint32_t log_len;
+	uint32_t ppi; /* registers of the physical presence interface (paravisor/tpm/ppi.h); 0: none */
 };
 
 /* As many as names in the DSDT have digits for. */
@@ -38,5 +39,8 @@ int acpi_build(const struct acpi_config *config, uint64_t gpa, void *buf, size_t
 
 /* The DSDT's AML, without the table header. For acpi_build(). */
 void acpi_put_namespace(struct byte_writer *w, const struct acpi_config *config);
+
+/* The TPM device's _DSM (TCG PPI specification 1.3) over those registers. For acpi_put_namespace(). */
+void acpi_put_ppi(struct byte_writer *w, uint32_t registers);
 
 #endif

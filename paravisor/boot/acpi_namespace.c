@@ -2,6 +2,7 @@
 
 #include "paravisor/boot/acpi_platform.h"
 #include "paravisor/boot/aml.h"
+#include "proto/ppi.h"
 
 /*
  * As Hyper-V describes it: the VMBus root device below a module device (ACPI 6.5 section 9.11) that
@@ -99,7 +100,11 @@ static void put_tpm(struct byte_writer *w, const struct acpi_tpm *tpm)
 	aml_name_number(w, "_STA", ACPI_STA_WORKING);
 	resources = aml_resources_begin(w);
 	aml_resource_memory(w, tpm->base, tpm->len);
+	if (tpm->ppi)
+		aml_resource_memory(w, tpm->ppi, PPI_SIZE);
 	aml_resources_end(w, resources);
+	if (tpm->ppi)
+		acpi_put_ppi(w, tpm->ppi);
 	aml_block_end(w, device);
 }
 

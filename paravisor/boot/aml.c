@@ -12,10 +12,14 @@ enum {
 	AML_DWORD = 0x0c,
 	AML_STRING = 0x0d,
 	AML_QWORD = 0x0e,
+	AML_METHOD = 0x14,
 	AML_SCOPE = 0x10,
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
+	AML_IF = 0xa0,
 	AML_EXTENDED = 0x5b,
+	AML_EXT_REGION = 0x80,
+	AML_EXT_FIELD = 0x81,
 	AML_EXT_DEVICE = 0x82,
 };
 
@@ -89,7 +93,7 @@ size_t aml_device_begin(struct byte_writer *w, const char *name)
 	return mark;
 }
 
-static void put_integer(struct byte_writer *w, uint64_t value)
+void aml_integer(struct byte_writer *w, uint64_t value)
 {
 	if (value <= 1) {
 		byte_writer_u8(w, value ? AML_ONE : AML_ZERO);
@@ -108,6 +112,24 @@ static void put_integer(struct byte_writer *w, uint64_t value)
 	}
 }
 
+void aml_string(struct byte_writer *w, const char *value)
+{
+	byte_writer_u8(w, AML_STRING);
+	byte_writer_put(w, value, strlen(value) + 1);
+}
+
+void aml_package(struct byte_writer *w, const uint64_t *values, unsigned int count)
+{
+	size_t mark;
+
+	byte_writer_u8(w, AML_PACKAGE);
+	mark = w->len;
+	byte_writer_u8(w, (uint8_t)count);
+	for (unsigned int i = 0; i < count; i++)
+		aml_integer(w, values[i]);
+	aml_block_end(w, mark);
+}
+
 static void put_named(struct byte_writer *w, const char *name)
 {
 	byte_writer_u8(w, AML_NAME);
@@ -117,14 +139,13 @@ static void put_named(struct byte_writer *w, const char *name)
 void aml_name_number(struct byte_writer *w, const char *name, uint64_t value)
 {
 	put_named(w, name);
-	put_integer(w, value);
+	aml_integer(w, value);
 }
 
 void aml_name_string(struct byte_writer *w, const char *name, const char *value)
 {
 	put_named(w, name);
-	byte_writer_u8(w, AML_STRING);
-	byte_writer_put(w, value, strlen(value) + 1);
+	aml_string(w, value);
 }
 
 static unsigned int hex_digit(char c)
@@ -150,16 +171,8 @@ void aml_name_eisa_id(struct byte_writer *w, const char *name, const char *id)
 void aml_name_package(struct byte_writer *w, const char *name, const uint64_t *values,
 		      unsigned int count)
 {
-	size_t mark;
-	unsigned int i;
-
 	put_named(w, name);
-	byte_writer_u8(w, AML_PACKAGE);
-	mark = w->len;
-	byte_writer_u8(w, (uint8_t)count);
-	for (i = 0; i < count; i++)
-		put_integer(w, values[i]);
-	aml_block_end(w, mark);
+	aml_package(w, values, count);
 }
 
 size_t aml_resources_begin(struct byte_writer *w)
@@ -224,4 +237,65 @@ void aml_resource_window(struct byte_writer *w, uint64_t base, uint64_t len)
 	byte_writer_number(w, base + len - 1, 8);
 	byte_writer_number(w, 0, 8);
 	byte_writer_number(w, len, 8);
+}
+
+void aml_registers(struct byte_writer *w, const char *region, uint32_t base,
+		   const char *const *names, unsigned int count)
+{
+	size_t mark;
+
+	byte_writer_u8(w, AML_EXTENDED);
+	byte_writer_u8(w, AML_EXT_REGION);
+	put_name(w, region);
+	byte_writer_u8(w, 0); /* in memory */
+	aml_integer(w, base);
+	aml_integer(w, 4 * count);
+	byte_writer_u8(w, AML_EXTENDED);
+	byte_writer_u8(w, AML_EXT_FIELD);
+	mark = w->len;
+	put_name(w, region);
+	byte_writer_u8(w, 3); /* accesses of 32 bits, without the global lock */
+	for (unsigned int i = 0; i < count; i++) {
+		put_name(w, names[i]);
+		byte_writer_u8(w, 32); /* bits */
+	}
+	aml_block_end(w, mark);
+}
+
+size_t aml_method_begin(struct byte_writer *w, const char *name, unsigned int args)
+{
+	size_t mark;
+
+	byte_writer_u8(w, AML_METHOD);
+	mark = w->len;
+	put_name(w, name);
+	byte_writer_u8(w, (uint8_t)(args | 1u << 3));
+	return mark;
+}
+
+size_t aml_if_begin(struct byte_writer *w)
+{
+	byte_writer_u8(w, AML_IF);
+	return w->len;
+}
+
+void aml_op(struct byte_writer *w, unsigned int op)
+{
+	byte_writer_u8(w, (uint8_t)op);
+}
+
+void aml_reference(struct byte_writer *w, const char *name)
+{
+	put_name(w, name);
+}
+
+void aml_buffer(struct byte_writer *w, const void *bytes, size_t len)
+{
+	size_t mark;
+
+	byte_writer_u8(w, AML_BUFFER);
+	mark = w->len;
+	aml_integer(w, len);
+	byte_writer_put(w, bytes, len);
+	aml_block_end(w, mark);
 }

@@ -8,6 +8,7 @@
 #include "core/guest_memory.h"
 #include "paravisor/boot/low_memory.h"
 #include "paravisor/tpm/vtpm.h"
+#include "proto/ppi.h"
 #include "proto/tpm.h"
 #include "tpm/crb.h"
 
@@ -342,6 +343,7 @@ int measured_boot_begin(struct measured_boot *boot, struct vtpm *vtpm, struct gu
 		.control_area = CONTROL_AREA,
 		.log_gpa = boot->region.range.gpa,
 		.log_len = LOG_SIZE,
+		.ppi = PPI_BASE,
 	};
 	return ret;
 }

@@ -22,14 +22,20 @@ struct vtpm_state {
 	struct range dirty;   /* not yet given to the backing */
 	struct range written; /* what is being written */
 	bool writing;
-	bool again; /* when the write ends: who asked for it has died, and the next one has asked since */
+	bool again; /* when the write ends: more was asked for since, by one who came after or for the note */
 	void (*done)(void *token, int error); /* of whoever waits; NULL: nobody */
 	void *token;
 };
 
-size_t vtpm_state_size(void)
+/* What the process sees of it. */
+static size_t device_size(void)
 {
 	return store_device_size(TPM_MAX_BLOB);
+}
+
+size_t vtpm_state_size(void)
+{
+	return device_size() + VTPM_STATE_NOTE;
 }
 
 struct vtpm_state *vtpm_state_create(const struct vtpm_backing *backing, void *ctx)
@@ -63,14 +69,19 @@ void *vtpm_state_image(struct vtpm_state *state)
 	return state->image;
 }
 
-static int check(const struct vtpm_state *state, uint64_t offset, size_t len)
+void *vtpm_state_note(struct vtpm_state *state)
 {
-	return offset > state->size || len > state->size - offset ? -EINVAL : 0;
+	return state->image + device_size();
+}
+
+static int check(uint64_t offset, size_t len)
+{
+	return offset > device_size() || len > device_size() - offset ? -EINVAL : 0;
 }
 
 int vtpm_state_read(const struct vtpm_state *state, uint64_t offset, void *buf, size_t len)
 {
-	int ret = check(state, offset, len);
+	int ret = check(offset, len);
 
 	if (!ret)
 		memcpy(buf, state->image + offset, len);
@@ -91,7 +102,7 @@ static void add(struct range *to, uint64_t start, uint64_t end)
 
 int vtpm_state_write(struct vtpm_state *state, uint64_t offset, const void *buf, size_t len)
 {
-	int ret = check(state, offset, len);
+	int ret = check(offset, len);
 
 	if (ret || !len)
 		return ret;
@@ -141,12 +152,24 @@ static void flush(struct vtpm_state *state)
 			      dirty.end - dirty.start, write_done, state);
 }
 
-void vtpm_state_sync(struct vtpm_state *state, void (*done)(void *token, int error), void *token)
+static void flush_next(struct vtpm_state *state)
 {
-	state->done = done;
-	state->token = token;
 	if (state->writing)
 		state->again = true;
 	else
 		flush(state);
+}
+
+void vtpm_state_sync(struct vtpm_state *state, void (*done)(void *token, int error), void *token)
+{
+	state->done = done;
+	state->token = token;
+	flush_next(state);
+}
+
+/* Whoever waits for a write that is under way waits for this one, too. */
+void vtpm_state_note_changed(struct vtpm_state *state)
+{
+	add(&state->dirty, device_size(), state->size);
+	flush_next(state);
 }

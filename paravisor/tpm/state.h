@@ -31,6 +31,14 @@ size_t vtpm_state_size(void);
 /* The image, for whoever fills it before the vTPM is switched on. */
 void *vtpm_state_image(struct vtpm_state *state);
 
+/*
+ * A block behind the device that the process does not reach, for what the paravisor keeps with the TPM. It is in the
+ * image. note_changed(): makes it durable soon.
+ */
+#define VTPM_STATE_NOTE 4096
+void *vtpm_state_note(struct vtpm_state *state);
+void vtpm_state_note_changed(struct vtpm_state *state);
+
 /* 0, or -EINVAL beyond its end. */
 int vtpm_state_read(const struct vtpm_state *state, uint64_t offset, void *buf, size_t len);
 int vtpm_state_write(struct vtpm_state *state, uint64_t offset, const void *buf, size_t len);

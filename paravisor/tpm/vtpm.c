@@ -213,7 +213,8 @@ static int call(struct vtpm *vtpm, struct vtpm_link_header *header, size_t heade
 
 int vtpm_execute(struct vtpm *vtpm, const uint8_t *cmd, size_t cmd_len, uint8_t *rsp, size_t *len)
 {
-	struct vtpm_link_execute message = { .header.type = VTPM_LINK_EXECUTE };
+	struct vtpm_link_execute message = { .header.type = VTPM_LINK_EXECUTE,
+					     .flags = VTPM_LINK_PRESENCE };
 	int ret = call(vtpm, &message.header, sizeof(message), cmd, cmd_len, rsp, len);
 
 	if (ret)
@@ -221,6 +222,33 @@ int vtpm_execute(struct vtpm *vtpm, const uint8_t *cmd, size_t cmd_len, uint8_t 
 	if (*len < HEADER)
 		return -EPROTO;
 	return (int)(((uint32_t)rsp[8] << 8 | rsp[9]) & 0xFFF);
+}
+
+int vtpm_reset(struct vtpm *vtpm)
+{
+	struct vtpm_link_header header = { .type = VTPM_LINK_RESET };
+	size_t len = 0;
+
+	return call(vtpm, &header, sizeof(header), NULL, 0, NULL, &len);
+}
+
+void *vtpm_note(struct vtpm *vtpm)
+{
+	return vtpm_state_note(vtpm->state);
+}
+
+static void write_note(void *ctx)
+{
+	struct vtpm *vtpm = ctx;
+
+	device_lock_acquire(&vtpm->lock);
+	vtpm_state_note_changed(vtpm->state);
+	device_lock_release(&vtpm->lock);
+}
+
+int vtpm_note_changed(struct vtpm *vtpm)
+{
+	return event_loop_post(vtpm->loop, write_note, vtpm);
 }
 
 int vtpm_hash_begin(struct vtpm *vtpm, const uint16_t *algorithms, unsigned int count)

@@ -37,10 +37,20 @@ int vtpm_create(struct vtpm **out, const struct vtpm_config *config);
 void vtpm_destroy(struct vtpm *vtpm);
 
 /*
- * Executes a command of the paravisor's own, at locality 0, and waits. *len: in, bytes at rsp; out, of the response.
+ * Executes a command of the paravisor's own, at locality 0 and with physical presence, and waits. *len: in, bytes at rsp; out, of the response.
  * The TPM's return code, at most 0xFFF, or -errno. Before VTL0 runs, on the loop's thread, not from a handler.
  */
 int vtpm_execute(struct vtpm *vtpm, const uint8_t *cmd, size_t cmd_len, uint8_t *rsp, size_t *len);
+
+/* TPM2_Shutdown, _TPM_Init and TPM2_Startup: for what takes effect with a reset. 0 or -errno. As vtpm_execute(). */
+int vtpm_reset(struct vtpm *vtpm);
+
+/*
+ * VTPM_STATE_NOTE bytes that are kept with the TPM's state (paravisor/tpm/state.h), for one user. note_changed() has
+ * them written on the loop's thread; any thread; 0 or -ENOMEM.
+ */
+void *vtpm_note(struct vtpm *vtpm);
+int vtpm_note_changed(struct vtpm *vtpm);
 
 /*
  * Hashes by all of algorithms[0..count): begin, any number of data, end, which writes the digests one after the other.

@@ -23,7 +23,8 @@ static uint8_t buf[0x10000];
 static uint32_t apic_ids[ACPI_PROCESSORS_MAX + 1];
 static const struct boot_range windows[] = { { MMIO_WINDOW, 0x10000000 },
 					     { 0x1000000000, 0x100000000 } };
-static const struct acpi_tpm tpm = { 0xfed40000, 0x5000, 7, 0xfed40040, 0x7fff0000, 0x10000 };
+static const struct acpi_tpm tpm = { 0xfed40000, 0x5000,  7,         0xfed40040,
+				     0x7fff0000, 0x10000, 0xfed45000 };
 
 static struct acpi_config config(unsigned int vps)
 {

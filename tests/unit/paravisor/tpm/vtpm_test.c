@@ -16,7 +16,9 @@
 #include "core/event_loop.h"
 #include "core/io_bus.h"
 #include "core/log.h"
+#include "paravisor/tpm/ppi.h"
 #include "paravisor/tpm/state.h"
+#include "proto/ppi.h"
 #include "proto/vtpm_link.h"
 #include "tpm/crb.h"
 #include "tpm/vtpm_serve.h"
@@ -29,6 +31,7 @@ struct fixture {
 	struct event_loop *loop;
 	struct io_bus *bus;
 	struct vtpm *vtpm;
+	struct ppi *ppi;
 	int to[2], from[2];
 	pid_t child;
 	uint8_t *backed; /* what the backing made durable */
@@ -102,6 +105,7 @@ static int teardown(void **state)
 		close(f->to[i]);
 		close(f->from[i]);
 	}
+	ppi_destroy(f->ppi);
 	vtpm_destroy(f->vtpm);
 	event_loop_destroy(f->loop);
 	io_bus_destroy(f->bus);
@@ -386,6 +390,155 @@ static void test_execute(void **state)
 			 0x142);
 }
 
+/* --- the physical presence interface --- */
+
+static uint32_t ppi_get(struct fixture *f, uint32_t reg)
+{
+	uint64_t value;
+
+	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, PPI_BASE + reg, 4, &value), IO_DONE);
+	return (uint32_t)value;
+}
+
+static void ppi_set(struct fixture *f, uint32_t reg, uint32_t value)
+{
+	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, PPI_BASE + reg, 4, value), IO_DONE);
+}
+
+static uint32_t ppi_submit(struct fixture *f, uint32_t operation, uint32_t parameter)
+{
+	ppi_set(f, PPI_PARAMETER, parameter);
+	ppi_set(f, PPI_REQUEST, operation);
+	return ppi_get(f, PPI_RESULT);
+}
+
+/* The machine starts again, with what was made durable. */
+static void restart(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *kept = malloc(vtpm_state_size());
+
+	assert_non_null(kept);
+	memcpy(kept, f->backed, vtpm_state_size());
+	teardown(state);
+	setup(state);
+	f = *state;
+	create(f, kept);
+	free(kept);
+	assert_int_equal(ppi_start(&f->ppi, f->vtpm, f->bus), 0);
+}
+
+/* Runs what was posted; the backing writes at once. */
+static void settle(struct fixture *f)
+{
+	while (event_loop_run_once(f->loop, 0) > 0)
+		;
+}
+
+static void test_ppi_clear(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE];
+
+	create(f, NULL);
+	assert_int_equal(ppi_start(&f->ppi, f->vtpm, f->bus), 0);
+	assert_int_equal(ppi_get(f, PPI_REQUEST), 0);
+	assert_int_equal(ppi_get(f, PPI_LAST), 0);
+	assert_int_equal(run(f, define, sizeof(define), rsp, NULL), 0);
+	assert_int_equal(ppi_submit(f, PPI_CLEAR, 0), PPI_SUBMIT_GOOD);
+	assert_int_equal(ppi_get(f, PPI_REQUEST), PPI_CLEAR);
+	settle(f);
+	/* Nothing happens before the next start. */
+	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+	restart(state);
+	f = *state;
+	assert_int_not_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+	assert_int_equal(ppi_get(f, PPI_REQUEST), 0);
+	assert_int_equal(ppi_get(f, PPI_LAST), PPI_CLEAR);
+	assert_int_equal(ppi_get(f, PPI_RESPONSE), 0);
+	/* Once: the start after that finds no request. */
+	assert_int_equal(run(f, define, sizeof(define), rsp, NULL), 0);
+	settle(f);
+	restart(state);
+	f = *state;
+	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+	assert_int_equal(ppi_get(f, PPI_LAST), PPI_CLEAR);
+}
+
+static uint8_t bank_bits(struct fixture *f, unsigned int bank)
+{
+	static const uint8_t get_banks[] = { 0x80, 0x01, 0, 0, 0, 22, 0, 0, 0x01, 0x7A, 0,
+					     0,    0,    5, 0, 0, 0,  0, 0, 0,    0,    1 };
+	uint8_t rsp[CRB_DATA_SIZE];
+
+	assert_int_equal(run(f, get_banks, sizeof(get_banks), rsp, NULL), 0);
+	assert_int_equal(rsp[18], 4);
+	return rsp[19 + 6 * bank + 3];
+}
+
+static void test_ppi_banks(void **state)
+{
+	struct fixture *f = *state;
+
+	create(f, NULL);
+	assert_int_equal(ppi_start(&f->ppi, f->vtpm, f->bus), 0);
+	assert_int_equal(bank_bits(f, 0), 0);
+	assert_int_equal(bank_bits(f, 1), 0xFF);
+	assert_int_equal(ppi_submit(f, PPI_SET_PCR_BANKS, 0), PPI_SUBMIT_FAILURE);
+	assert_int_equal(ppi_submit(f, PPI_SET_PCR_BANKS, 0x10), PPI_SUBMIT_FAILURE);
+	assert_int_equal(ppi_submit(f, PPI_SET_PCR_BANKS, 0x5), PPI_SUBMIT_GOOD);
+	assert_int_equal(ppi_get(f, PPI_PARAMETER), 5);
+	settle(f);
+	restart(state);
+	f = *state;
+	assert_int_equal(ppi_get(f, PPI_RESPONSE), 0);
+	assert_int_equal(bank_bits(f, 0), 0xFF);
+	assert_int_equal(bank_bits(f, 1), 0);
+	assert_int_equal(bank_bits(f, 2), 0xFF);
+}
+
+/* A request can be taken back; what is not there is refused; a note that nobody wrote so is none. */
+static void test_ppi_requests(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *note;
+
+	create(f, NULL);
+	assert_int_equal(ppi_start(&f->ppi, f->vtpm, f->bus), 0);
+	assert_int_equal(ppi_submit(f, PPI_CHANGE_EPS, 0), PPI_SUBMIT_GOOD);
+	assert_int_equal(ppi_submit(f, 1, 0), PPI_SUBMIT_NOT_IMPLEMENTED);
+	assert_int_equal(ppi_get(f, PPI_REQUEST), PPI_CHANGE_EPS);
+	assert_int_equal(ppi_submit(f, PPI_NO_OPERATION, 0), PPI_SUBMIT_GOOD);
+	assert_int_equal(ppi_get(f, PPI_REQUEST), 0);
+	ppi_set(f, PPI_OPERATION, PPI_CHANGE_EPS);
+	assert_int_equal(ppi_get(f, PPI_STATUS), PPI_OPERATION_ALLOWED);
+	ppi_set(f, PPI_OPERATION, 0xFFFFFFFF);
+	assert_int_equal(ppi_get(f, PPI_STATUS), PPI_OPERATION_NOT_IMPLEMENTED);
+	settle(f);
+	note = f->backed + vtpm_state_size() - VTPM_STATE_NOTE;
+	assert_memory_equal(note, "PPI1", 4);
+	note[4] = 200; /* no such operation */
+	restart(state);
+	f = *state;
+	assert_int_equal(ppi_get(f, PPI_REQUEST), 0);
+	assert_int_equal(ppi_get(f, PPI_LAST), 0);
+}
+
+/* The process's device ends before the note. */
+static void test_note_is_out_of_reach(void **state)
+{
+	struct vtpm_state *s = vtpm_state_create(NULL, NULL);
+	size_t end = vtpm_state_size() - VTPM_STATE_NOTE;
+	uint8_t byte = 1;
+
+	(void)state;
+	assert_non_null(s);
+	assert_int_equal(vtpm_state_write(s, end - 1, &byte, 1), 0);
+	assert_int_equal(vtpm_state_write(s, end, &byte, 1), -EINVAL);
+	assert_int_equal(vtpm_state_read(s, end, &byte, 1), -EINVAL);
+	vtpm_state_destroy(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +551,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hash_much, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_execute, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ppi_clear, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ppi_banks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ppi_requests, setup, teardown),
+		cmocka_unit_test(test_note_is_out_of_reach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
