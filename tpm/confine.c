@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "core/call_filter.h"
 #include "tpm/confine.h"
@@ -103,6 +104,7 @@ static int filter_calls(void)
 		{ .number = SYS_write },
 		{ .number = SYS_getrandom },
 		{ .number = SYS_clock_gettime },
+		{ .number = SYS_setitimer, .arg = 0, .mask = ~0u, .value = ITIMER_PROF },
 		{ .number = SYS_brk },
 		{ .number = SYS_munmap },
 		{ .number = SYS_mremap },

@@ -15,15 +15,17 @@
 int main(int argc, char **argv)
 {
 	const char *root = ROOT;
-	unsigned long die_at = 0;
+	struct vtpm_test test = { 0 };
 	int ret;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strncmp(argv[i], "--die-at=", 9))
-			die_at = strtoul(argv[i] + 9, NULL, 10);
+			test.die_at = strtoul(argv[i] + 9, NULL, 10);
+		else if (!strncmp(argv[i], "--hang-at=", 10))
+			test.hang_at = strtoul(argv[i] + 10, NULL, 10);
 		else if (!strncmp(argv[i], "--root=", 7))
 			root = argv[i] + 7;
 	}
 	ret = confine(root);
-	return -(ret ? ret : vtpm_serve(STDIN_FILENO, STDOUT_FILENO, die_at));
+	return -(ret ? ret : vtpm_serve(STDIN_FILENO, STDOUT_FILENO, &test));
 }

@@ -34,6 +34,7 @@ struct fixture {
 	struct ppi *ppi;
 	int to[2], from[2];
 	pid_t child;
+	struct vtpm_test test; /* of the next child */
 	uint8_t *backed; /* what the backing made durable */
 	unsigned int writes;
 };
@@ -45,7 +46,7 @@ static void start_child(struct fixture *f)
 	if (!f->child) {
 		close(f->from[0]);
 		close(f->to[1]);
-		_exit(-vtpm_serve(f->to[0], f->from[1], 0));
+		_exit(-vtpm_serve(f->to[0], f->from[1], &f->test));
 	}
 }
 
@@ -317,6 +318,33 @@ static void test_death_and_restart(void **state)
 	log_set_level(LOG_ERROR);
 }
 
+/* A command that does not end is ended by the kernel, and from then on it is as with any other death. */
+static void test_hang(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE];
+	int status;
+
+	kill_child(f);
+	f->test = (struct vtpm_test){ .hang_at = 2, .bound = 1 };
+	start_child(f);
+	f->test = (struct vtpm_test){ 0 };
+	create(f, NULL);
+	assert_int_equal(run(f, get_random, sizeof(get_random), rsp, NULL), 0);
+	log_set_level(-1);
+	submit(f, get_random, sizeof(get_random));
+	assert_int_equal(waitpid(f->child, &status, 0), f->child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF);
+	start_child(f);
+	say_death(f, VTPM_LINK_DIED);
+	take_response(f, rsp);
+	assert_int_equal(code(rsp), 0x101); /* TPM_RC_FAILURE */
+	while (run(f, get_random, sizeof(get_random), rsp, NULL) == 0x922) /* TPM_RC_RETRY */
+		assert_true(event_loop_run_once(f->loop, 10000) >= 0);
+	assert_int_equal(code(rsp), 0);
+	log_set_level(LOG_ERROR);
+}
+
 /* Given up: a fatal error, by which drivers know that the TPM is gone. */
 static void test_gone(void **state)
 {
@@ -547,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_damaged_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_and_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hang, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hash_much, setup, teardown),
