@@ -12,12 +12,6 @@
 #define NS_PER_SECOND 1000000000ull
 #define BATCH         16
 
-struct posted_call {
-	struct posted_call *next;
-	void (*fn)(void *ctx);
-	void *ctx;
-};
-
 /* The longest that event_loop_share_time() holds timers back. */
 #define REST_MAX_NS 20000000ull
 
@@ -32,7 +26,10 @@ struct event_loop {
 	uint64_t programmed_ns;     /* what timer_fd is set to; UINT64_MAX when it is not */
 	bool shares_time;           /* see event_loop_share_time() */
 	uint64_t not_before_ns;     /* timer_fd is not set to less than this */
-	struct posted_call *posts, **posts_tail;
+	struct event_call *posts, **posts_tail; /* `posts` is atomic */
+	bool post_fd_written;                   /* since posts were last taken; atomic */
+	bool owned;                             /* by `owner`, who ran it last; atomic */
+	pthread_t owner;
 
 	/* The loop's thread only: what epoll_wait() returned and is not handled yet. */
 	struct epoll_event batch[BATCH];
@@ -50,9 +47,9 @@ uint64_t event_loop_now_ns(void)
 }
 
 /* The loop's own descriptors are told from watches by the address of the field that holds them. */
-static int add_own(struct event_loop *loop, int *fd)
+static int add_own(struct event_loop *loop, int *fd, uint32_t events)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = fd };
+	struct epoll_event event = { .events = events, .data.ptr = fd };
 
 	if (*fd < 0)
 		return -errno;
@@ -77,11 +74,12 @@ static int open_fds(struct event_loop *loop)
 	if (loop->epoll_fd < 0)
 		return -errno;
 	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	err = add_own(loop, &loop->timer_fd);
+	err = add_own(loop, &loop->timer_fd, EPOLLIN);
 	if (err)
 		return err;
 	loop->post_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return add_own(loop, &loop->post_fd);
+	/* Each write is one event more: there is nothing to be read from it. */
+	return add_own(loop, &loop->post_fd, EPOLLIN | EPOLLET);
 }
 
 struct event_loop *event_loop_create(void)
@@ -113,9 +111,10 @@ void event_loop_destroy(struct event_loop *loop)
 {
 	if (!loop)
 		return;
-	for (struct posted_call *call = loop->posts, *next; call; call = next) {
+	for (struct event_call *call = loop->posts, *next; call; call = next) {
 		next = call->next;
-		free(call);
+		if (call->allocated)
+			free(call);
 	}
 	pthread_mutex_destroy(&loop->lock);
 	close_fds(loop);
@@ -239,22 +238,61 @@ void event_timer_cancel(struct event_timer *timer)
 	pthread_mutex_unlock(&timer->loop->lock);
 }
 
+void event_loop_wake(struct event_loop *loop)
+{
+	uint64_t one = 1;
+
+	/* EAGAIN: 2^64 - 2 wake-ups, which is so many that this one is not missed. */
+	while (write(loop->post_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+void event_loop_post_call(struct event_loop *loop, struct event_call *call)
+{
+	bool write_fd;
+
+	call->next = NULL;
+	pthread_mutex_lock(&loop->lock);
+	write_fd = !loop->post_fd_written &&
+		   !(loop->owned && pthread_equal(loop->owner, pthread_self()));
+	if (write_fd)
+		__atomic_store_n(&loop->post_fd_written, true, __ATOMIC_RELAXED);
+	__atomic_store_n(loop->posts_tail, call, __ATOMIC_RELAXED);
+	loop->posts_tail = &call->next;
+	pthread_mutex_unlock(&loop->lock);
+	if (write_fd)
+		event_loop_wake(loop);
+}
+
+void event_loop_unpost_call(struct event_loop *loop, struct event_call *call)
+{
+	struct event_call **at = &loop->posts;
+
+	pthread_mutex_lock(&loop->lock);
+	while (*at && *at != call)
+		at = &(*at)->next;
+	if (*at) {
+		__atomic_store_n(at, call->next, __ATOMIC_RELAXED);
+		if (!call->next)
+			loop->posts_tail = at;
+	}
+	pthread_mutex_unlock(&loop->lock);
+}
+
 int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx)
 {
-	struct posted_call *call = malloc(sizeof(*call));
-	uint64_t one = 1;
+	struct event_call *call = malloc(sizeof(*call));
 
 	if (!call)
 		return -ENOMEM;
-	*call = (struct posted_call){ .fn = fn, .ctx = ctx };
-	pthread_mutex_lock(&loop->lock);
-	*loop->posts_tail = call;
-	loop->posts_tail = &call->next;
-	pthread_mutex_unlock(&loop->lock);
-	/* EAGAIN: 2^64 - 2 wake-ups are pending, so it is readable. */
-	while (write(loop->post_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	*call = (struct event_call){ .fn = fn, .ctx = ctx, .allocated = true };
+	event_loop_post_call(loop, call);
 	return 0;
+}
+
+bool event_loop_has_posts(const struct event_loop *loop)
+{
+	return __atomic_load_n(&loop->posts, __ATOMIC_RELAXED);
 }
 
 /* What was armed since this run began waits for the next, or a handler could keep itself going. */
@@ -312,25 +350,27 @@ static int on_timer_fd(struct event_loop *loop)
 	return run;
 }
 
-static int on_post_fd(struct event_loop *loop)
+static int run_posts(struct event_loop *loop)
 {
-	struct posted_call *call, *next;
-	uint64_t wakeups;
+	struct event_call *call, *next;
 	int run = 0;
 
-	/* Drained before the list is taken: a later post makes it readable again. */
-	if (read(loop->post_fd, &wakeups, sizeof(wakeups)) < 0)
-		return 0;
 	pthread_mutex_lock(&loop->lock);
 	call = loop->posts;
-	loop->posts = NULL;
+	__atomic_store_n(&loop->posts, NULL, __ATOMIC_RELAXED);
 	loop->posts_tail = &loop->posts;
+	__atomic_store_n(&loop->post_fd_written, false, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&loop->lock);
 
 	for (; call; call = next, run++) {
+		void (*fn)(void *ctx) = call->fn;
+		void *ctx = call->ctx;
+
+		/* From its call on, it is its owner's again. */
 		next = call->next;
-		call->fn(call->ctx);
-		free(call);
+		if (call->allocated)
+			free(call);
+		fn(ctx);
 	}
 	return run;
 }
@@ -396,22 +436,52 @@ static void run_deferred(struct event_loop *loop)
 	}
 }
 
-int event_loop_run_once(struct event_loop *loop, int timeout_ms)
+/* From here on, what this thread posts is found at the beginning of its next run. */
+static void own(struct event_loop *loop)
 {
-	int run = 0, found;
+	if (__atomic_load_n(&loop->owned, __ATOMIC_ACQUIRE) &&
+	    pthread_equal(loop->owner, pthread_self()))
+		return;
+	pthread_mutex_lock(&loop->lock);
+	loop->owner = pthread_self();
+	__atomic_store_n(&loop->owned, true, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&loop->lock);
+}
 
-	found = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout_ms);
-	if (found < 0)
-		return errno == EINTR ? 0 : -errno;
-	loop->batch_len = found;
-	loop->running = true;
+/* What epoll_wait() found. */
+static int run_batch(struct event_loop *loop)
+{
+	int run = 0;
+
 	if (take_from_batch(loop, &loop->timer_fd))
 		run += on_timer_fd(loop);
 	if (take_from_batch(loop, &loop->post_fd))
-		run += on_post_fd(loop);
+		run += run_posts(loop);
 	run += run_watches(loop);
 	loop->batch_len = 0;
-	run_deferred(loop);
-	loop->running = false;
 	return run;
+}
+
+int event_loop_run_once(struct event_loop *loop, int timeout_ms)
+{
+	int posts = 0, run = 0, found;
+
+	own(loop);
+	loop->running = true;
+	if (event_loop_has_posts(loop) &&
+	    !__atomic_load_n(&loop->post_fd_written, __ATOMIC_RELAXED)) {
+		posts = run_posts(loop);
+		run_deferred(loop); /* a fast device answers at once */
+		timeout_ms = 0;
+	}
+	found = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout_ms);
+	if (found < 0) {
+		run = errno == EINTR || posts ? 0 : -errno;
+	} else {
+		loop->batch_len = found;
+		run = run_batch(loop);
+		run_deferred(loop);
+	}
+	loop->running = false;
+	return posts + run;
 }

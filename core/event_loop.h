@@ -41,6 +41,14 @@ struct event_deferred {
 	bool pending;
 };
 
+/* A call to be posted, embedded by the owner, who sets `fn` and `ctx`. */
+struct event_call {
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct event_call *next;
+	bool allocated; /* by event_loop_post() */
+};
+
 /* Returns NULL with errno set. */
 struct event_loop *event_loop_create(void);
 
@@ -54,8 +62,8 @@ void event_loop_destroy(struct event_loop *loop);
 int event_loop_fd(const struct event_loop *loop);
 
 /*
- * events: EPOLLIN and so on, level-triggered. 0 or -errno. Loop's thread. A removed watch is not
- * called again, not even for an event that was already found.
+ * events: EPOLLIN and so on; level-triggered unless EPOLLET is among them. 0 or -errno. Loop's
+ * thread. A removed watch is not called again, not even for an event that was already found.
  */
 int event_loop_add(struct event_loop *loop, struct event_watch *watch, uint32_t events);
 int event_loop_modify(struct event_loop *loop, struct event_watch *watch, uint32_t events);
@@ -84,13 +92,29 @@ void event_timer_cancel(struct event_timer *timer);
 
 /*
  * Any thread: run fn(ctx) on the loop's thread, in the order posted. 0 or -ENOMEM. What a posted
- * call posts is run in the next run.
+ * call posts is not run before all that was posted by then, mostly in the next run.
+ *
+ * A thread that posts to the loop that it was the last to run spares itself the descriptor: its next
+ * run does not wait. One that sleeps elsewhere looks at event_loop_has_posts() before.
  */
 int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx);
 
 /*
- * From a handler: has deferred->call made once at the end of this run, however often it is asked
- * for, so that what many handlers have to say (a doorbell) is said once. False: no run is under way.
+ * The same with a call of the caller's, which is not posted already (from its fn on it may be again),
+ * and a way to take it back: on the loop's thread, or when that runs it no more.
+ */
+void event_loop_post_call(struct event_loop *loop, struct event_call *call);
+void event_loop_unpost_call(struct event_loop *loop, struct event_call *call);
+
+/* Whether the next run has calls to make. Loop's thread. */
+bool event_loop_has_posts(const struct event_loop *loop);
+
+/* Makes the descriptor readable, and ends a wait of the loop. Any thread. */
+void event_loop_wake(struct event_loop *loop);
+
+/*
+ * From a handler: has deferred->call made once at the end of this run (or before the run goes on to
+ * look at descriptors), however often it is asked for, so that what many handlers have to say (a doorbell) is said once. False: no run is under way.
  * event_loop_undefer() takes it back. Loop's thread.
  */
 bool event_loop_defer(struct event_loop *loop, struct event_deferred *deferred);
@@ -98,8 +122,8 @@ void event_loop_undefer(struct event_loop *loop, struct event_deferred *deferred
 
 /*
  * Handles what is ready, waiting at most timeout_ms for the first event (0: do not wait, -1: for
- * ever): timers, then posted calls, then descriptors. Returns the number of handlers run (a signal
- * ends the wait with 0), or -errno. Loop's thread, not from a handler.
+ * ever): calls posted by this thread, then timers, other posted calls, descriptors. Returns the number of
+ * handlers run (a signal ends the wait with 0), or -errno. Loop's thread, not from a handler.
  */
 int event_loop_run_once(struct event_loop *loop, int timeout_ms);
 

@@ -4,7 +4,6 @@
 #include <limits.h>
 
 #include "core/event_loop.h"
-#include "core/log.h"
 #include "paravisor/exit.h"
 #include "paravisor/machine.h"
 #include "paravisor/start_state.h"
@@ -37,15 +36,10 @@ int vp_enter(struct vp *vp)
 	return vtl->ops->set_poll_fd(vp->vtl, event_loop_fd(vp->loop));
 }
 
-static void nothing(void *ctx)
-{
-	(void)ctx;
-}
-
 void vp_wake(struct vp *vp)
 {
-	if (vp->loop && event_loop_post(vp->loop, nothing, NULL))
-		log_limited(LOG_WARN, "out of memory waking VP %u", vp->index);
+	if (vp->loop)
+		event_loop_wake(vp->loop);
 }
 
 /*
@@ -74,10 +68,11 @@ void vp_run(struct vp *vp)
 			return;
 		}
 		__atomic_store_n(&vp->exits[exit.kind], vp->exits[exit.kind] + 1, __ATOMIC_RELAXED);
-		if (exit.kind == VP_EXIT_WAKE)
-			run_loop(vp);
-		else
+		if (exit.kind != VP_EXIT_WAKE)
 			exit_dispatch(vp, &exit);
+		/* What the exit gave this VP to do needs no way through the kernel. */
+		if (exit.kind == VP_EXIT_WAKE || event_loop_has_posts(vp->loop))
+			run_loop(vp);
 	}
 }
 

@@ -179,11 +179,9 @@ static const struct pci_bus_ops bus_ops = { .msi = msi };
 static void vector_ready(struct event_watch *watch, uint32_t epoll_events)
 {
 	struct vector *vector = container_of(watch, struct vector, watch);
-	eventfd_t count;
 
 	(void)epoll_events;
-	if (!eventfd_read(watch->fd, &count))
-		vector->interrupt->raised(vector->interrupt);
+	vector->interrupt->raised(vector->interrupt);
 }
 
 static void write_entry(struct pci_inproc *inproc, unsigned int index, bool masked)
@@ -229,7 +227,8 @@ static int bind(struct pci_device_access *pci, unsigned int index, struct event_
 		return -errno;
 	vector->loop = loop;
 	vector->interrupt = interrupt;
-	err = event_loop_add(loop, &vector->watch, EPOLLIN);
+	/* By edges, of which every interrupt is one: its count need not be read. */
+	err = event_loop_add(loop, &vector->watch, EPOLLIN | EPOLLET);
 	if (err) {
 		close(vector->watch.fd);
 		vector->watch.fd = -1;

@@ -422,29 +422,48 @@ static void init(void)
 	raw_init(&raw, guest.client.memory);
 }
 
+static double slice(unsigned int way, unsigned int depth)
+{
+	switch (way) {
+	case 0:
+		return raw_slice(&raw, depth);
+	case 1:
+		return driver_slice(&driver, depth);
+	default:
+		return guest_slice(&guest, depth);
+	}
+}
+
+static void measure(unsigned int slices, unsigned int depth)
+{
+	double best[3] = { 1e12, 1e12, 1e12 };
+
+	for (unsigned int i = 0; i < 3 * slices; i++) {
+		double now = slice(i % 3, depth);
+
+		best[i % 3] = now < best[i % 3] ? now : best[i % 3];
+	}
+	printf("%5u", depth);
+	for (unsigned int k = 0; k < 3; k++)
+		printf("   %7.0f (%6.0f)", best[k], 1e6 / best[k]);
+	printf("   %9.2f %12.2f\n", best[0] / best[1], best[0] / best[2]);
+}
+
 int main(int argc, char *argv[])
 {
 	unsigned int slices = argc > 1 ? (unsigned int)atoi(argv[1]) : 15;
 
 	log_set_level(LOG_ERROR);
 	init();
+	if (argc > 3) { /* one of them, for a profile */
+		for (unsigned int i = 0; i < slices; i++)
+			slice((unsigned int)atoi(argv[3]), (unsigned int)atoi(argv[2]));
+		return EXIT_SUCCESS;
+	}
 	printf("4 KiB reads, ns of one core each (and thousands a second)\n");
 	printf("depth   raw queue          driver             storvsp+driver     driver/raw  "
 	       "storvsp/raw\n");
-	for (unsigned int depth = 1; depth <= DEPTH_MAX; depth *= 2) {
-		double best[3] = { 1e12, 1e12, 1e12 };
-
-		for (unsigned int i = 0; i < slices; i++) {
-			double now[3] = { raw_slice(&raw, depth), driver_slice(&driver, depth),
-					  guest_slice(&guest, depth) };
-
-			for (unsigned int k = 0; k < 3; k++)
-				best[k] = now[k] < best[k] ? now[k] : best[k];
-		}
-		printf("%5u", depth);
-		for (unsigned int k = 0; k < 3; k++)
-			printf("   %7.0f (%6.0f)", best[k], 1e6 / best[k]);
-		printf("   %9.2f %12.2f\n", best[0] / best[1], best[0] / best[2]);
-	}
+	for (unsigned int depth = 1; depth <= DEPTH_MAX; depth *= 2)
+		measure(slices, depth);
 	return EXIT_SUCCESS;
 }

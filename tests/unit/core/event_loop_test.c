@@ -205,6 +205,105 @@ static void test_posts_run_in_order(void **state)
 	assert_string_equal(trace, "xyzrw");
 }
 
+/* No descriptor has to say what the thread knows itself. */
+static void test_own_posts(void **state)
+{
+	struct event_loop *loop = *state;
+
+	assert_int_equal(event_loop_run_once(loop, 0), 0);
+	assert_false(event_loop_has_posts(loop));
+	event_loop_post(loop, post_letter, (void *)(uintptr_t) "o");
+	assert_true(event_loop_has_posts(loop));
+	assert_false(readable(loop, 0));
+	assert_int_equal(event_loop_run_once(loop, -1), 1);
+	assert_string_equal(trace, "o");
+	assert_false(event_loop_has_posts(loop));
+}
+
+static void *post_from_thread(void *ctx)
+{
+	event_loop_post(ctx, post_letter, (void *)(uintptr_t) "t");
+	return NULL;
+}
+
+/* A post of this thread's does not hide that another thread's has to wake whoever waits. */
+static void test_own_post_then_anothers(void **state)
+{
+	struct event_loop *loop = *state;
+	pthread_t thread;
+
+	event_loop_run_once(loop, 0);
+	event_loop_post(loop, post_letter, (void *)(uintptr_t) "o");
+	pthread_create(&thread, NULL, post_from_thread, loop);
+	pthread_join(thread, NULL);
+	assert_true(readable(loop, 0));
+	assert_int_equal(event_loop_run_once(loop, -1), 2);
+	assert_string_equal(trace, "ot");
+}
+
+static void *run_from_thread(void *ctx)
+{
+	while (!trace_len)
+		event_loop_run_once(ctx, -1);
+	return NULL;
+}
+
+/* Whoever ran it last owns it: this thread's posts must now wake the other. */
+static void test_owner_changes(void **state)
+{
+	struct event_loop *loop = *state;
+	pthread_t thread;
+
+	event_loop_run_once(loop, 0);
+	pthread_create(&thread, NULL, run_from_thread, loop);
+	event_loop_post(loop, post_letter, (void *)(uintptr_t) "o");
+	pthread_join(thread, NULL);
+	assert_string_equal(trace, "o");
+}
+
+struct counted_call {
+	struct event_call call;
+	struct event_loop *loop;
+	unsigned int left;
+};
+
+static void post_itself(void *ctx)
+{
+	struct counted_call *counted = ctx;
+
+	note('c');
+	if (counted->left--)
+		event_loop_post_call(counted->loop, &counted->call);
+}
+
+static void test_embedded_call(void **state)
+{
+	static struct counted_call counted;
+
+	counted = (struct counted_call){ { post_itself, &counted, NULL, false }, *state, 2 };
+	event_loop_post_call(*state, &counted.call);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(event_loop_run_once(*state, -1), 1);
+	assert_int_equal(event_loop_run_once(*state, 0), 0);
+	assert_string_equal(trace, "ccc");
+	event_loop_post_call(*state, &counted.call);
+	event_loop_unpost_call(*state, &counted.call);
+	event_loop_unpost_call(*state, &counted.call);
+	event_loop_post(*state, post_letter, (void *)(uintptr_t) "x");
+	assert_int_equal(event_loop_run_once(*state, -1), 1);
+	assert_string_equal(trace, "cccx");
+	event_loop_post_call(*state, &counted.call); /* dropped, not freed */
+}
+
+static void test_wake(void **state)
+{
+	event_loop_run_once(*state, 0);
+	event_loop_wake(*state);
+	assert_true(readable(*state, 0));
+	assert_int_equal(event_loop_run_once(*state, -1), 0);
+	assert_false(readable(*state, 0));
+}
+
 static void test_destroy_drops_posts(void **state)
 {
 	event_loop_post(*state, post_letter, (void *)(uintptr_t) "x");
@@ -483,6 +582,11 @@ int main(void)
 		TEST(test_timer_rearms_itself),
 		TEST(test_timer_never),
 		TEST(test_posts_run_in_order),
+		TEST(test_own_posts),
+		TEST(test_own_post_then_anothers),
+		TEST(test_owner_changes),
+		TEST(test_embedded_call),
+		TEST(test_wake),
 		TEST(test_destroy_drops_posts),
 		TEST(test_posts_from_threads),
 		TEST(test_arm_from_thread),
