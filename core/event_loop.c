@@ -264,21 +264,6 @@ void event_loop_post_call(struct event_loop *loop, struct event_call *call)
 		event_loop_wake(loop);
 }
 
-void event_loop_unpost_call(struct event_loop *loop, struct event_call *call)
-{
-	struct event_call **at = &loop->posts;
-
-	pthread_mutex_lock(&loop->lock);
-	while (*at && *at != call)
-		at = &(*at)->next;
-	if (*at) {
-		__atomic_store_n(at, call->next, __ATOMIC_RELAXED);
-		if (!call->next)
-			loop->posts_tail = at;
-	}
-	pthread_mutex_unlock(&loop->lock);
-}
-
 int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx)
 {
 	struct event_call *call = malloc(sizeof(*call));

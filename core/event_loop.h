@@ -99,12 +99,8 @@ void event_timer_cancel(struct event_timer *timer);
  */
 int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx);
 
-/*
- * The same with a call of the caller's, which is not posted already (from its fn on it may be again),
- * and a way to take it back: on the loop's thread, or when that runs it no more.
- */
+/* The same with a call of the caller's, which is not posted already; from its fn on, it may be again. */
 void event_loop_post_call(struct event_loop *loop, struct event_call *call);
-void event_loop_unpost_call(struct event_loop *loop, struct event_call *call);
 
 /* Whether the next run has calls to make. Loop's thread. */
 bool event_loop_has_posts(const struct event_loop *loop);

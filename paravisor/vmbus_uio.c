@@ -286,7 +286,6 @@ int vmbus_uio_send(struct vmbus_uio *uio, const void *message, size_t len)
 		.payload = uio->out,
 		.payload_len = sizeof(header) + len,
 	};
-	bool signal;
 	int ret;
 
 	if (uio->dead)
@@ -295,10 +294,12 @@ int vmbus_uio_send(struct vmbus_uio *uio, const void *message, size_t len)
 		return -EMSGSIZE;
 	memcpy(uio->out, &header, sizeof(header));
 	memcpy((uint8_t *)uio->out + sizeof(header), message, len);
-	ret = vmbus_ring_write(&uio->to_host, &packet, &signal);
+	ret = vmbus_ring_write(&uio->to_host, &packet);
 	if (ret == -EPROTO)
 		return die(uio);
-	return !ret && signal ? signal_host(uio) : ret;
+	if (vmbus_ring_publish(&uio->to_host) && signal_host(uio))
+		return -EIO;
+	return ret;
 }
 
 int vmbus_uio_wait(struct vmbus_uio *uio, int timeout_ms)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container_of.h"
 #include "core/event_loop.h"
 #include "core/guest_memory.h"
 #include "core/log.h"
@@ -18,19 +19,7 @@
 /* Packets taken in one run, so that channels of a VP share it, and room is given back in time. */
 #define RUN_BUDGET 64
 
-static void run(void *ctx);
-
 /* --- Work */
-
-/* Under wake_lock. */
-static void post_run(struct vmbus_channel *channel)
-{
-	if (event_loop_post(channel->loop, run, channel)) {
-		channel->work = 0;
-		log_limited(LOG_ERROR, "vmbus: out of memory: %s loses a wake-up",
-			    channel->ops->name);
-	}
-}
 
 void vmbus_channel_schedule(struct vmbus_channel *channel, uint32_t work)
 {
@@ -40,7 +29,7 @@ void vmbus_channel_schedule(struct vmbus_channel *channel, uint32_t work)
 	posted = channel->work;
 	channel->work |= work;
 	if (!posted)
-		post_run(channel);
+		event_loop_post_call(channel->loop, &channel->run);
 	pthread_mutex_unlock(&channel->wake_lock);
 }
 
@@ -57,7 +46,7 @@ static void hand_over(struct vmbus_channel *channel, uint32_t work)
 	channel->work |= work;
 	if (!posted) {
 		channel->loop = channel->wanted_loop;
-		post_run(channel);
+		event_loop_post_call(channel->loop, &channel->run);
 	}
 	pthread_mutex_unlock(&channel->wake_lock);
 }
@@ -72,10 +61,46 @@ static bool on_wanted_loop(struct vmbus_channel *channel)
 	return same;
 }
 
+/* --- The guest's side */
+
+static void signal_guest(struct vmbus_channel *channel)
+{
+	const struct vmbus_server_config *config = &channel->server->config;
+	int err;
+
+	if (channel->vp == VMBUS_VP_NO_INTERRUPT)
+		return;
+	err = config->ops->signal_event(config->ctx, channel->vp, channel->sint,
+					(uint16_t)channel->flag);
+	if (err)
+		log_limited(LOG_WARN, "vmbus: %s cannot signal VP %u: %s", channel->ops->name,
+			    channel->vp, strerror(-err));
+}
+
+/* Shows the guest what was sent, all at once. */
+static void publish(struct vmbus_channel *channel)
+{
+	if (channel->running && !channel->broken && vmbus_ring_publish(&channel->writer))
+		signal_guest(channel);
+}
+
+static void publish_deferred(struct event_deferred *deferred)
+{
+	publish(container_of(deferred, struct vmbus_channel, publish));
+}
+
+/* This loop may not be the channel's any more when its run ends. */
+static void publish_now(struct vmbus_channel *channel)
+{
+	event_loop_undefer(channel->loop, &channel->publish);
+	publish(channel);
+}
+
 /* --- Open and close */
 
 static void free_rings(struct vmbus_channel *channel)
 {
+	event_loop_undefer(channel->loop, &channel->publish);
 	free(channel->pages);
 	free(channel->packet);
 	channel->pages = NULL;
@@ -176,6 +201,7 @@ static void do_open(struct vmbus_channel *channel)
 
 static void do_close(struct vmbus_channel *channel)
 {
+	publish_now(channel);
 	channel->running = false;
 	channel->ops->close(channel->dev, channel);
 }
@@ -198,20 +224,6 @@ static void do_gone(struct vmbus_channel *channel)
 }
 
 /* --- Running */
-
-static void signal_guest(struct vmbus_channel *channel)
-{
-	const struct vmbus_server_config *config = &channel->server->config;
-	int err;
-
-	if (channel->vp == VMBUS_VP_NO_INTERRUPT)
-		return;
-	err = config->ops->signal_event(config->ctx, channel->vp, channel->sint,
-					(uint16_t)channel->flag);
-	if (err)
-		log_limited(LOG_WARN, "vmbus: %s cannot signal VP %u: %s", channel->ops->name,
-			    channel->vp, strerror(-err));
-}
 
 static int break_channel(struct vmbus_channel *channel)
 {
@@ -250,6 +262,7 @@ static void do_ready(struct vmbus_channel *channel)
  */
 static bool do_move(struct vmbus_channel *channel)
 {
+	publish_now(channel);
 	pthread_mutex_lock(&channel->server->lock);
 	if (channel->moves)
 		channel->vp = channel->move_vp;
@@ -330,18 +343,17 @@ void vmbus_channel_wake(struct vmbus_channel *channel)
 
 static int send_packet(struct vmbus_channel *channel, const struct vmbus_ring_packet *packet)
 {
-	bool signal = false;
 	int err;
 
 	if (!channel->running)
 		return -EPIPE;
 	if (channel->broken)
 		return -EPROTO;
-	err = vmbus_ring_write(&channel->writer, packet, &signal);
+	err = vmbus_ring_write(&channel->writer, packet);
 	if (err == -EPROTO)
 		return break_channel(channel);
-	if (signal)
-		signal_guest(channel);
+	if (!event_loop_defer(channel->loop, &channel->publish))
+		publish(channel);
 	return err;
 }
 
@@ -417,6 +429,13 @@ const struct guest_memory *vmbus_channel_memory(const struct vmbus_channel *chan
 uint32_t vmbus_channel_version(const struct vmbus_channel *channel)
 {
 	return vmbus_server_version(channel->server);
+}
+
+void vmbus_channel_init(struct vmbus_channel *channel)
+{
+	pthread_mutex_init(&channel->wake_lock, NULL);
+	channel->run = (struct event_call){ .fn = run, .ctx = channel };
+	channel->publish.call = publish_deferred;
 }
 
 void vmbus_channel_free(struct vmbus_channel *channel)

@@ -267,7 +267,7 @@ struct vmbus_channel *vmbus_control_channel_alloc(struct vmbus_server *server)
 		channel = calloc(1, sizeof(*channel));
 		if (!channel)
 			return NULL;
-		pthread_mutex_init(&channel->wake_lock, NULL);
+		vmbus_channel_init(channel);
 		channel->server = server;
 		channel->gpadls.bytes_used = &server->gpadl_bytes;
 	}

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "core/event_loop.h"
 #include "devices/vmbus/vmbus_channel.h"
 #include "devices/vmbus/vmbus_gpadl.h"
 #include "devices/vmbus/vmbus_outbox.h"
@@ -110,6 +111,7 @@ struct vmbus_channel {
 
 	pthread_mutex_t wake_lock; /* the group below */
 	uint32_t work;             /* enum vmbus_work; not 0: a run on `loop` is to come */
+	struct event_call run;     /* posted while there is work */
 	struct event_loop *loop;
 	struct event_loop *wanted_loop;
 
@@ -127,6 +129,7 @@ struct vmbus_channel {
 	uint64_t *packet; /* the private copy */
 	struct vmbus_ring_reader reader;
 	struct vmbus_ring_writer writer;
+	struct event_deferred publish; /* of what a run of the loop sends */
 };
 
 /* --- vmbus_server.c. Under the lock. */
@@ -173,6 +176,8 @@ struct vmbus_channel *vmbus_control_channel_alloc(struct vmbus_server *server);
 
 /* Asks the channel's loop for `work`. Any thread, with or without the lock. */
 void vmbus_channel_schedule(struct vmbus_channel *channel, uint32_t work);
+
+void vmbus_channel_init(struct vmbus_channel *channel);
 
 /* Frees what a channel still holds. The server is being destroyed. */
 void vmbus_channel_free(struct vmbus_channel *channel);

@@ -87,23 +87,36 @@ static int ring_init(struct vmbus_ring *ring, uint8_t *const *pages, uint32_t co
 	*ring = (struct vmbus_ring){
 		.control = (struct hv_ring_buffer *)(void *)pages[0],
 		.data = pages + 1,
+		.flat = pages[1],
 		.size = (count - 1) * VMBUS_PAGE_SIZE,
 	};
+	for (uint32_t i = 2; i < count; i++)
+		if (pages[i] != pages[i - 1] + VMBUS_PAGE_SIZE)
+			ring->flat = NULL;
 	return 0;
 }
 
-/* Copies from the ring, page by page, around its end. 0 or -EFAULT. */
+/* Host address of an index, and in *len, which is not 0, how much can be had there in one piece. */
+static uint8_t *piece_at(const struct vmbus_ring *ring, uint32_t index, uint32_t *len)
+{
+	uint32_t offset = index % VMBUS_PAGE_SIZE;
+	uint32_t left = ring->flat ? ring->size - index : VMBUS_PAGE_SIZE - offset;
+
+	if (*len > left)
+		*len = left;
+	return ring->flat ? ring->flat + index : ring->data[index / VMBUS_PAGE_SIZE] + offset;
+}
+
+/* Copies from the ring, around its end. 0 or -EFAULT. */
 static int copy_from(const struct vmbus_ring *ring, uint32_t index, void *buf, uint32_t len)
 {
 	uint8_t *to = buf;
 
 	while (len) {
-		uint32_t offset = index % VMBUS_PAGE_SIZE;
-		uint32_t chunk = VMBUS_PAGE_SIZE - offset;
+		uint32_t chunk = len;
+		const uint8_t *from = piece_at(ring, index, &chunk);
 
-		if (chunk > len)
-			chunk = len;
-		if (copy(to, ring->data[index / VMBUS_PAGE_SIZE] + offset, chunk))
+		if (copy(to, from, chunk))
 			return -EFAULT;
 		index = advance(ring, index, chunk);
 		to += chunk;
@@ -118,12 +131,10 @@ static int copy_to(const struct vmbus_ring *ring, uint32_t *index, const void *b
 	const uint8_t *from = buf;
 
 	while (len) {
-		uint32_t offset = *index % VMBUS_PAGE_SIZE;
-		uint32_t chunk = VMBUS_PAGE_SIZE - offset;
+		uint32_t chunk = (uint32_t)len;
+		uint8_t *to = piece_at(ring, *index, &chunk);
 
-		if (chunk > len)
-			chunk = (uint32_t)len;
-		if (copy(ring->data[*index / VMBUS_PAGE_SIZE] + offset, from, chunk))
+		if (copy(to, from, chunk))
 			return -EFAULT;
 		*index = advance(ring, *index, chunk);
 		from += chunk;
@@ -154,7 +165,9 @@ int vmbus_ring_writer_init(struct vmbus_ring_writer *writer, uint8_t *const *pag
 	if (err)
 		return err;
 	writer->write = load(&writer->ring.control->write_index);
+	writer->published = writer->write;
 	writer->waiting = false;
+	writer->signal = false;
 	if (!index_valid(&writer->ring, writer->write))
 		return -EPROTO;
 	publish(&writer->ring.control->pending_send_sz, 0);
@@ -240,33 +253,46 @@ bool vmbus_ring_unmask(struct vmbus_ring_reader *reader)
 	return load(&reader->ring.control->write_index) != reader->next;
 }
 
-/* Room in the ring by the guest's current read_index, or -EPROTO. */
-static int64_t writer_room(const struct vmbus_ring_writer *writer)
+/* Looks at the guest's read_index: room in the ring, or -EPROTO. */
+static int64_t look_for_room(struct vmbus_ring_writer *writer)
 {
 	uint32_t read = load(&writer->ring.control->read_index);
 
 	if (!index_valid(&writer->ring, read))
 		return -EPROTO;
+	writer->read = read;
 	return room(&writer->ring, read, writer->write);
+}
+
+/*
+ * Asks the guest to signal when there is room. It decides that by the write_index that it knows, which
+ * must be ours then.
+ */
+static int64_t ask_for_room(struct vmbus_ring_writer *writer, uint32_t needed)
+{
+	writer->signal = vmbus_ring_publish(writer);
+	publish(&writer->ring.control->pending_send_sz, needed);
+	writer->waiting = true;
+	/* It may have made room just before it could see that. */
+	return look_for_room(writer);
 }
 
 /* 0 when `needed` bytes fit; otherwise asks the guest to signal when they do. */
 static int make_room(struct vmbus_ring_writer *writer, uint32_t needed)
 {
-	int64_t free_bytes = writer_room(writer);
+	int64_t free_bytes;
 
+	/* Of several packets in a row only the first looks, as long as what it saw is enough. */
+	if (writer->write != writer->published && !writer->waiting &&
+	    room(&writer->ring, writer->read, writer->write) >= needed)
+		return 0;
+	free_bytes = look_for_room(writer);
+	if (free_bytes >= 0 && free_bytes < needed)
+		free_bytes = ask_for_room(writer, needed);
 	if (free_bytes < 0)
 		return -EPROTO;
-	if (free_bytes < needed) {
-		publish(&writer->ring.control->pending_send_sz, needed);
-		writer->waiting = true;
-		/* It may have made room just before it could see that. */
-		free_bytes = writer_room(writer);
-		if (free_bytes < 0)
-			return -EPROTO;
-		if (free_bytes < needed)
-			return -EAGAIN;
-	}
+	if (free_bytes < needed)
+		return -EAGAIN;
 	if (writer->waiting) {
 		publish(&writer->ring.control->pending_send_sz, 0);
 		writer->waiting = false;
@@ -291,11 +317,10 @@ static int put_packet(const struct vmbus_ring *ring, uint32_t *index,
 	return 0;
 }
 
-int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet,
-		     bool *signal)
+int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet)
 {
 	const struct vmbus_ring *ring = &writer->ring;
-	uint32_t start = writer->write, index = start, len;
+	uint32_t index = writer->write, len;
 	struct vmpacket_descriptor desc;
 	int err;
 
@@ -320,9 +345,20 @@ int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_p
 	if (err)
 		return err;
 	writer->write = index;
-	publish(&ring->control->write_index, index);
-	/* Only the step from empty wakes a reader; one that is reading looks again by itself. */
-	*signal =
-		!load(&ring->control->interrupt_mask) && load(&ring->control->read_index) == start;
 	return 0;
+}
+
+bool vmbus_ring_publish(struct vmbus_ring_writer *writer)
+{
+	const struct hv_ring_buffer *control = writer->ring.control;
+	uint32_t start = writer->published;
+	bool signal = writer->signal;
+
+	writer->signal = false;
+	if (writer->write == start)
+		return signal;
+	writer->published = writer->write;
+	publish(&writer->ring.control->write_index, writer->write);
+	/* Only the step from empty wakes a reader; one that is reading looks again by itself. */
+	return signal || (!load(&control->interrupt_mask) && load(&control->read_index) == start);
 }

@@ -20,6 +20,7 @@ struct hv_ring_buffer;
 struct vmbus_ring {
 	struct hv_ring_buffer *control;
 	uint8_t *const *data; /* the owner's; outlives the ring */
+	uint8_t *flat;        /* all of the data when its pages follow each other here, else NULL */
 	uint32_t size;        /* bytes of data */
 };
 
@@ -32,8 +33,11 @@ struct vmbus_ring_reader {
 
 struct vmbus_ring_writer {
 	struct vmbus_ring ring;
-	uint32_t write; /* our write_index */
-	bool waiting;   /* pending_send_sz is set */
+	uint32_t write;     /* where the next packet goes */
+	uint32_t published; /* the write_index that the guest knows */
+	uint32_t read;      /* the guest's read_index when last looked at */
+	bool waiting;       /* pending_send_sz is set */
+	bool signal;        /* for what has been published */
 };
 
 /* What a packet is made of, in the order in which it lies in the ring. */
@@ -74,10 +78,12 @@ void vmbus_ring_mask(struct vmbus_ring_reader *reader);
 bool vmbus_ring_unmask(struct vmbus_ring_reader *reader);
 
 /*
- * Writes one packet. 0, and *signal says whether the guest must be signalled. -EAGAIN: no room now;
- * the guest will signal when there is. -EMSGSIZE: it never fits; -EPROTO.
+ * Writes one packet, which the guest sees after vmbus_ring_publish(). 0; -EAGAIN: no room now, the guest
+ * will signal when there is, given vmbus_ring_publish(); -EMSGSIZE: it never fits; -EPROTO.
  */
-int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet,
-		     bool *signal);
+int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet);
+
+/* Shows the guest what has been written. True: it must be signalled. */
+bool vmbus_ring_publish(struct vmbus_ring_writer *writer);
 
 #endif

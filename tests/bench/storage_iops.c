@@ -451,7 +451,7 @@ static void measure(unsigned int slices, unsigned int depth)
 
 int main(int argc, char *argv[])
 {
-	unsigned int slices = argc > 1 ? (unsigned int)atoi(argv[1]) : 15;
+	unsigned int slices = argc > 1 ? (unsigned int)atoi(argv[1]) : 300;
 
 	log_set_level(LOG_ERROR);
 	init();
