@@ -36,10 +36,9 @@ static void invalid_field(struct scsi_command *command)
 }
 
 /* Finishes the command and returns false when the extent is not on the disk. */
-static bool check_extent(struct scsi_command *command, const struct disk_info *info,
-			 struct extent extent)
+static bool check_extent(struct scsi_command *command, uint64_t sectors, struct extent extent)
 {
-	if (disk_range_valid(info, extent.sector, extent.count))
+	if (extent.sector <= sectors && extent.count <= sectors - extent.sector)
 		return true;
 	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_LBA_OUT_OF_RANGE);
 	return false;
@@ -79,7 +78,7 @@ static void request_done(struct disk_request *request, int err)
 static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 		     enum disk_operation operation, enum scsi_direction direction)
 {
-	struct disk_info info = scsi_lun_info(lun);
+	struct scsi_shape shape = scsi_lun_shape(lun);
 	struct extent extent = extent_of(command->cdb);
 	bool six = command->cdb[0] < 0x20;
 	uint64_t bytes;
@@ -88,13 +87,13 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 		invalid_field(command);
 		return;
 	}
-	if (!check_extent(command, &info, extent))
+	if (!check_extent(command, shape.sectors, extent))
 		return;
 	if (!extent.count) {
 		scsi_finish(command, SCSI_GOOD);
 		return;
 	}
-	bytes = extent.count * info.sector_size;
+	bytes = extent.count * shape.sector_size;
 	if (bytes > SCSI_MAX_TRANSFER || bytes > command->data_len ||
 	    command->direction != direction) {
 		invalid_field(command);
@@ -121,7 +120,7 @@ void scsi_read(struct scsi_lun *lun, struct scsi_command *command)
 
 void scsi_write(struct scsi_lun *lun, struct scsi_command *command)
 {
-	if (scsi_lun_info(lun).read_only)
+	if (scsi_lun_shape(lun).read_only)
 		scsi_fail_errno(command, -EROFS);
 	else
 		transfer(lun, command, DISK_WRITE, SCSI_DATA_OUT);
@@ -130,21 +129,17 @@ void scsi_write(struct scsi_lun *lun, struct scsi_command *command)
 /* Without a comparison there is nothing that a read at the right time would not find too. */
 void scsi_verify(struct scsi_lun *lun, struct scsi_command *command)
 {
-	struct disk_info info = scsi_lun_info(lun);
-
 	if (command->cdb[1] & 0xE6) {
 		invalid_field(command);
 		return;
 	}
-	if (check_extent(command, &info, extent_of(command->cdb)))
+	if (check_extent(command, scsi_lun_shape(lun).sectors, extent_of(command->cdb)))
 		scsi_finish(command, SCSI_GOOD);
 }
 
 void scsi_synchronize(struct scsi_lun *lun, struct scsi_command *command)
 {
-	struct disk_info info = scsi_lun_info(lun);
-
-	if (!check_extent(command, &info, extent_of(command->cdb)))
+	if (!check_extent(command, scsi_lun_shape(lun).sectors, extent_of(command->cdb)))
 		return;
 	command->disk = (struct disk_request){ .operation = DISK_FLUSH, .done = request_done };
 	submit(lun, command);
@@ -291,7 +286,7 @@ void scsi_write_same(struct scsi_lun *lun, struct scsi_command *command)
 		invalid_field(command);
 		return;
 	}
-	if (!check_extent(command, &info, extent))
+	if (!check_extent(command, info.sectors, extent))
 		return;
 	err = no_data ? 0 : take_zero_block(command, info.sector_size);
 	if (err) {

@@ -21,8 +21,18 @@ struct scsi_reservation {
 	uint8_t type;
 };
 
+/* What reading and writing need of struct disk_info. */
+struct scsi_shape {
+	uint64_t sectors;
+	uint32_t sector_size;
+	bool read_only;
+};
+
 struct scsi_lun {
 	struct scsi_lun_config config;
+	uint32_t changes;        /* of the disk, so far; atomic, like the next two */
+	uint32_t shape_of;       /* how many `shape` knows of */
+	struct scsi_shape shape; /* for scsi_lun_shape() */
 	unsigned int references; /* atomic */
 	uint32_t attention; /* unit attention to report once, enum scsi_additional_sense; atomic */
 	struct disk_watcher watcher;
@@ -43,6 +53,9 @@ void scsi_finish_with(struct scsi_command *command, const void *data, uint32_t l
 int scsi_command_take(struct scsi_command *command, void *buf, uint32_t len);
 
 struct disk_info scsi_lun_info(struct scsi_lun *lun);
+
+/* The part of it that every transfer wants, without the disk's lock. */
+struct scsi_shape scsi_lun_shape(struct scsi_lun *lun);
 
 /* What a sense buffer holds, in fixed format. */
 void scsi_build_sense(uint8_t sense[SCSI_SENSE_SIZE], enum scsi_sense_key key,

@@ -151,6 +151,30 @@ struct disk_info scsi_lun_info(struct scsi_lun *lun)
 	return info;
 }
 
+/* Threads that find a change at the same time all look; the last look that counts is of the last change. */
+static void look_at_disk(struct scsi_lun *lun, uint32_t changes)
+{
+	struct disk_info info = scsi_lun_info(lun);
+
+	__atomic_store_n(&lun->shape.sectors, info.sectors, __ATOMIC_RELAXED);
+	__atomic_store_n(&lun->shape.sector_size, info.sector_size, __ATOMIC_RELAXED);
+	__atomic_store_n(&lun->shape.read_only, info.read_only, __ATOMIC_RELAXED);
+	__atomic_store_n(&lun->shape_of, changes, __ATOMIC_RELEASE);
+}
+
+struct scsi_shape scsi_lun_shape(struct scsi_lun *lun)
+{
+	uint32_t changes = __atomic_load_n(&lun->changes, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&lun->shape_of, __ATOMIC_ACQUIRE) != changes)
+		look_at_disk(lun, changes);
+	return (struct scsi_shape){
+		.sectors = __atomic_load_n(&lun->shape.sectors, __ATOMIC_RELAXED),
+		.sector_size = __atomic_load_n(&lun->shape.sector_size, __ATOMIC_RELAXED),
+		.read_only = __atomic_load_n(&lun->shape.read_only, __ATOMIC_RELAXED),
+	};
+}
+
 /* --- Commands that are small enough to be here */
 
 static void nothing_to_do(struct scsi_lun *lun, struct scsi_command *command)
@@ -159,10 +183,18 @@ static void nothing_to_do(struct scsi_lun *lun, struct scsi_command *command)
 	scsi_finish(command, SCSI_GOOD);
 }
 
+/* The unit attention that is pending, once; mostly there is none, which costs less to see. */
+static uint32_t take_attention(struct scsi_lun *lun)
+{
+	return __atomic_load_n(&lun->attention, __ATOMIC_RELAXED)
+		       ? __atomic_exchange_n(&lun->attention, 0, __ATOMIC_RELAXED)
+		       : 0;
+}
+
 /* A pending unit attention is what there is to tell; otherwise no sense. */
 static void request_sense(struct scsi_lun *lun, struct scsi_command *command)
 {
-	uint32_t code = __atomic_exchange_n(&lun->attention, 0, __ATOMIC_RELAXED);
+	uint32_t code = take_attention(lun);
 	uint8_t sense[SCSI_SENSE_SIZE];
 
 	if (command->cdb[1] & 1) { /* descriptor format */
@@ -254,13 +286,12 @@ void scsi_lun_execute(struct scsi_lun *lun, struct scsi_command *command)
 	command->has_sense = false;
 	command->transferred = 0;
 	command->parameters = NULL;
-	scsi_lun_get(lun);
 	if (!entry->handle || !(entry->flags & (lun->config.dvd ? ON_DVD : ON_DISK))) {
 		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_OPCODE);
 		return;
 	}
 	if (!(entry->flags & DESPITE_UA)) {
-		attention = __atomic_exchange_n(&lun->attention, 0, __ATOMIC_RELAXED);
+		attention = take_attention(lun);
 		if (attention) {
 			scsi_fail(command, SCSI_SENSE_UNIT_ATTENTION,
 				  (enum scsi_additional_sense)attention);
@@ -290,7 +321,8 @@ static void disk_has_changed(struct disk_watcher *watcher)
 {
 	struct scsi_lun *lun = container_of(watcher, struct scsi_lun, watcher);
 
-	__atomic_store_n(&lun->attention, SCSI_ASC_CAPACITY_CHANGED, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&lun->changes, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&lun->attention, SCSI_ASC_CAPACITY_CHANGED, __ATOMIC_RELEASE);
 }
 
 struct scsi_lun *scsi_lun_create(const struct scsi_lun_config *config)
@@ -304,6 +336,7 @@ struct scsi_lun *scsi_lun_create(const struct scsi_lun_config *config)
 	lun->watcher.changed = disk_has_changed;
 	pthread_mutex_init(&lun->lock, NULL);
 	disk_watch(config->disk, &lun->watcher);
+	look_at_disk(lun, 0);
 	return lun;
 }
 

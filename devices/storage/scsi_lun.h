@@ -72,7 +72,7 @@ struct scsi_lun *scsi_lun_create(const struct scsi_lun_config *config);
 void scsi_lun_get(struct scsi_lun *lun);
 void scsi_lun_put(struct scsi_lun *lun);
 
-/* Starts a command, which holds a reference until it is done. On the thread of command->loop. */
+/* Starts a command, which keeps the caller's reference until it is done. On the thread of command->loop. */
 void scsi_lun_execute(struct scsi_lun *lun, struct scsi_command *command);
 
 /*

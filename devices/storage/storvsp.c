@@ -231,6 +231,7 @@ static void command_done(struct scsi_command *command)
 	}
 }
 
+/* A reference, or NULL. */
 static struct scsi_lun *find_lun(struct storvsp *storvsp, const struct vmscsi_request *srb)
 {
 	struct scsi_lun *lun = NULL;
@@ -313,7 +314,6 @@ static void execute_srb(struct storvsp_request *request)
 		return;
 	}
 	scsi_lun_execute(lun, command);
-	scsi_lun_put(lun);
 }
 
 /* --- The other operations, of the primary channel but for the resets */
@@ -442,11 +442,36 @@ static struct storvsp_request *alloc_request(struct storvsp_channel *channel, un
 	} else {
 		request = malloc(sizeof(*request) + segments * sizeof(request->segments[0]));
 	}
-	if (request) {
-		memset(request, 0, sizeof(*request));
+	if (request)
 		request->spare = spare;
-	}
 	return request;
+}
+
+/* A command of nothing yet; what the target needs for itself it sets up itself. */
+static void init_command(struct scsi_command *command, const struct vmbus_channel *channel)
+{
+	memset(command->cdb, 0, sizeof(command->cdb));
+	command->direction = SCSI_NO_DATA;
+	command->segments = NULL;
+	command->segment_count = 0;
+	command->data_len = 0;
+	command->memory = vmbus_channel_memory(channel);
+	command->loop = vmbus_channel_loop(channel);
+	command->done = command_done;
+	command->status = SCSI_GOOD;
+	command->has_sense = false;
+	command->transferred = 0;
+}
+
+/* Clients of old have shorter packets: the rest is zero. */
+static void take_payload(struct vstor_packet *packet, const struct vmbus_packet *from)
+{
+	if (from->payload_len >= sizeof(*packet)) {
+		memcpy(packet, from->payload, sizeof(*packet));
+		return;
+	}
+	memset(packet, 0, sizeof(*packet));
+	memcpy(packet, from->payload, from->payload_len);
 }
 
 /*
@@ -465,7 +490,10 @@ static struct storvsp_request *with_buffer(struct storvsp_channel *channel,
 	if (usable && packet->buffer.word_count > SPARE_SEGMENTS)
 		usable = !collect_segments(packet, memory, NULL, &count);
 	request = alloc_request(channel, usable ? count : 0);
-	if (!request || !usable || collect_segments(packet, memory, request->segments, &count))
+	if (!request)
+		return NULL;
+	init_command(&request->command, channel->channel);
+	if (!usable || collect_segments(packet, memory, request->segments, &count))
 		return request;
 	request->command.segments = request->segments;
 	request->command.segment_count = count;
@@ -485,12 +513,7 @@ static struct storvsp_request *new_request(struct storvsp_channel *channel,
 	request->trans_id = packet->trans_id;
 	request->wants_completion = packet->wants_completion;
 	request->packet_len = answer_len(packet->payload_len);
-	memcpy(&request->packet, packet->payload,
-	       packet->payload_len < sizeof(request->packet) ? packet->payload_len
-							     : sizeof(request->packet));
-	request->command.memory = vmbus_channel_memory(channel->channel);
-	request->command.loop = vmbus_channel_loop(channel->channel);
-	request->command.done = command_done;
+	take_payload(&request->packet, packet);
 	return request;
 }
 

@@ -42,7 +42,7 @@ static int timed_signal(struct vmbus_server *server, uint32_t connection_id, uin
 #define DEPTH_MAX   128u
 #define BLOCK       4096u
 #define DISK_SIZE   (32u << 20)
-#define SLICE_NS    20000000ull
+#define SLICE_NS    1000000ull
 #define BUFFERS     0x200000ull /* guest memory of transfers */
 #define RING_GPA    0x100000ull
 #define RING_PAGES  16u
