@@ -297,8 +297,9 @@ static void execute_srb(struct storvsp_request *request)
 		return;
 	}
 	command->data_len = srb->data_transfer_length;
-	memcpy(command->cdb, srb->cdb_or_sense,
-	       srb->cdb_length < VMSCSI_CDB_SIZE ? srb->cdb_length : VMSCSI_CDB_SIZE);
+	memcpy(command->cdb, srb->cdb_or_sense, sizeof(command->cdb));
+	for (size_t i = srb->cdb_length; i < sizeof(command->cdb); i++)
+		command->cdb[i] = 0;
 	if (command->data_len && srb->data_in == VMSCSI_DATA_IN)
 		command->direction = SCSI_DATA_IN;
 	else if (command->data_len && srb->data_in == VMSCSI_DATA_OUT)
@@ -450,7 +451,6 @@ static struct storvsp_request *alloc_request(struct storvsp_channel *channel, un
 /* A command of nothing yet; what the target needs for itself it sets up itself. */
 static void init_command(struct scsi_command *command, const struct vmbus_channel *channel)
 {
-	memset(command->cdb, 0, sizeof(command->cdb));
 	command->direction = SCSI_NO_DATA;
 	command->segments = NULL;
 	command->segment_count = 0;

@@ -30,6 +30,9 @@ struct echo {
 	size_t pending_len;
 	uint64_t pending_id;
 	bool has_pending;
+	void (*full)(void);      /* called when an answer did not fit */
+	const uint32_t *watched; /* by the end of ready(): */
+	uint32_t seen;
 };
 
 static int echo_open(void *dev, struct vmbus_channel *channel, const uint8_t *user_data)
@@ -87,10 +90,14 @@ static void echo_ready(void *dev, struct vmbus_channel *channel)
 		echo->pending_len = packet.payload_len;
 		echo->pending_id = packet.trans_id;
 		echo->has_pending = true;
+		if (echo->full)
+			echo->full();
 		vmbus_channel_pause(channel);
 		return;
 	}
 	echo->last_error = err;
+	if (echo->watched)
+		echo->seen = *echo->watched;
 }
 
 static void echo_gone(void *dev, struct vmbus_channel *channel)
@@ -273,6 +280,64 @@ static void a_burst_is_signalled_once(void **state)
 	client_run(&client);
 	assert_int_equal(echo.packets, 10);
 	assert_int_equal(client.events[chan.relid], 1);
+}
+
+/* What one run of the loop sends, the guest sees at once; what is sent otherwise, immediately. */
+static void answers_appear_together(void **state)
+{
+	uint32_t before, after;
+
+	(void)state;
+	open_on(0);
+	echo.watched = &chan.in.control->write_index;
+	before = *echo.watched;
+	for (int i = 0; i < 5; i++)
+		client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, "packet", 7);
+	client_run(&client);
+	after = chan.in.control->write_index;
+	assert_int_equal(echo.seen, before);
+	assert_int_equal(after - before, 5 * (16 + 8 + 8));
+	vmbus_channel_send(echo.channel, false, 0, "packet", 7);
+	assert_int_equal(chan.in.control->write_index - after, 16 + 8 + 8);
+}
+
+#define OLD_ANSWERS 300
+
+static void read_old_answers(void)
+{
+	uint64_t buf[64];
+
+	for (int i = 0; i < OLD_ANSWERS; i++)
+		assert_true(client_receive(&chan, buf, sizeof(buf)) > 0);
+	echo.full = NULL;
+}
+
+/*
+ * The ring is full of old answers and of new ones that the guest has not seen, when it takes the old
+ * ones. Whether it signals for that depends on what it knows to be in the ring.
+ */
+static void room_is_signalled_in_the_middle_of_a_run(void **state)
+{
+	uint64_t buf[64];
+	int sent = 0;
+
+	(void)state;
+	open_on(0);
+	for (int i = 0; i < OLD_ANSWERS; i++)
+		assert_int_equal(vmbus_channel_send(echo.channel, false, 0, buf, 8), 0);
+	echo.full = read_old_answers;
+	while (!client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, buf, 320))
+		sent++;
+	client_run(&client);
+	assert_null(echo.full);
+	assert_int_equal(echo.packets, sent);
+	while (client_receive(&chan, buf, sizeof(buf)) > 0)
+		sent--;
+	client_run(&client);
+	while (client_receive(&chan, buf, sizeof(buf)) > 0)
+		sent--;
+	assert_int_equal(sent, 0);
+	assert_false(echo.has_pending);
 }
 
 /* The client reads slower than it writes: everything must come through, by signals alone. */
@@ -833,6 +898,8 @@ int main(void)
 		test(a_late_offer_comes_by_itself),
 		test(packets_are_answered),
 		test(a_burst_is_signalled_once),
+		test(answers_appear_together),
+		test(room_is_signalled_in_the_middle_of_a_run),
 		test(full_rings_recover),
 		test(gpa_direct_packets_describe_memory),
 		test(a_channel_can_be_opened_again),
