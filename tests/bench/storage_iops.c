@@ -1,10 +1,16 @@
 /*
  * What a 4 KiB read costs the paravisor's thread, from the guest's ring to the disk and back, beside
- * the least that can drive the same emulated controller: a queue of prepared commands. One thread,
- * memory behind the controller, which works on the thread that rings its doorbell: so its time is in
- * all figures alike. The guest's own work is not counted, its signal (a hypercall, to the paravisor)
- * is. Best of several slices, for other processes take time too.
- *   storage_iops [SLICES]
+ * the least that can drive the same emulated controller: a queue of prepared commands.
+ *
+ * memory: the namespace is memory, and the controller works on the thread that rings its doorbell, so
+ * its time is in all figures alike. file: the same with a file in the page cache. In both the guest's
+ * own work is not counted, its signal (a hypercall, to the paravisor) is.
+ * threads: the file, and the controller on threads of its own, as in vtlhost. Time is the clock's, and
+ * the guest works on the paravisor's thread: its time is in the last column's figures, to their harm.
+ *
+ * Best of several slices, for other processes take time too.
+ *   storage_iops [SETUP [DEPTH WAY SECONDS]]: with all of them one way only (0 raw queue, 1 driver, 2
+ * storvsp), for a profile
  */
 
 #include <errno.h>
@@ -12,6 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "core/container_of.h"
 #include "core/disk.h"
@@ -42,7 +52,6 @@ static int timed_signal(struct vmbus_server *server, uint32_t connection_id, uin
 #define DEPTH_MAX   128u
 #define BLOCK       4096u
 #define DISK_SIZE   (32u << 20)
-#define SLICE_NS    1000000ull
 #define BUFFERS     0x200000ull /* guest memory of transfers */
 #define RING_GPA    0x100000ull
 #define RING_PAGES  16u
@@ -75,6 +84,60 @@ static uint64_t random_block(void)
 	return (seed >> 8) % (DISK_SIZE / BLOCK);
 }
 
+/* --- Where and how */
+
+static const struct setup {
+	const char *name;
+	bool file;            /* else memory */
+	unsigned int workers; /* of the controller */
+	uint64_t slice_ns;
+	unsigned int slices;
+} setups[] = {
+	{ "memory", false, 0, 1000000, 300 },
+	{ "file", true, 0, 2000000, 150 },
+	{ "threads", true, 1, 10000000, 30 },
+};
+
+#define SETUPS (sizeof(setups) / sizeof(setups[0]))
+
+static const struct setup *setup;
+
+/* Of one read. */
+struct cost {
+	double ns, cpu_ns;
+};
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static struct cost cost_of(uint64_t ns, uint64_t cpu_ns, uint64_t reads)
+{
+	return (struct cost){ (double)ns / (double)reads, (double)cpu_ns / (double)reads };
+}
+
+/* One that is answered by others is waited for. */
+static void turn(struct event_loop *loop)
+{
+	event_loop_run_once(loop, setup->workers ? 1000 : 0);
+}
+
+static int backing(void)
+{
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+	char block[BLOCK];
+
+	memset(block, 0x5A, sizeof(block));
+	check(fd >= 0);
+	for (unsigned int i = 0; i < DISK_SIZE / BLOCK; i++)
+		check(write(fd, block, sizeof(block)) == sizeof(block));
+	return fd;
+}
+
 /* --- A controller */
 
 struct controller {
@@ -86,8 +149,10 @@ struct controller {
 
 static void make_controller(struct controller *c, struct guest_memory *memory, uint64_t pool)
 {
-	struct nvme_emu_config config = { .serial = "BENCH", .controller_id = 1, .io_queues = 2 };
-	struct nvme_emu_namespace_config ns = { .fd = -1,
+	struct nvme_emu_config config = {
+		.serial = "BENCH", .controller_id = 1, .io_queues = 2, .workers = setup->workers
+	};
+	struct nvme_emu_namespace_config ns = { .fd = setup->file ? backing() : -1,
 						.memory_len = DISK_SIZE,
 						.block_size = 512 };
 	struct pci_inproc_config bus = { .memory = memory,
@@ -204,24 +269,24 @@ static void raw_init(struct raw *raw, struct guest_memory *memory)
 						      .cdw12 = BLOCK / 512 - 1 };
 }
 
-/* Nanoseconds for one read. */
-static double raw_slice(struct raw *raw, unsigned int depth)
+static struct cost raw_slice(struct raw *raw, unsigned int depth)
 {
-	uint64_t start, before = raw->done;
+	uint64_t start, cpu = thread_cpu_ns(), before = raw->done;
 
 	raw->depth = depth;
 	for (unsigned int i = 0; i < depth; i++)
 		raw_send(raw, i);
 	start = event_loop_now_ns();
 	nvme_ring_ring(&raw->ring);
-	while (event_loop_now_ns() - start < SLICE_NS)
-		event_loop_run_once(raw->loop, 0);
+	while (event_loop_now_ns() - start < setup->slice_ns)
+		turn(raw->loop);
 	start = event_loop_now_ns() - start;
+	cpu = thread_cpu_ns() - cpu;
 	before = raw->done - before;
 	raw->depth = 0;
 	while (raw->under_way)
-		event_loop_run_once(raw->loop, 0);
-	return (double)start / (double)before;
+		turn(raw->loop);
+	return cost_of(start, cpu, before);
 }
 
 /* --- The driver alone */
@@ -260,9 +325,9 @@ static void driver_done(struct disk_request *request, int err)
 		driver_send(driver, r);
 }
 
-static double driver_slice(struct driver *driver, unsigned int depth)
+static struct cost driver_slice(struct driver *driver, unsigned int depth)
 {
-	uint64_t start, before = driver->done;
+	uint64_t start, cpu = thread_cpu_ns(), before = driver->done;
 
 	driver->depth = depth;
 	start = event_loop_now_ns();
@@ -278,14 +343,15 @@ static double driver_slice(struct driver *driver, unsigned int depth)
 						    .done = driver_done };
 		driver_send(driver, r);
 	}
-	while (event_loop_now_ns() - start < SLICE_NS)
-		event_loop_run_once(driver->loop, 0);
+	while (event_loop_now_ns() - start < setup->slice_ns)
+		turn(driver->loop);
 	start = event_loop_now_ns() - start;
+	cpu = thread_cpu_ns() - cpu;
 	before = driver->done - before;
 	driver->depth = 0;
 	while (driver->under_way)
-		event_loop_run_once(driver->loop, 0);
-	return (double)start / (double)before;
+		turn(driver->loop);
+	return cost_of(start, cpu, before);
 }
 
 /* --- The guest on VMBus */
@@ -369,28 +435,31 @@ static void guest_turn(struct guest *guest, bool more)
 	}
 }
 
-static double guest_slice(struct guest *guest, unsigned int depth)
+static struct cost guest_slice(struct guest *guest, unsigned int depth)
 {
 	struct event_loop *loop = guest->client.loops[0];
-	uint64_t end = event_loop_now_ns() + SLICE_NS, spent = 0, before = guest->done;
+	uint64_t begin, end, cpu = thread_cpu_ns(), spent = 0, before = guest->done;
 
 	signal_ns = 0;
+	begin = event_loop_now_ns();
 	for (unsigned int i = 0; i < depth; i++)
 		guest_send(guest, i);
-	while (event_loop_now_ns() < end) {
+	do {
 		uint64_t start = event_loop_now_ns();
 
-		event_loop_run_once(loop, 0);
-		spent += event_loop_now_ns() - start;
+		turn(loop);
+		end = event_loop_now_ns();
+		spent += end - start;
 		guest_turn(guest, true);
-	}
+	} while (end < begin + setup->slice_ns);
+	cpu = thread_cpu_ns() - cpu;
 	before = guest->done - before;
-	spent += signal_ns;
+	spent = setup->workers ? event_loop_now_ns() - begin : spent + signal_ns;
 	while (guest->under_way) {
-		event_loop_run_once(loop, 0);
+		turn(loop);
 		guest_turn(guest, false);
 	}
-	return (double)spent / (double)before;
+	return cost_of(spent, cpu, before);
 }
 
 /* --- */
@@ -422,7 +491,7 @@ static void init(void)
 	raw_init(&raw, guest.client.memory);
 }
 
-static double slice(unsigned int way, unsigned int depth)
+static struct cost slice(unsigned int way, unsigned int depth)
 {
 	switch (way) {
 	case 0:
@@ -434,36 +503,75 @@ static double slice(unsigned int way, unsigned int depth)
 	}
 }
 
-static void measure(unsigned int slices, unsigned int depth)
+static void measure(unsigned int depth)
 {
-	double best[3] = { 1e12, 1e12, 1e12 };
+	struct cost best[3] = { { 1e12, 1e12 }, { 1e12, 1e12 }, { 1e12, 1e12 } };
 
-	for (unsigned int i = 0; i < 3 * slices; i++) {
-		double now = slice(i % 3, depth);
+	for (unsigned int i = 0; i < 3 * setup->slices; i++) {
+		struct cost now = slice(i % 3, depth), *least = &best[i % 3];
 
-		best[i % 3] = now < best[i % 3] ? now : best[i % 3];
+		least->ns = now.ns < least->ns ? now.ns : least->ns;
+		least->cpu_ns = now.cpu_ns < least->cpu_ns ? now.cpu_ns : least->cpu_ns;
 	}
 	printf("%5u", depth);
 	for (unsigned int k = 0; k < 3; k++)
-		printf("   %7.0f (%6.0f)", best[k], 1e6 / best[k]);
-	printf("   %9.2f %12.2f\n", best[0] / best[1], best[0] / best[2]);
+		printf("   %7.0f (%6.0f)", best[k].ns, 1e6 / best[k].ns);
+	printf("   %9.2f %12.2f", best[0].ns / best[1].ns, best[0].ns / best[2].ns);
+	if (setup->workers)
+		printf("   %7.0f %7.0f %7.0f", best[0].cpu_ns, best[1].cpu_ns, best[2].cpu_ns);
+	printf("\n");
+}
+
+static void measure_all(void)
+{
+	init();
+	printf("4 KiB reads, %s: ns each (and thousands a second)%s\n", setup->name,
+	       setup->workers ? "; ns of the paravisor's thread" : "");
+	printf("depth   raw queue          driver             storvsp+driver     driver/raw  "
+	       "storvsp/raw\n");
+	for (unsigned int depth = 1; depth <= DEPTH_MAX; depth *= 2)
+		measure(depth);
+}
+
+static void measure_one(unsigned int depth, unsigned int way, unsigned int seconds)
+{
+	uint64_t end = event_loop_now_ns() + seconds * 1000000000ull;
+
+	check(depth && depth <= DEPTH_MAX);
+	init();
+	while (event_loop_now_ns() < end)
+		slice(way, depth);
+}
+
+/* Each in a process of its own. */
+static int in_child(void (*function)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	check(pid >= 0);
+	if (!pid) {
+		function();
+		fflush(stdout);
+		_exit(EXIT_SUCCESS);
+	}
+	check(waitpid(pid, &status, 0) == pid);
+	return status ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char *argv[])
 {
-	unsigned int slices = argc > 1 ? (unsigned int)atoi(argv[1]) : 300;
+	int status = EXIT_SUCCESS;
 
 	log_set_level(LOG_ERROR);
-	init();
-	if (argc > 3) { /* one of them, for a profile */
-		for (unsigned int i = 0; i < slices; i++)
-			slice((unsigned int)atoi(argv[3]), (unsigned int)atoi(argv[2]));
-		return EXIT_SUCCESS;
+	for (setup = setups; setup < setups + SETUPS; setup++) {
+		if (argc > 1 && strcmp(argv[1], setup->name) != 0)
+			continue;
+		if (argc < 5)
+			status |= in_child(measure_all);
+		else
+			measure_one((unsigned int)atoi(argv[2]), (unsigned int)atoi(argv[3]),
+				    (unsigned int)atoi(argv[4]));
 	}
-	printf("4 KiB reads, ns of one core each (and thousands a second)\n");
-	printf("depth   raw queue          driver             storvsp+driver     driver/raw  "
-	       "storvsp/raw\n");
-	for (unsigned int depth = 1; depth <= DEPTH_MAX; depth *= 2)
-		measure(slices, depth);
-	return EXIT_SUCCESS;
+	return status;
 }
