@@ -138,8 +138,7 @@ HANDLER(certify_creation)
 	rc = attest_check(t, c, &a, 1, 3);
 	if (rc)
 		return rc;
-	if (o->kind != OBJECT_KEY)
-		return rc_handle(TPM_RC_TYPE, 2);
+	/* A sequence has no name, and so no ticket. */
 	ticket_make(t, TPM_ST_CREATION, ticket.hierarchy, name_span(&o->name),
 		    digest_span(&creation), &own);
 	if (!digest_equal(&own.digest, &ticket.digest))
@@ -271,10 +270,10 @@ HANDLER(nv_certify)
 	index = nv_find(t, c->handles[2]);
 	if (!size && !offset && a.scheme.hash == TPM_ALG_NULL)
 		return rc_param(TPM_RC_SCHEME, 2);
-	if (size > MAX_NV_BUFFER)
-		return rc_param(TPM_RC_VALUE, 3);
 	if ((uint32_t)size + offset > index->pub.size)
 		return TPM_RC_NV_RANGE;
+	if (size > MAX_NV_BUFFER)
+		return rc_param(TPM_RC_VALUE, 3);
 	nv_name(index, &name);
 	/* Both zero: a digest of all the data, in the hash of the signature */
 	mark = attest_begin(t, c, &a, size || offset ? TPM_ST_ATTEST_NV : TPM_ST_ATTEST_NV_DIGEST);

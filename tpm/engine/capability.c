@@ -90,11 +90,21 @@ static const struct {
 	{ TPM_ALG_ECB, SYM | ENC },
 };
 
+#define ALGORITHM_COUNT (sizeof(algorithms) / sizeof(algorithms[0]))
+
+bool algorithm_known(uint16_t alg)
+{
+	for (size_t i = 0; i < ALGORITHM_COUNT; i++)
+		if (algorithms[i].alg == alg)
+			return true;
+	return false;
+}
+
 static bool cap_algorithms(struct writer *w, uint32_t from, uint32_t wanted)
 {
 	struct list l = list_begin(w, from, wanted, MAX_CAP_ALGS);
 
-	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
+	for (size_t i = 0; i < ALGORITHM_COUNT; i++)
 		if (list_takes(&l, algorithms[i].alg)) {
 			write_u16(w, algorithms[i].alg);
 			write_u32(w, algorithms[i].attributes);
@@ -547,6 +557,11 @@ static uint32_t write_capability(struct tpm *t, struct writer *w, uint32_t cap, 
 	case TPM_CAP_ECC_CURVES:
 		*more = cap_curves(w, property, count);
 		return 0;
+	case TPM_CAP_ACT: /* there are no authenticated timers to list */
+		if (property < TPM_RH_ACT_0 || property > TPM_RH_ACT_F)
+			return rc_param(TPM_RC_VALUE, 2);
+		write_u32(w, 0);
+		return 0;
 	case TPM_CAP_AUTH_POLICIES:
 		if (TPM_HANDLE_TYPE(property) != TPM_HT_PERMANENT)
 			return rc_param(TPM_RC_VALUE, 2);
@@ -563,9 +578,9 @@ HANDLER(get_capability)
 	uint32_t cap = 0, property, count, rc;
 	bool more = false;
 
-	arg_with(c, !read_u32(&c->in, &cap)       ? TPM_RC_INSUFFICIENT
-		    : cap > TPM_CAP_AUTH_POLICIES ? TPM_RC_VALUE
-						  : 0);
+	arg_with(c, !read_u32(&c->in, &cap) ? TPM_RC_INSUFFICIENT
+		    : cap > TPM_CAP_ACT     ? TPM_RC_VALUE
+					    : 0);
 	arg_u32(c, &property);
 	arg_u32(c, &count);
 	rc = args_end(c);

@@ -243,14 +243,9 @@ static uint32_t persist(struct tpm *t, const struct object *o, uint32_t handle)
 
 static void unpersist(struct tpm *t, const struct object *o)
 {
-	for (int i = 0; i < MAX_PERSISTENT; i++) {
-		if (t->p.persistent[i] != o)
-			continue;
-		object_free(t->p.persistent[i]);
-		free(t->p.persistent[i]);
-		t->p.persistent[i] = NULL;
-		tpm_dirty(t);
-	}
+	for (int i = 0; i < MAX_PERSISTENT; i++)
+		if (t->p.persistent[i] == o)
+			persistent_delete(t, i);
 }
 
 static uint32_t read_persistent(struct reader *r, uint32_t *handle)
@@ -275,12 +270,14 @@ HANDLER(evict_control)
 		return rc_handle(TPM_RC_ATTRIBUTES, 2);
 	if (o->evict_handle && o->evict_handle != handle)
 		return rc_handle(TPM_RC_HANDLE, 2);
+	/* The platform may delete anybody's persistent object, but makes only its own. */
+	if (platform != (o->hierarchy == TPM_RH_PLATFORM) && !(platform && o->evict_handle))
+		return rc_handle(TPM_RC_HIERARCHY, 2);
+	if (o->evict_handle) {
+		unpersist(t, o);
+		return 0;
+	}
 	if (platform != (handle >= PLATFORM_PERSISTENT))
 		return rc_param(TPM_RC_RANGE, 1);
-	if (platform != (o->hierarchy == TPM_RH_PLATFORM))
-		return rc_handle(TPM_RC_HIERARCHY, 2);
-	if (!o->evict_handle)
-		return persist(t, o, handle);
-	unpersist(t, o);
-	return 0;
+	return persist(t, o, handle);
 }

@@ -99,13 +99,14 @@ HANDLER(rsa_decrypt)
 
 	if (rc)
 		return rc;
+	/* From here on Part 4 names no parameter. */
 	if (a.data.len != key->pub.unique_len)
-		return rc_param(TPM_RC_SIZE, 1);
+		return TPM_RC_SIZE;
 	if (!object_rsa(key))
 		return rc_handle(TPM_RC_KEY, 1);
 	if (rsa_decrypt(object_rsa(key), &t->rng, a.scheme.scheme, a.scheme.hash, a.label,
 			a.data.data, out, &len))
-		return rc_param(TPM_RC_VALUE, 1);
+		return TPM_RC_VALUE;
 	write_2b(&c->out, out, len);
 	mbedtls_platform_zeroize(out, sizeof(out));
 	return 0;
@@ -300,8 +301,6 @@ HANDLER(commit)
 		return rc_handle(TPM_RC_SCHEME, 1);
 	if (!s2.len != !p2.y.len)
 		return rc_param(TPM_RC_SIZE, 3);
-	if (!empty_point(&p1) && !ecc_on_curve(key->pub.curve, &p1))
-		return rc_param(TPM_RC_ECC_POINT, 1);
 	if (s2.len) {
 		unsigned int size = hash_buf(key->pub.scheme.hash, s2.data, s2.len, hash);
 
@@ -309,6 +308,8 @@ HANDLER(commit)
 		    !ecc_on_curve(key->pub.curve, &p2))
 			return rc_param(TPM_RC_ECC_POINT, 2);
 	}
+	if (!empty_point(&p1) && !ecc_on_curve(key->pub.curve, &p1))
+		return rc_param(TPM_RC_ECC_POINT, 1);
 	counter = commit_next(t, key->pub.curve, &key->name, &r);
 	private_scalar(key, &d);
 	if (s2.len)

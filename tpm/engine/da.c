@@ -18,9 +18,13 @@ uint32_t da_check(struct tpm *t, bool lockout)
 		return t->p.lockout_auth_enabled ? 0 : TPM_RC_LOCKOUT;
 	if (t->p.failed_tries >= t->p.max_tries)
 		return TPM_RC_LOCKOUT;
-	if (!t->p.da_used) {
-		/* An unorderly power-down counts as a failure from here on (Part 1, 19.8.6), so it must be on disk. */
+	if (!t->p.da_used || t->p.orderly) {
+		/*
+		 * An unorderly power-down counts as a failure from here on (Part 1, 19.8.6), so it must be on disk; and a
+		 * Shutdown before this is void.
+		 */
 		t->p.da_used = true;
+		t->p.orderly = false;
 		tpm_dirty(t);
 	}
 	return 0;

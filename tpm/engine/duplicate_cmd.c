@@ -36,12 +36,10 @@ static void wrap_inner(const struct object *o, const struct sym_def *sym, const 
 {
 	uint8_t buf[PRIVATE_MAX];
 	struct writer plain = { .buf = buf, .max = sizeof(buf) };
-	size_t mark = write_2b_begin(&plain), start;
+	size_t start = w->len;
 	struct digest mac;
 
-	write_sensitive(&plain, &o->sens);
-	write_2b_end(&plain, mark);
-	start = w->len;
+	write_padded_sensitive(&plain, o);
 	if (sym->alg != TPM_ALG_NULL) {
 		inner_integrity(o->pub.name_alg, (struct span){ buf, plain.len }, &o->name, &mac);
 		write_digest(w, &mac);
@@ -179,17 +177,24 @@ HANDLER(rewrap)
 	return rc;
 }
 
+/* In Part 4's order. */
 static uint32_t import_checks(const struct object *parent, const struct public_area *pub,
 			      const struct sym_def *sym, struct span key, struct span seed)
 {
+	bool both_wraps = pub->attributes & TPMA_OBJECT_encryptedDuplication;
+
+	if (pub->attributes & (TPMA_OBJECT_fixedTPM | TPMA_OBJECT_fixedParent))
+		return rc_param(TPM_RC_ATTRIBUTES, 2);
 	if (!object_is_storage_parent(parent))
 		return rc_handle(TPM_RC_TYPE, 1);
 	if (sym->alg == TPM_ALG_NULL ? key.len != 0 : key.len != sym->bits / 8u)
 		return rc_param(TPM_RC_SIZE, 1);
-	if (pub->attributes & (TPMA_OBJECT_fixedTPM | TPMA_OBJECT_fixedParent))
-		return rc_param(TPM_RC_ATTRIBUTES, 2);
-	if (pub->attributes & TPMA_OBJECT_encryptedDuplication && (!key.len || !seed.len))
+	if (both_wraps && sym->alg == TPM_ALG_NULL)
 		return rc_param(TPM_RC_ATTRIBUTES, 1);
+	if (seed.len && parent->pub.type == TPM_ALG_SYMCIPHER)
+		return rc_handle(TPM_RC_TYPE, 1);
+	if (both_wraps && !seed.len)
+		return rc_param(TPM_RC_ATTRIBUTES, 4);
 	return 0;
 }
 

@@ -35,7 +35,7 @@ static uint32_t parse_header(struct tpm *t, struct reader *r, size_t len, uint16
 	c->def = command_find(c->code);
 	if (!c->def)
 		return TPM_RC_COMMAND_CODE;
-	if (!t->started && !t->failed && c->code != TPM_CC_Startup)
+	if (!t->failed && t->started == (c->code == TPM_CC_Startup))
 		return TPM_RC_INITIALIZE;
 	return 0;
 }

@@ -94,8 +94,8 @@ uint32_t hierarchy_clear(struct tpm *t)
 	struct permanent *p = &t->p;
 
 	nv_clear_owner(t);
-	object_flush_hierarchy(t, TPM_RH_OWNER);
-	object_flush_hierarchy(t, TPM_RH_ENDORSEMENT);
+	object_delete_hierarchy(t, TPM_RH_OWNER);
+	object_delete_hierarchy(t, TPM_RH_ENDORSEMENT);
 	/* New storage seed and proofs; the endorsement seed stays. */
 	if (fresh(t, p->sps, p->sh_proof) || drbg_read(&t->rng, p->eh_proof, PROOF_SIZE))
 		return TPM_RC_FAILURE;
@@ -185,7 +185,7 @@ HANDLER(change_pps)
 		return rc;
 	if (fresh(t, t->p.pps, t->p.ph_proof))
 		return TPM_RC_FAILURE;
-	object_flush_hierarchy(t, TPM_RH_PLATFORM);
+	object_delete_hierarchy(t, TPM_RH_PLATFORM);
 	no_policy(&t->p.pcr_policy);
 	tpm_dirty(t);
 	return 0;
@@ -200,7 +200,7 @@ HANDLER(change_eps)
 		return rc;
 	if (fresh(t, t->p.eps, t->p.eh_proof))
 		return TPM_RC_FAILURE;
-	object_flush_hierarchy(t, TPM_RH_ENDORSEMENT);
+	object_delete_hierarchy(t, TPM_RH_ENDORSEMENT);
 	clear_auth(&t->p.endorsement_auth);
 	no_policy(&t->p.endorsement_policy);
 	t->c.eh_enable = true;

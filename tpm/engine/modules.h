@@ -33,6 +33,9 @@ uint32_t object_new(struct tpm *t, struct object **object, uint32_t *handle);
 void object_free(struct object *object);
 void object_flush(struct tpm *t, uint32_t handle);
 void object_flush_hierarchy(struct tpm *t, uint32_t hierarchy);
+/* Persistent ones too: its seed changes. */
+void object_delete_hierarchy(struct tpm *t, uint32_t hierarchy);
+void persistent_delete(struct tpm *t, int i);
 void object_name(const struct public_area *pub, struct name *name);
 void object_qualified_name(const struct name *parent, uint16_t alg, const struct name *name,
 			   struct name *out);
@@ -81,6 +84,8 @@ void protect_outer(struct tpm *t, const struct protection *p, uint8_t *data, siz
 /* TPM_RC_INTEGRITY, or TPM_RC_SIZE/INSUFFICIENT; the plain text is left in out, which has max bytes. */
 uint32_t unprotect_outer(const struct protection *p, struct span in, uint8_t *out, size_t max,
 			 size_t *len);
+/* Appends a TPM2B_SENSITIVE; zeros behind the authorisation value hide its length from who sees the encrypted size. */
+void write_padded_sensitive(struct writer *w, const struct object *o);
 /* Appends a TPM2B_PRIVATE for o below parent. */
 void protect_private(struct tpm *t, const struct object *parent, const struct object *o,
 		     struct writer *w);
@@ -192,6 +197,7 @@ bool bitmap_get(const uint8_t *map, uint32_t code);
 void bitmap_set(uint8_t *map, uint32_t code, bool v);
 
 /* capability.c */
+bool algorithm_known(uint16_t alg);
 bool command_pp_required(struct tpm *t, const struct command *def);
 
 /* selftest.c */

@@ -100,15 +100,6 @@ void nv_clear_owner(struct tpm *t)
 	for (int i = 0; i < MAX_NV_INDICES; i++)
 		if (t->p.nv[i] && !(t->p.nv[i]->pub.attributes & TPMA_NV_PLATFORMCREATE))
 			nv_delete(t, t->p.nv[i]->pub.index);
-	for (int i = 0; i < MAX_PERSISTENT; i++) {
-		struct object *o = t->p.persistent[i];
-
-		if (!o || o->hierarchy == TPM_RH_PLATFORM)
-			continue;
-		object_free(o);
-		free(o);
-		t->p.persistent[i] = NULL;
-	}
 	tpm_dirty(t);
 }
 

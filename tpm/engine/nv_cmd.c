@@ -33,24 +33,30 @@ static uint32_t check_type(const struct nv_public *pub)
 	}
 }
 
+/* In Part 4's order. */
 static uint32_t check_public(const struct nv_public *pub, bool platform)
 {
 	uint32_t a = pub->attributes, rc;
 
 	rc = check_type(pub);
 	if (rc)
-		return rc;
+		return rc_param(rc, 2);
 	if (a & (TPMA_NV_WRITTEN | TPMA_NV_WRITELOCKED | TPMA_NV_READLOCKED))
-		return TPM_RC_ATTRIBUTES;
-	if (!platform && a & TPMA_NV_POLICY_DELETE)
-		return TPM_RC_ATTRIBUTES;
-	if (!(a & (TPMA_NV_OWNERWRITE | TPMA_NV_PPWRITE | TPMA_NV_AUTHWRITE | TPMA_NV_POLICYWRITE)))
-		return TPM_RC_ATTRIBUTES;
+		return rc_param(TPM_RC_ATTRIBUTES, 2);
 	if (!(a & (TPMA_NV_OWNERREAD | TPMA_NV_PPREAD | TPMA_NV_AUTHREAD | TPMA_NV_POLICYREAD)))
-		return TPM_RC_ATTRIBUTES;
+		return rc_param(TPM_RC_ATTRIBUTES, 2);
+	if (!(a & (TPMA_NV_OWNERWRITE | TPMA_NV_PPWRITE | TPMA_NV_AUTHWRITE | TPMA_NV_POLICYWRITE)))
+		return rc_param(TPM_RC_ATTRIBUTES, 2);
+	/* What is cleared at Startup cannot be locked for ever. */
+	if (a & TPMA_NV_CLEAR_STCLEAR && a & TPMA_NV_WRITEDEFINE)
+		return rc_param(TPM_RC_ATTRIBUTES, 2);
+	if (platform != !!(a & TPMA_NV_PLATFORMCREATE))
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (!platform && a & TPMA_NV_POLICY_DELETE)
+		return rc_param(TPM_RC_ATTRIBUTES, 2);
 	/* What must be written at once has to fit one command. */
 	if (a & TPMA_NV_WRITEALL && pub->size > MAX_NV_BUFFER)
-		return TPM_RC_SIZE;
+		return rc_param(TPM_RC_SIZE, 2);
 	return 0;
 }
 
@@ -88,21 +94,17 @@ HANDLER(nv_define_space)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	if (platform && !t->c.ph_enable_nv)
-		return rc_handle(TPM_RC_HIERARCHY, 1);
 	if (pub.policy.len && pub.policy.len != hash_size(pub.name_alg))
 		return rc_param(TPM_RC_SIZE, 2);
 	auth_trim(&auth);
 	if (auth.len > hash_size(pub.name_alg))
 		return rc_param(TPM_RC_SIZE, 1);
+	if (platform && !t->c.ph_enable_nv)
+		return rc_handle(TPM_RC_HIERARCHY, 1);
 	rc = check_public(&pub, platform);
 	if (rc)
-		return rc_param(rc, 2);
-	if (platform != !!(pub.attributes & TPMA_NV_PLATFORMCREATE))
-		return rc_handle(TPM_RC_ATTRIBUTES, 1);
-	if (nv_find(t, pub.index))
-		return TPM_RC_NV_DEFINED;
-	return define_index(t, &pub, &auth);
+		return rc;
+	return nv_find(t, pub.index) ? TPM_RC_NV_DEFINED : define_index(t, &pub, &auth);
 }
 
 /* 31.4 */

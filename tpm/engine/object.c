@@ -61,6 +61,22 @@ void object_flush_hierarchy(struct tpm *t, uint32_t hierarchy)
 			object_free(&t->objects[i]);
 }
 
+void persistent_delete(struct tpm *t, int i)
+{
+	object_free(t->p.persistent[i]);
+	free(t->p.persistent[i]);
+	t->p.persistent[i] = NULL;
+	tpm_dirty(t);
+}
+
+void object_delete_hierarchy(struct tpm *t, uint32_t hierarchy)
+{
+	object_flush_hierarchy(t, hierarchy);
+	for (int i = 0; i < MAX_PERSISTENT; i++)
+		if (t->p.persistent[i] && t->p.persistent[i]->hierarchy == hierarchy)
+			persistent_delete(t, i);
+}
+
 void object_name(const struct public_area *pub, struct name *name)
 {
 	uint8_t buf[1400];

@@ -109,7 +109,7 @@ HANDLER(create)
 	}
 	object_free(&o);
 	mbedtls_platform_zeroize(&in, sizeof(in));
-	return add_param(rc, rc == TPM_RC_SIZE ? 1 : 2);
+	return rc; /* Part 4 names no parameter */
 }
 
 /* A stream that depends on the hierarchy's seed, the template and the caller's data. */
@@ -166,10 +166,8 @@ HANDLER(create_primary)
 		rc = add_param(public_check(t, NULL, true, &in.pub, in.data.len), 2);
 	if (!rc)
 		rc = check_auth_size(&in.auth, &in.pub);
-	if (!rc) {
+	if (!rc)
 		rc = make_primary(t, o, c->handles[0], &in);
-		rc = add_param(rc, rc == TPM_RC_SIZE ? 1 : 2);
-	}
 	if (rc)
 		return rc;
 	write_public_2b(&c->out, &o->pub);
@@ -250,6 +248,16 @@ static uint32_t check_external(struct tpm *t, const struct public_area *pub, boo
 	return 0;
 }
 
+/* A key that is all here must look like one that could be made here; of a public area only the schemes count. */
+static uint32_t check_external_public(struct tpm *t, const struct object *o)
+{
+	if (o->public_only || o->pub.name_alg == TPM_ALG_NULL)
+		return add_param(scheme_check(NULL, &o->pub), 2);
+	if (o->sens.seed.len > hash_size(o->pub.name_alg))
+		return rc_param(TPM_RC_KEY_SIZE, 1);
+	return add_param(public_check(t, NULL, false, &o->pub, false), 2);
+}
+
 /* 12.3 */
 HANDLER(load_external)
 {
@@ -276,7 +284,7 @@ HANDLER(load_external)
 	o->external = true;
 	o->public_only = !has_private;
 	object_name(&pub, &o->name);
-	rc = add_param(scheme_check(NULL, &pub), 2);
+	rc = check_external_public(t, o);
 	if (!rc)
 		rc = sensitive_check(t, o, rc_param(0, 2), rc_param(0, 1));
 	mbedtls_platform_zeroize(&sens, sizeof(sens));
@@ -469,7 +477,7 @@ static uint32_t derive_checks(struct object *parent, const struct public_area *p
 	if (pub->type == TPM_ALG_RSA)
 		return rc_param(TPM_RC_TYPE, 2);
 	if (pub->attributes & TPMA_OBJECT_sensitiveDataOrigin)
-		return rc_param(TPM_RC_ATTRIBUTES, 2);
+		return TPM_RC_ATTRIBUTES;
 	rc = add_param(public_check(NULL, parent, false, pub, false), 2);
 	if (rc || !data.len)
 		return rc;
@@ -565,7 +573,7 @@ HANDLER(create_loaded)
 				: make_child(t, o, parent, &in);
 	if (rc) {
 		object_free(o);
-		return add_param(rc, 2);
+		return rc;
 	}
 	if (primary || derivation)
 		write_u16(&c->out, 0);

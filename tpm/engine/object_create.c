@@ -40,10 +40,11 @@ static uint32_t make_symmetric(struct object *o, struct span data, struct drbg *
 	} else {
 		/* Part 1, 27.6.2: a generated HMAC key is as long as its digest; sealed data and keys have a limit */
 		bool has_scheme = o->pub.scheme.scheme != TPM_ALG_NULL;
-		unsigned int max = has_scheme ? hash_block_size(o->pub.scheme.hash) : MAX_SYM_DATA;
+		uint16_t hash = has_scheme ? o->pub.scheme.hash : o->pub.name_alg;
+		bool key = o->pub.attributes & (TPMA_OBJECT_sign | TPMA_OBJECT_decrypt);
 
-		len = hash_size(has_scheme ? o->pub.scheme.hash : o->pub.name_alg);
-		if (data.len > max)
+		len = hash_size(hash);
+		if (data.len > (key ? hash_block_size(hash) : MAX_SYM_DATA))
 			return TPM_RC_SIZE;
 	}
 	if (data.len) {

@@ -221,7 +221,7 @@ HANDLER(policy_duplication_select)
 		return rc;
 	if (s->limit.len)
 		return TPM_RC_CPHASH;
-	if (s->command_code && s->command_code != TPM_CC_Duplicate)
+	if (s->command_code)
 		return TPM_RC_COMMAND_CODE;
 	byte = include;
 	policy_begin(&ctx, s, c->code);

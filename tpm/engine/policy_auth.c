@@ -228,24 +228,31 @@ HANDLER(policy_ticket)
 	return 0;
 }
 
+static uint16_t name_hash(const struct name *key)
+{
+	return (uint16_t)(key->bytes[0] << 8 | key->bytes[1]);
+}
+
+/* Of keySign: the Name of a key begins with the hash that made the rest of it. */
+static uint32_t check_key_name(const struct name *key)
+{
+	if (key->len < 2)
+		return rc_param(TPM_RC_SIZE, 3);
+	if (!hash_size(name_hash(key)))
+		return rc_param(TPM_RC_HASH, 3);
+	return key->len == 2 + hash_size(name_hash(key)) ? 0 : rc_param(TPM_RC_SIZE, 3);
+}
+
 static uint32_t check_approval(struct tpm *t, const struct session *s, const struct digest *policy,
 			       struct span ref, const struct name *key, const struct ticket *ticket)
 {
-	uint16_t alg;
 	struct hash_ctx ctx;
 	struct digest a_hash;
 	struct ticket own;
 
-	if (key->len < 2)
-		return rc_param(TPM_RC_INSUFFICIENT, 3);
-	alg = (uint16_t)(key->bytes[0] << 8 | key->bytes[1]);
-	if (!hash_size(alg))
-		return rc_param(TPM_RC_HASH, 3);
-	if (key->len != 2 + hash_size(alg))
-		return rc_param(TPM_RC_SIZE, 3);
 	if (!digest_equal(policy, &s->digest))
 		return rc_param(TPM_RC_VALUE, 1);
-	hash_start(&ctx, alg);
+	hash_start(&ctx, name_hash(key));
 	hash_update(&ctx, policy->bytes, policy->len);
 	hash_update(&ctx, ref.data, ref.len);
 	a_hash.len = (uint16_t)hash_finish(&ctx, a_hash.bytes);
@@ -274,11 +281,11 @@ HANDLER(policy_authorize)
 	key.len = (uint16_t)key_name.len;
 	if (key.len)
 		memcpy(key.bytes, key_name.data, key.len);
-	if (!s->trial) {
+	rc = check_key_name(&key);
+	if (!rc && !s->trial)
 		rc = check_approval(t, s, &policy, ref, &key, &ticket);
-		if (rc)
-			return rc;
-	}
+	if (rc)
+		return rc;
 	policy_zero(s);
 	update_twice(s, c->code, &key, ref);
 	return 0;

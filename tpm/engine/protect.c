@@ -98,16 +98,30 @@ static struct protection for_parent(const struct object *parent, const struct na
 	};
 }
 
+void write_padded_sensitive(struct writer *w, const struct object *o)
+{
+	struct sensitive s = o->sens;
+	unsigned int size = hash_size(o->pub.name_alg);
+	size_t mark = write_2b_begin(w);
+
+	if (s.auth.len < size) {
+		memset(s.auth.bytes + s.auth.len, 0, size - s.auth.len);
+		s.auth.len = (uint16_t)size;
+	}
+	write_sensitive(w, &s);
+	write_2b_end(w, mark);
+	mbedtls_platform_zeroize(&s, sizeof(s));
+}
+
 void protect_private(struct tpm *t, const struct object *parent, const struct object *o,
 		     struct writer *w)
 {
 	struct protection p = for_parent(parent, &o->name, true);
 	uint8_t buf[PRIVATE_MAX];
 	struct writer plain = { .buf = buf, .max = sizeof(buf) };
-	size_t mark = write_2b_begin(&plain);
+	size_t mark;
 
-	write_sensitive(&plain, &o->sens);
-	write_2b_end(&plain, mark);
+	write_padded_sensitive(&plain, o);
 	mark = write_2b_begin(w);
 	protect_outer(t, &p, buf, plain.len, w);
 	write_2b_end(w, mark);

@@ -243,13 +243,14 @@ static void derive_key(struct tpm *t, struct session *s, uint32_t bind, const st
 
 static uint32_t check_bind(struct tpm *t, uint32_t bind)
 {
-	struct object *o;
-
-	if (TPM_HANDLE_TYPE(bind) != TPM_HT_TRANSIENT && TPM_HANDLE_TYPE(bind) != TPM_HT_PERSISTENT)
+	switch (TPM_HANDLE_TYPE(bind)) {
+	case TPM_HT_TRANSIENT: /* its authorisation value must be here */
+		return object_get(t, bind)->public_only ? rc_handle(TPM_RC_HANDLE, 2) : 0;
+	case TPM_HT_NV_INDEX: /* a PIN's uses are counted, which those of a session would escape */
+		return nv_is_pin(nv_find(t, bind)) ? rc_handle(TPM_RC_HANDLE, 2) : 0;
+	default:
 		return 0;
-	o = object_get(t, bind);
-	/* Only an object whose authorisation value is here can be bound to. */
-	return o->public_only || object_is_sequence(o) ? rc_handle(TPM_RC_HANDLE, 2) : 0;
+	}
 }
 
 static uint32_t decrypt_salt(struct tpm *t, uint32_t key_handle, struct span secret,
@@ -261,14 +262,15 @@ static uint32_t decrypt_salt(struct tpm *t, uint32_t key_handle, struct span sec
 	if (key_handle == TPM_RH_NULL)
 		return secret.len ? rc_param(TPM_RC_VALUE, 2) : 0;
 	key = object_get(t, key_handle);
-	if (key->kind != OBJECT_KEY || key->public_only)
-		return rc_handle(TPM_RC_HANDLE, 1);
-	if (key->pub.type != TPM_ALG_RSA && key->pub.type != TPM_ALG_ECC)
+	if (key->kind != OBJECT_KEY ||
+	    (key->pub.type != TPM_ALG_RSA && key->pub.type != TPM_ALG_ECC))
 		return rc_handle(TPM_RC_KEY, 1);
-	if (!(key->pub.attributes & TPMA_OBJECT_decrypt))
-		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	if (!secret.len)
 		return rc_param(TPM_RC_VALUE, 2);
+	if (key->public_only)
+		return rc_handle(TPM_RC_HANDLE, 1);
+	if (!(key->pub.attributes & TPMA_OBJECT_decrypt))
+		return rc_handle(TPM_RC_ATTRIBUTES, 1);
 	rc = secret_open(t, key, "SECRET", secret, salt);
 	return rc ? rc_param(TPM_RC_VALUE, 2) : 0;
 }

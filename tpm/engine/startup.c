@@ -12,7 +12,7 @@ void tpm_reset(struct tpm *t)
 	mbedtls_platform_zeroize(t->sessions, sizeof(t->sessions));
 	t->started = t->failed = false;
 	t->hash_running = t->drtm_pending = false;
-	t->time = 0;
+	t->time = t->self_heal_time = t->lockout_time = 0;
 	t->last_now = t->platform->now_ms(t->ctx);
 	drbg_read(&t->rng, (unsigned char *)&t->epoch, sizeof(t->epoch));
 	t->clock_rate = 0;
@@ -119,8 +119,6 @@ HANDLER(startup)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	if (t->started)
-		return TPM_RC_INITIALIZE;
 	if (t->locality != 0 && t->locality != 3)
 		return TPM_RC_LOCALITY;
 	rc = startup_kind(t, type, t->locality == 3 && !t->drtm_pending, &kind);
@@ -165,6 +163,7 @@ HANDLER(self_test)
 HANDLER(incremental_self_test)
 {
 	uint32_t count = 0, rc;
+	bool unknown = false;
 
 	arg_with(c, !read_u32(&c->in, &count) ? TPM_RC_INSUFFICIENT : count > 64 ? TPM_RC_SIZE : 0);
 	for (uint32_t i = 0; i < count && !c->rc; i++) {
@@ -172,10 +171,14 @@ HANDLER(incremental_self_test)
 
 		if (!read_u16(&c->in, &alg))
 			c->rc = rc_param(TPM_RC_INSUFFICIENT, 1);
+		else
+			unknown |= !algorithm_known(alg);
 	}
 	rc = args_end(c);
 	if (rc)
 		return rc;
+	if (unknown)
+		return rc_param(TPM_RC_VALUE, 1);
 	(void)t;
 	write_u32(&c->out, 0); /* nothing is left to be tested */
 	return 0;

@@ -395,6 +395,62 @@ static void wrong_passwords_lock_out_and_heal(void **state)
 	assert_int_equal(command_run(f), TPM_RC_AUTH_FAIL + S1);
 }
 
+static uint32_t failed_tries(struct fixture *f)
+{
+	struct writer *w = command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_GetCapability);
+	uint32_t tries;
+
+	write_u32(w, TPM_CAP_TPM_PROPERTIES);
+	write_u32(w, TPM_PT_LOCKOUT_COUNTER);
+	write_u32(w, 1);
+	assert_int_equal(command_run(f), 0);
+	read_u32(&(struct reader){ f->rsp + f->rsp_len - 4, 4 }, &tries);
+	return tries;
+}
+
+/* Before Startup, Time is younger than the failure: no time to heal has passed. */
+static void failures_outlast_a_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	define(f, 0x1500003, TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE, 8, 0);
+	f->now += 5000;
+	for (unsigned int i = 1; i < 3; i++) {
+		write_u32(command_begin(f, TPM_ST_SESSIONS, TPM_CC_NV_Read), 0x1500003);
+		write_u32(&f->w, 0x1500003);
+		command_password(f, "guess");
+		write_u32(&f->w, 0);
+		assert_int_equal(command_run(f), TPM_RC_AUTH_FAIL + S1);
+		assert_int_equal(failed_tries(f), i);
+		assert_int_equal(run_u16(f, TPM_CC_Shutdown, TPM_SU_CLEAR), 0);
+		tpm_reset(f->tpm);
+		assert_int_equal(run_u16(f, TPM_CC_Startup, TPM_SU_CLEAR), 0);
+		assert_int_equal(failed_tries(f), i);
+	}
+}
+
+/* What a seed made is gone with it, persistent or not. */
+static void a_new_seed_ends_its_keys(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t handle = create_primary(f, TPM_RH_ENDORSEMENT);
+
+	write_u32(command_begin(f, TPM_ST_SESSIONS, TPM_CC_EvictControl), TPM_RH_OWNER);
+	write_u32(&f->w, handle);
+	command_password(f, "");
+	write_u32(&f->w, 0x81000001);
+	assert_int_equal(command_run(f), 0);
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_ReadPublic), 0x81000001);
+	assert_int_equal(command_run(f), 0);
+	write_u32(command_begin(f, TPM_ST_SESSIONS, TPM_CC_ChangeEPS), TPM_RH_PLATFORM);
+	command_password(f, "");
+	assert_int_equal(command_run(f), 0);
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_ReadPublic), 0x81000001);
+	assert_int_equal(command_run(f), TPM_RC_HANDLE + H1);
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_ReadPublic), handle);
+	assert_int_equal(command_run(f), TPM_RC_REFERENCE_H0);
+}
+
 static void a_failed_commit_is_failure_mode(void **state)
 {
 	struct fixture *f = *state;
@@ -481,6 +537,8 @@ int main(void)
 		started(primaries_depend_on_their_seed_alone),
 		started(slots_run_out_and_contexts_come_back),
 		started(wrong_passwords_lock_out_and_heal),
+		started(failures_outlast_a_reset),
+		started(a_new_seed_ends_its_keys),
 		started(a_failed_commit_is_failure_mode),
 		started(damaged_state_is_refused),
 		started(volatile_state_moves),
