@@ -1,6 +1,7 @@
 #ifndef CORE_NET_BACKEND_H
 #define CORE_NET_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ struct net_backend;
 struct net_backend_client {
 	/* A frame from the network, valid during the call. */
 	void (*receive)(void *ctx, const uint8_t *frame, size_t len);
+
+	/* It is no longer full. */
+	void (*room)(void *ctx);
 };
 
 struct net_backend_ops {
@@ -23,7 +27,10 @@ struct net_backend_ops {
 		     const struct net_backend_client *client, void *ctx);
 	void (*stop)(struct net_backend *backend); /* no receive() from here on */
 
-	/* Sends, or drops when there is no room: a network may. */
+	/* Does it still hold frames that the network has not taken? Then room() comes when it does not. */
+	bool (*full)(struct net_backend *backend);
+
+	/* Sends, or keeps what the network does not take. One that is full may drop it: networks do. */
 	void (*send)(struct net_backend *backend, const struct iovec *pieces, int count);
 };
 

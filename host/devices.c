@@ -139,6 +139,11 @@ int host_devices_vf_changed(struct host_devices *devices)
 	return send_settings(devices);
 }
 
+int host_devices_net(struct host_devices *devices, const char *what)
+{
+	return host_net_command(devices->net, what);
+}
+
 /* --- life --- */
 
 int host_devices_create(struct partition *partition, struct host_devices **out)

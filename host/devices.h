@@ -32,5 +32,7 @@ int host_devices_fault(struct host_devices *devices, unsigned int lun, const cha
 
 /* The options say anew whether VTL0 has a network function of its own: VTL2 is told. 0 or -errno. */
 int host_devices_vf_changed(struct host_devices *devices);
+/* Likewise: host_net_command(). */
+int host_devices_net(struct host_devices *devices, const char *what);
 
 #endif

@@ -16,6 +16,7 @@
 #include "host/devices.h"
 #include "host/host_port.h"
 #include "host/monitor.h"
+#include "host/net_open.h"
 #include "host/options.h"
 #include "host/partition.h"
 #include "host/vmbus.h"
@@ -357,6 +358,10 @@ int main(int argc, char **argv)
 
 	if (ret)
 		return ret < 0 ? 1 : 0;
+	if (net_check(&run.options.net))
+		return 1;
+	if (run.options.check)
+		return 0;
 	if (run.options.probe)
 		return probe(&run);
 	if (open_log(&run))

@@ -109,12 +109,14 @@ void monitor_command(struct options *options, struct partition *partition, char 
 		ret = fault(partition, &rest);
 	else if (!strcmp(verb, "vf"))
 		ret = vf(options, partition, &rest);
+	else if (!strcmp(verb, "net"))
+		ret = host_devices_net(partition->devices, next_word(&rest));
 	else
 		ret = -ENOSYS;
 	if (ret == -ENOSYS)
 		snprintf(answer, len,
 			 "commands: add FILE[,...]; remove LUN; resize LUN SIZE; "
-			 "fault LUN FAULT; vf on|off");
+			 "fault LUN FAULT; vf on|off; net up|down|reset");
 	else
 		snprintf(answer, len, "%s: %s", verb, ret ? strerror(-ret) : "done");
 }

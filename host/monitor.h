@@ -4,12 +4,13 @@
 #include <stddef.h>
 
 /*
- * Commands to a run, typed after Ctrl-A c: disks that come, go, grow and fail. A line in, a line out.
+ * Commands to a run, typed after Ctrl-A c: disks that come, go, grow and fail, the network. A line in, a line out.
  *
  *   add FILE[,...]      a disk, as --nvme takes it
  *   remove LUN
  *   resize LUN SIZE
  *   fault LUN FAULT     its first controller misbehaves from now on (nvme_emu_fault_parse()); none: no more
+ *   net up|down|reset   the card's link; the function asks its driver to reset it
  */
 
 struct options;

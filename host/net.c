@@ -12,7 +12,9 @@
 #include "core/pci_function.h"
 #include "devices/mana/mana_function.h"
 #include "host/net_backend.h"
+#include "host/net_open.h"
 #include "host/net_split.h"
+#include "host/options.h"
 #include "host/partition.h"
 #include "host/settings.h"
 #include "host/vpci.h"
@@ -22,13 +24,11 @@
 #define SERIAL    (HOST_MAX_DISKS + 1)
 #define VF_SERIAL (HOST_MAX_DISKS + 2)
 
-/* What user-mode networks and Ethernets carry. */
-#define MTU 1500
-
 struct host_net {
 	struct event_loop *loop;
 	struct net_backend *backend;
-	struct net_split *split; /* NULL: one function */
+	struct net_split *split;           /* NULL: one function */
+	struct pci_function *functions[2]; /* or NULL; VPCI's, which ends after our thread */
 	pthread_t thread;
 	bool running;
 	bool stopping; /* the thread's */
@@ -71,13 +71,14 @@ static void move_filter(void *ctx, bool to_vtl0)
 }
 
 /* A function on VTL2's bus. What it may touch of memory depends on whom it is for. */
-static int offer(struct partition *partition, const struct guid *instance, uint32_t serial,
-		 enum host_view view, struct mana_function_config *config)
+static int offer(struct partition *partition, struct host_net *net, const struct guid *instance,
+		 uint32_t serial, enum host_view view, struct mana_function_config *config)
 {
 	struct pci_function *function;
 	int ret;
 
-	config->mtu = MTU;
+	config->loop = net->loop;
+	config->mtu = (uint16_t)net_mtu(&partition->options->net);
 	config->queues = (uint16_t)partition->vp_count;
 	function = mana_function_create(config);
 	if (!function)
@@ -86,30 +87,25 @@ static int offer(struct partition *partition, const struct guid *instance, uint3
 	if (ret) {
 		function->ops->reset(function);
 		function->ops->destroy(function);
+		return ret;
 	}
-	return ret;
+	net->functions[serial - SERIAL] = function;
+	return 0;
 }
 
 static int offer_vf(struct partition *partition, struct host_net *net)
 {
-	struct mana_function_config config = {
-		.loop = net->loop,
-		.backend = net_split_vtl0(net->split),
-		.mac = HOST_NET_MAC,
-	};
+	struct mana_function_config config = { .backend = net_split_vtl0(net->split),
+					       .mac = HOST_NET_MAC };
 	struct guid instance;
 
 	host_settings_vf_instance(&instance);
-	return offer(partition, &instance, VF_SERIAL, HOST_VIEW_VTL0, &config);
+	return offer(partition, net, &instance, VF_SERIAL, HOST_VIEW_VTL0, &config);
 }
 
 static int offer_all(struct partition *partition, struct host_net *net)
 {
-	struct mana_function_config config = {
-		.loop = net->loop,
-		.backend = net->backend,
-		.mac = HOST_NET_MAC,
-	};
+	struct mana_function_config config = { .backend = net->backend, .mac = HOST_NET_MAC };
 	struct guid instance;
 	int ret;
 
@@ -122,7 +118,7 @@ static int offer_all(struct partition *partition, struct host_net *net)
 		config.ctx = net;
 	}
 	host_settings_nic_instance(&instance);
-	ret = offer(partition, &instance, SERIAL, HOST_VIEW_VTL2, &config);
+	ret = offer(partition, net, &instance, SERIAL, HOST_VIEW_VTL2, &config);
 	return ret || !net->split ? ret : offer_vf(partition, net);
 }
 
@@ -148,6 +144,26 @@ int host_net_create(struct partition *partition, struct host_net **out)
 	if (ret)
 		log_error("cannot make a network card: %s", strerror(-ret));
 	return ret;
+}
+
+static void set_link(struct host_net *net, bool up)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (net->functions[i])
+			mana_function_set_link(net->functions[i], up);
+}
+
+int host_net_command(struct host_net *net, const char *what)
+{
+	if (!net)
+		return -ENODEV;
+	if (!strcmp(what, "up") || !strcmp(what, "down"))
+		set_link(net, !strcmp(what, "up"));
+	else if (!strcmp(what, "reset"))
+		mana_function_request_reset(net->functions[0]);
+	else
+		return -EINVAL;
+	return 0;
 }
 
 void host_net_stop(struct host_net *net)

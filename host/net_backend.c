@@ -2,12 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/ethtool.h>
-#include <linux/if_tun.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <netpacket/packet.h>
+#include <linux/if_packet.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -26,12 +19,15 @@
 #include "core/event_loop.h"
 #include "core/log.h"
 #include "core/net_backend.h"
+#include "host/net_open.h"
 #include "host/net_option.h"
 
-#define FRAME_MAX     (64u << 10)
-#define READ_BUDGET   64 /* frames before others of the loop have their turn */
-#define HEADER        4u /* of a frame on a stream */
-#define ETHERTYPE_ALL 3u
+#define FRAME_MAX   (64u << 10)
+#define READ_BUDGET 64           /* frames before others of the loop have their turn */
+#define HEADER      4u           /* of a frame on a stream */
+#define WAITING_MAX (256u << 10) /* more than a send that is segmented */
+#define MAC_BYTES   12u
+#define VLAN_TAG    4u
 
 struct host_net_backend {
 	struct net_backend backend;
@@ -40,13 +36,15 @@ struct host_net_backend {
 	const struct net_backend_client *client;
 	void *ctx;
 	int fd;
-	pid_t child; /* passt's, or 0 */
-	bool stream;
+	enum net_kind kind;
+	struct net_child child;
+	struct event_watch words; /* of passt's */
 
-	/* A stream's: what has come of a frame, and what is left of one to send. */
-	uint8_t in[FRAME_MAX + HEADER];
+	uint8_t in[FRAME_MAX + HEADER]; /* a stream's: what has come of a frame */
 	size_t in_len;
-	uint8_t out[FRAME_MAX + HEADER];
+
+	/* Frames with their headers that the network has not taken yet. */
+	uint8_t out[WAITING_MAX];
 	size_t out_at, out_len;
 };
 
@@ -68,15 +66,59 @@ static void lost(struct host_net_backend *net, const char *why)
 	event_loop_remove(net->loop, &net->watch);
 	close(net->fd);
 	net->fd = -1;
+	net->out_len = 0;
+	net->client->room(net->ctx);
+}
+
+/* The tag that the kernel took out of a packet, if it did: TPID and TCI, as they are on the wire. */
+static bool find_tag(struct msghdr *message, uint16_t tag[2])
+{
+	struct cmsghdr *control = CMSG_FIRSTHDR(message);
+	struct tpacket_auxdata aux;
+
+	if (!control || control->cmsg_level != SOL_PACKET || control->cmsg_type != PACKET_AUXDATA)
+		return false;
+	memcpy(&aux, CMSG_DATA(control), sizeof(aux));
+	tag[0] = htons(aux.tp_vlan_tpid);
+	tag[1] = htons(aux.tp_vlan_tci);
+	return aux.tp_status & TP_STATUS_VLAN_VALID;
+}
+
+/* One, behind room for a tag. Its length; *frame is where it starts. */
+static ssize_t read_packet(struct host_net_backend *net, uint8_t **frame)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	} control;
+	struct iovec piece = { net->in + VLAN_TAG, FRAME_MAX };
+	struct msghdr message = { .msg_iov = &piece,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	uint16_t tag[2];
+	ssize_t len;
+
+	*frame = net->in + VLAN_TAG;
+	if (net->kind == NET_TAP)
+		return read(net->fd, *frame, FRAME_MAX);
+	len = recvmsg(net->fd, &message, 0);
+	if (len < (ssize_t)MAC_BYTES || !find_tag(&message, tag))
+		return len;
+	memmove(net->in, *frame, MAC_BYTES);
+	*frame = net->in;
+	memcpy(*frame + MAC_BYTES, tag, sizeof(tag));
+	return len + (ssize_t)VLAN_TAG;
 }
 
 static void read_packets(struct host_net_backend *net)
 {
 	for (int i = 0; i < READ_BUDGET; i++) {
-		ssize_t len = read(net->fd, net->in, FRAME_MAX);
+		uint8_t *frame;
+		ssize_t len = read_packet(net, &frame);
 
 		if (len > 0)
-			net->client->receive(net->ctx, net->in, (size_t)len);
+			net->client->receive(net->ctx, frame, (size_t)len);
 		else if (len < 0 && (again() || errno == ENETDOWN))
 			return;
 		else
@@ -112,7 +154,7 @@ static void read_stream(struct host_net_backend *net)
 
 	if (len <= 0) {
 		if (!len || !again())
-			lost(net, len ? strerror(errno) : "passt has ended, or is not installed");
+			lost(net, len ? strerror(errno) : "passt has ended");
 		return;
 	}
 	net->in_len += (size_t)len;
@@ -120,45 +162,102 @@ static void read_stream(struct host_net_backend *net)
 		lost(net, "passt sends what is no frame");
 }
 
-/* --- writing --- */
+/* --- writing: what the network does not take at once waits --- */
 
-static void flush_out(struct host_net_backend *net)
+static bool is_stream(const struct host_net_backend *net)
+{
+	return net->kind == NET_USER;
+}
+
+static bool full(struct net_backend *backend)
+{
+	return net_of(backend)->out_len;
+}
+
+static void let_go(struct host_net_backend *net)
+{
+	net->out_at = 0;
+	net->out_len = 0;
+	event_loop_modify(net->loop, &net->watch, EPOLLIN);
+	net->client->room(net->ctx);
+}
+
+/* How much is gone; 0: nothing now. What cannot be sent is gone, too: the reader finds out why. */
+static size_t flush_stream(struct host_net_backend *net)
 {
 	ssize_t len =
 		send(net->fd, net->out + net->out_at, net->out_len - net->out_at, MSG_NOSIGNAL);
 
-	if (len < 0)
-		return; /* the reader finds out why */
-	net->out_at += (size_t)len;
-	if (net->out_at < net->out_len)
-		return;
-	net->out_at = 0;
-	net->out_len = 0;
-	event_loop_modify(net->loop, &net->watch, EPOLLIN);
+	return len >= 0 ? (size_t)len : again() ? 0 : net->out_len - net->out_at;
 }
 
-/* What a stream did not take of a frame must follow before the next: meanwhile others are lost. */
-static void keep_rest(struct host_net_backend *net, const struct iovec *pieces, int count,
-		      size_t sent)
+static size_t flush_packet(struct host_net_backend *net)
 {
-	net->out_len = 0;
-	net->out_at = sent;
+	uint32_t len;
+
+	memcpy(&len, net->out + net->out_at, HEADER);
+	len = ntohl(len);
+	if (write(net->fd, net->out + net->out_at + HEADER, len) < 0 && again())
+		return 0;
+	return len + HEADER;
+}
+
+static void flush_out(struct host_net_backend *net)
+{
+	while (net->out_at < net->out_len) {
+		size_t gone = is_stream(net) ? flush_stream(net) : flush_packet(net);
+
+		if (!gone)
+			return;
+		net->out_at += gone;
+	}
+	let_go(net);
+}
+
+/* `gone` bytes of the first to wait have been sent already. */
+static void keep_rest(struct host_net_backend *net, const struct iovec *pieces, int count,
+		      size_t len, size_t gone)
+{
+	if (len > sizeof(net->out) - net->out_len) {
+		log_limited(LOG_DEBUG, "a frame is lost: the network is slow");
+		return;
+	}
+	if (!net->out_len) {
+		net->out_at = gone;
+		event_loop_modify(net->loop, &net->watch, EPOLLIN | EPOLLOUT);
+	}
 	for (int i = 0; i < count; i++) {
 		memcpy(net->out + net->out_len, pieces[i].iov_base, pieces[i].iov_len);
 		net->out_len += pieces[i].iov_len;
 	}
-	event_loop_modify(net->loop, &net->watch, EPOLLIN | EPOLLOUT);
 }
 
-static void send_stream(struct host_net_backend *net, const struct iovec *pieces, int count)
+/* The first piece is the header. How much of `len` is gone. */
+static size_t send_now(struct host_net_backend *net, struct iovec *pieces, int count, size_t len)
 {
-	struct iovec all[8];
-	struct msghdr message = { .msg_iov = all };
-	uint32_t header;
-	size_t len = 0;
+	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = (size_t)count };
 	ssize_t sent;
 
-	if (net->out_len || count > 7)
+	if (is_stream(net)) {
+		sent = sendmsg(net->fd, &message, MSG_NOSIGNAL); /* passt may be gone */
+		return sent >= 0 ? (size_t)sent : again() ? 0 : len;
+	}
+	sent = writev(net->fd, pieces + 1, count - 1);
+	if (sent < 0 && again())
+		return 0;
+	if (sent < 0)
+		log_limited(LOG_DEBUG, "a frame is lost: %s", strerror(errno));
+	return len;
+}
+
+static void send_frame(struct net_backend *backend, const struct iovec *pieces, int count)
+{
+	struct host_net_backend *net = net_of(backend);
+	struct iovec all[8];
+	uint32_t header;
+	size_t len = 0, gone;
+
+	if (net->fd < 0 || count > 7)
 		return;
 	for (int i = 0; i < count; i++) {
 		all[i + 1] = pieces[i];
@@ -168,22 +267,10 @@ static void send_stream(struct host_net_backend *net, const struct iovec *pieces
 		return;
 	header = htonl((uint32_t)len);
 	all[0] = (struct iovec){ &header, HEADER };
-	message.msg_iovlen = (size_t)count + 1;
-	sent = sendmsg(net->fd, &message, MSG_NOSIGNAL); /* passt may be gone */
-	if (sent > 0 && (size_t)sent < len + HEADER)
-		keep_rest(net, all, count + 1, (size_t)sent);
-}
-
-static void send_frame(struct net_backend *backend, const struct iovec *pieces, int count)
-{
-	struct host_net_backend *net = net_of(backend);
-
-	if (net->fd < 0)
-		return;
-	if (net->stream)
-		send_stream(net, pieces, count);
-	else if (writev(net->fd, pieces, count) < 0 && !again())
-		log_limited(LOG_DEBUG, "a frame is lost: %s", strerror(errno));
+	len += HEADER;
+	gone = net->out_len ? 0 : send_now(net, all, count + 1, len);
+	if (gone < len)
+		keep_rest(net, all, count + 1, len, gone);
 }
 
 /* --- life --- */
@@ -196,22 +283,49 @@ static void ready(struct event_watch *watch, uint32_t epoll_events)
 		flush_out(net);
 	if (!(epoll_events & ~(uint32_t)EPOLLOUT))
 		return;
-	if (net->stream)
+	if (is_stream(net))
 		read_stream(net);
 	else
 		read_packets(net);
+}
+
+/* Lines, more or less: what ended passt is what it said last. */
+static void words_ready(struct event_watch *watch, uint32_t epoll_events)
+{
+	struct host_net_backend *net = container_of(watch, struct host_net_backend, words);
+	char text[400], *rest = text, *line;
+	ssize_t len = read(watch->fd, text, sizeof(text) - 1);
+
+	(void)epoll_events;
+	if (len < 0 && again())
+		return;
+	if (len <= 0) {
+		event_loop_remove(net->loop, watch);
+		close(watch->fd);
+		watch->fd = -1;
+		return;
+	}
+	text[len] = 0;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_warn("passt: %s", line);
 }
 
 static int start(struct net_backend *backend, struct event_loop *loop,
 		 const struct net_backend_client *client, void *ctx)
 {
 	struct host_net_backend *net = net_of(backend);
+	int ret;
 
 	net->loop = loop;
 	net->client = client;
 	net->ctx = ctx;
 	net->watch = (struct event_watch){ .ready = ready, .fd = net->fd };
-	return event_loop_add(loop, &net->watch, EPOLLIN);
+	ret = event_loop_add(loop, &net->watch, EPOLLIN);
+	if (ret || net->words.fd < 0)
+		return ret;
+	net->words.ready = words_ready;
+	return event_loop_add(loop, &net->words, EPOLLIN);
 }
 
 static void stop(struct net_backend *backend)
@@ -220,139 +334,18 @@ static void stop(struct net_backend *backend)
 
 	if (net->fd >= 0)
 		event_loop_remove(net->loop, &net->watch);
+	if (net->words.fd >= 0)
+		event_loop_remove(net->loop, &net->words);
 }
 
-static const struct net_backend_ops ops = { .start = start, .stop = stop, .send = send_frame };
-
-/* --- TAP --- */
-
-static int open_tap(const char *name)
-{
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-	if (ioctl(fd, TUNSETIFF, &request) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-/* --- packets of an interface, which is brought up and hears everything --- */
-
-/* The kernel would put segments together to frames that are larger than any of the guest's. */
-static void leave_frames_alone(int fd, struct ifreq *request)
-{
-	struct ethtool_value off = { .cmd = ETHTOOL_SGRO };
-
-	request->ifr_data = (void *)&off;
-	if (ioctl(fd, SIOCETHTOOL, request))
-		log_warn("%s may merge frames: %s", request->ifr_name, strerror(errno));
-}
-
-static int bring_up(int fd, struct ifreq *request)
-{
-	leave_frames_alone(fd, request);
-	if (ioctl(fd, SIOCGIFFLAGS, request))
-		return -errno;
-	request->ifr_flags |= IFF_UP | IFF_PROMISC;
-	return ioctl(fd, SIOCSIFFLAGS, request) ? -errno : 0;
-}
-
-static int open_packet(const char *name)
-{
-	struct sockaddr_ll address = { .sll_family = AF_PACKET,
-				       .sll_protocol = htons(ETHERTYPE_ALL) };
-	struct ifreq request = { 0 };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETHERTYPE_ALL));
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-	ret = bring_up(fd, &request);
-	address.sll_ifindex = (int)if_nametoindex(name);
-	if (!ret && bind(fd, (struct sockaddr *)&address, sizeof(address)))
-		ret = -errno;
-	if (!ret)
-		return fd;
-	close(fd);
-	return ret;
-}
-
-/* --- passt --- */
-
-/* "PORT:PORT" or "ADDRESS/PORT:PORT" */
-static void forward_text(const struct net_forward *forward, char *text, size_t size)
-{
-	snprintf(text, size, "%s%s%u:%u", forward->address ? forward->address : "",
-		 forward->address ? "/" : "", forward->host_port, forward->guest_port);
-}
-
-static void __attribute__((noreturn)) run_passt(const struct net_option *option, int fd)
-{
-	char *argv[8 + 2 * HOST_MAX_FORWARDS], fd_text[16], forwards[HOST_MAX_FORWARDS][128];
-	unsigned int argc = 0;
-
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	snprintf(fd_text, sizeof(fd_text), "%d", fd);
-	argv[argc++] = (char *)"passt";
-	argv[argc++] = (char *)"--foreground";
-	argv[argc++] = (char *)"--quiet";
-	argv[argc++] = (char *)"--fd";
-	argv[argc++] = fd_text;
-	for (unsigned int i = 0; i < option->forward_count; i++) {
-		forward_text(&option->forwards[i], forwards[i], sizeof(forwards[i]));
-		argv[argc++] = (char *)(option->forwards[i].udp ? "-u" : "-t");
-		argv[argc++] = forwards[i];
-	}
-	argv[argc] = NULL;
-	execvp("passt", argv);
-	_exit(127);
-}
-
-/* When it cannot be run the socket ends, and the reader says so. */
-static int open_passt(const struct net_option *option, pid_t *child)
-{
-	int pair[2], err;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	*child = fork();
-	if (*child < 0) {
-		err = -errno;
-		close(pair[0]);
-		close(pair[1]);
-		return err;
-	}
-	if (!*child) {
-		fcntl(pair[1], F_SETFD, 0);
-		run_passt(option, pair[1]);
-	}
-	close(pair[1]);
-	fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	return pair[0];
-}
+static const struct net_backend_ops ops = {
+	.start = start,
+	.stop = stop,
+	.full = full,
+	.send = send_frame,
+};
 
 /* --- all of them --- */
-
-static int open_fd(const struct net_option *option, struct host_net_backend *net)
-{
-	switch (option->kind) {
-	case NET_TAP:
-		return open_tap(option->name);
-	case NET_PACKET:
-		return open_packet(option->name);
-	default:
-		net->stream = true;
-		return open_passt(option, &net->child);
-	}
-}
 
 int host_net_backend_create(const struct net_option *option, struct net_backend **backend)
 {
@@ -361,7 +354,9 @@ int host_net_backend_create(const struct net_option *option, struct net_backend 
 	if (!net)
 		return -ENOMEM;
 	net->backend.ops = &ops;
-	net->fd = open_fd(option, net);
+	net->kind = option->kind;
+	net->fd = net_open(option, &net->child);
+	net->words.fd = net->child.words;
 	if (net->fd < 0) {
 		int err = net->fd;
 
@@ -380,9 +375,11 @@ void host_net_backend_destroy(struct net_backend *backend)
 
 	if (net->fd >= 0)
 		close(net->fd);
-	if (net->child) {
-		kill(net->child, SIGTERM);
-		waitpid(net->child, NULL, 0);
+	if (net->words.fd >= 0)
+		close(net->words.fd);
+	if (net->child.pid) {
+		kill(net->child.pid, SIGTERM);
+		waitpid(net->child.pid, NULL, 0);
 	}
 	free(net);
 }

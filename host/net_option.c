@@ -52,6 +52,19 @@ static int parse_interface(const char *name, enum net_kind kind, struct net_opti
 	return 0;
 }
 
+static int parse_word(char *word, struct net_option *net)
+{
+	if (net->kind != NET_NONE && !strcmp(word, "vf")) {
+		net->vf = true;
+		return 0;
+	}
+	if (net->kind == NET_USER && !strncmp(word, "hostfwd=", 8))
+		return parse_forward(word + 8, net);
+	if (net->kind == NET_USER && !strncmp(word, "mtu=", 4))
+		return option_count("--net mtu", word + 4, 576, NET_MTU_MAX, &net->mtu);
+	return option_fail("--net", word, "is not known for such a network");
+}
+
 int net_option_parse(char *text, struct net_option *net)
 {
 	char *rest = text, *word = strsep(&rest, ",");
@@ -66,14 +79,7 @@ int net_option_parse(char *text, struct net_option *net)
 		net->kind = NET_USER;
 	else if (strcmp(word, "none"))
 		return option_fail("--net", word, "must be user, tap=NAME, packet=NAME or none");
-	while (!ret && (word = strsep(&rest, ","))) {
-		if (net->kind != NET_NONE && !strcmp(word, "vf")) {
-			net->vf = true;
-			continue;
-		}
-		if (net->kind != NET_USER || strncmp(word, "hostfwd=", 8))
-			return option_fail("--net", word, "is only known as user,hostfwd=...");
-		ret = parse_forward(word + 8, net);
-	}
+	while (!ret && (word = strsep(&rest, ",")))
+		ret = parse_word(word, net);
 	return ret;
 }

@@ -5,10 +5,13 @@
 
 #define HOST_MAX_FORWARDS 16
 
+#define NET_MTU_DEFAULT 1500u
+#define NET_MTU_MAX     9000u
+
 enum net_kind {
 	NET_NONE,
 	NET_USER,   /* through passt, a process of its own */
-	NET_TAP,    /* a TAP device that is there, or may be made */
+	NET_TAP,    /* a TAP device that is there */
 	NET_PACKET, /* an interface that becomes the guest's: raw packets */
 };
 
@@ -24,10 +27,11 @@ struct net_option {
 		unsigned int udp;
 	} forwards[HOST_MAX_FORWARDS];
 	unsigned int forward_count;
+	unsigned int mtu; /* of IP packets, 0: the usual; NET_USER */
 };
 
 /*
- * "none", "user[,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...", "tap=NAME", "packet=NAME", the latter
+ * "none", "user[,mtu=N][,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...", "tap=NAME", "packet=NAME", the latter
  * three also with ",vf". On a mistake prints one line to standard error and returns -EINVAL. The text is changed.
  */
 int net_option_parse(char *text, struct net_option *net);

@@ -29,7 +29,17 @@ static void receive(void *ctx, const uint8_t *frame, size_t len)
 		end->client->receive(end->ctx, frame, len);
 }
 
-static const struct net_backend_client network_client = { .receive = receive };
+static void room(void *ctx)
+{
+	struct net_split *split = ctx;
+
+	if (split->vtl2.client)
+		split->vtl2.client->room(split->vtl2.ctx);
+	if (split->vtl0.client)
+		split->vtl0.client->room(split->vtl0.ctx);
+}
+
+static const struct net_backend_client network_client = { .receive = receive, .room = room };
 
 static struct end *end_of(struct net_backend *backend)
 {
@@ -67,6 +77,13 @@ static void stop(struct net_backend *backend)
 		network->ops->stop(network);
 }
 
+static bool full(struct net_backend *backend)
+{
+	struct net_backend *network = end_of(backend)->split->network;
+
+	return network->ops->full(network);
+}
+
 static void send(struct net_backend *backend, const struct iovec *pieces, int count)
 {
 	struct net_backend *network = end_of(backend)->split->network;
@@ -77,6 +94,7 @@ static void send(struct net_backend *backend, const struct iovec *pieces, int co
 static const struct net_backend_ops ops = {
 	.start = start,
 	.stop = stop,
+	.full = full,
 	.send = send,
 };
 

@@ -35,7 +35,7 @@ static const char usage[] =
 	"                       lun=N (disks of the same LUN are striped), chunk=KIB (default "
 	"128),\n"
 	"                       sector=512|4096, fault=KIND[:KEY=VALUE]... (docs/nvme.md)\n"
-	"  --net user[,hostfwd=tcp:[ADDRESS]:PORT-:PORT]|tap=NAME|packet=NAME|none\n"
+	"  --net user[,mtu=N][,hostfwd=tcp:[ADDRESS]:PORT-:PORT]...|tap=NAME|packet=NAME|none\n"
 	"                       the guest's network: through passt, a TAP device, all of an "
 	"interface,\n"
 	"                       none (default); ,vf: with a function of the guest's own beside "
@@ -44,9 +44,12 @@ static const char usage[] =
 	"  --timeout SECONDS    end the run after that long\n"
 	"  --no-reboot          a guest reset ends the run\n"
 	"  --log FILE           VTL2's log (- is standard error)\n"
+	"  --check              look at the options and at what --net needs, run nothing: exit 0, "
+	"or 1\n"
 	"  --probe              say whether KVM can run guests here: exit 0, or 2 and why not\n"
 	"Ctrl-A x ends a run from the terminal; Ctrl-A c and a line is a command: add FILE[,...],\n"
-	"remove LUN, resize LUN SIZE, fault LUN FAULT (disks), vf on|off (network).\n";
+	"remove LUN, resize LUN SIZE, fault LUN FAULT (disks), vf on|off, net up|down|reset "
+	"(network).\n";
 
 enum option_id {
 	OPTION_IGVM = 256,
@@ -63,6 +66,7 @@ enum option_id {
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
 	OPTION_LOG,
+	OPTION_CHECK,
 	OPTION_PROBE,
 	OPTION_HELP,
 };
@@ -82,6 +86,7 @@ static const struct option long_options[] = {
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "no-reboot", no_argument, NULL, OPTION_NO_REBOOT },
 	{ "log", required_argument, NULL, OPTION_LOG },
+	{ "check", no_argument, NULL, OPTION_CHECK },
 	{ "probe", no_argument, NULL, OPTION_PROBE },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -127,6 +132,9 @@ static int take(struct options *o, int id)
 	case OPTION_LOG:
 		o->log = optarg;
 		return 0;
+	case OPTION_CHECK:
+		o->check = true;
+		return 0;
 	case OPTION_PROBE:
 		o->probe = true;
 		return 0;
@@ -140,7 +148,7 @@ static int take(struct options *o, int id)
 
 static int check_required(const struct options *o)
 {
-	if (o->igvm || o->probe)
+	if (o->igvm || o->check || o->probe)
 		return 0;
 	fprintf(stderr, "vtlhost: --igvm is missing (--help lists the options)\n");
 	return -EINVAL;

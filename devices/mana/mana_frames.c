@@ -135,16 +135,17 @@ static void complete_send(struct mana *mana, struct mana_wq *wq, const struct ma
 	mana_complete(mana, wq, &comp);
 }
 
-/* True: there may be more. */
+/* True: there may be more, and room for it. (A wire is waited for: what is posted stays where it is.) */
 static bool send_queue(struct mana *mana, struct mana_wq *wq)
 {
+	struct net_backend *backend = mana->config.backend;
 	struct mana_wqe wqe;
 
 	for (unsigned int i = 0; i < SEND_BUDGET; i++) {
 		struct mana_tx_oob oob = { 0 };
 		enum mana_cqe_type type;
 
-		if (mana_wq_peek(mana, wq, &wqe))
+		if (backend->ops->full(backend) || mana_wq_peek(mana, wq, &wqe))
 			return false;
 		memcpy(&oob, wqe.oob, wqe.oob_size);
 		type = send_one(mana, &wqe, &oob);
@@ -276,4 +277,9 @@ static void receive(void *ctx, const uint8_t *bytes, size_t len)
 	pthread_mutex_unlock(&mana->lock);
 }
 
-const struct net_backend_client mana_backend_client = { .receive = receive };
+static void room(void *ctx)
+{
+	mana_wake(ctx);
+}
+
+const struct net_backend_client mana_backend_client = { .receive = receive, .room = room };

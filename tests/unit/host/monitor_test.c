@@ -21,7 +21,7 @@ static struct {
 	int result;
 	unsigned int added, removals, lun, vf_changes;
 	uint64_t size;
-	char fault[64];
+	char fault[64], net[16];
 } devices;
 
 /* --- devices.c --- */
@@ -60,6 +60,13 @@ int host_devices_vf_changed(struct host_devices *d)
 {
 	(void)d;
 	devices.vf_changes++;
+	return devices.result;
+}
+
+int host_devices_net(struct host_devices *d, const char *what)
+{
+	(void)d;
+	snprintf(devices.net, sizeof(devices.net), "%s", what);
 	return devices.result;
 }
 
@@ -127,6 +134,8 @@ static void changes(void **state)
 	assert_int_equal(devices.size, 64 << 20);
 	assert_string_equal(command("fault 0 status,status=0x281,count=1"), "fault: done");
 	assert_string_equal(devices.fault, "status,status=0x281,count=1");
+	assert_string_equal(command("net down"), "net: done");
+	assert_string_equal(devices.net, "down");
 }
 
 static void vtl0s_own_function(void **state)

@@ -1,12 +1,15 @@
 /* The stream to passt, with a passt that sends back what it gets. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -16,13 +19,17 @@
 #include "core/event_loop.h"
 #include "core/log.h"
 #include "core/net_backend.h"
+#include "core/net_frame.h"
 #include "host/net_backend.h"
+#include "host/net_open.h"
 #include "host/net_option.h"
 
+static char path[4096]; /* $PATH */
 static char folder[] = "/tmp/net_backend_test.XXXXXX";
 static struct event_loop *loop;
 static struct net_backend *backend;
-static unsigned int received;
+static unsigned int received, rooms;
+static bool gone; /* as an error in the log says */
 static size_t last_len;
 static uint8_t last[70000];
 
@@ -34,29 +41,56 @@ static void receive(void *ctx, const uint8_t *frame, size_t len)
 	memcpy(last, frame, len);
 }
 
-static const struct net_backend_client client = { .receive = receive };
+static void room(void *ctx)
+{
+	(void)ctx;
+	rooms++;
+}
+
+static const struct net_backend_client client = { .receive = receive, .room = room };
+
+static void log_write(void *ctx, enum log_level level, const char *line, size_t len)
+{
+	(void)ctx;
+	if (level == LOG_ERROR && len > 15 && !memcmp(line, "the network is ", 15))
+		gone = true;
+}
 
 static void write_passt(const char *script)
 {
-	char path[64];
+	char name[64];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/passt", folder);
-	file = fopen(path, "w");
+	snprintf(name, sizeof(name), "%s/passt", folder);
+	file = fopen(name, "w");
 	assert_non_null(file);
 	fputs(script, file);
 	fclose(file);
-	assert_int_equal(chmod(path, 0755), 0);
+	assert_int_equal(chmod(name, 0755), 0);
 }
 
-static void start(const char *text)
+static void remove_passt(void)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "%s/passt", folder);
+	unlink(file);
+}
+
+static int create(const char *text)
 {
 	static char copy[64];
 	struct net_option option;
 
 	snprintf(copy, sizeof(copy), "%s", text);
 	assert_int_equal(net_option_parse(copy, &option), 0);
-	assert_int_equal(host_net_backend_create(&option, &backend), 0);
+	return host_net_backend_create(&option, &backend);
+}
+
+static void start(const char *text)
+{
+	gone = false;
+	assert_int_equal(create(text), 0);
 	assert_int_equal(backend->ops->start(backend, loop, &client, NULL), 0);
 	received = 0;
 }
@@ -96,28 +130,164 @@ static void frames_come_back_whole(void **state)
 	stop();
 }
 
-/* More than the socket takes: frames are lost, but never the place in the stream. */
-static void a_flood_loses_frames_but_not_the_framing(void **state)
+static void receive_until(unsigned int count)
+{
+	while (received < count)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+}
+
+/* A sender that waits while the network is full loses nothing. */
+static void a_full_network_is_waited_for(void **state)
 {
 	static uint8_t frame[30000];
-	unsigned int before;
+	unsigned int waits = 0;
 
 	(void)state;
 	start("user");
-	for (int round = 0; round < 20; round++) {
-		for (int i = 0; i < 50; i++)
-			send_frame(frame, sizeof(frame) - (size_t)i);
-		while (event_loop_run_once(loop, 100) > 0)
-			;
-		assert_true(last_len > 29900 && last_len <= sizeof(frame));
+	for (unsigned int i = 0; i < 300; i++) {
+		memset(frame, (int)i, sizeof(frame));
+		send_frame(frame, sizeof(frame) - i);
+		for (rooms = 0; backend->ops->full(backend); waits++)
+			assert_true(event_loop_run_once(loop, 10000) > 0);
+		assert_true(!waits || rooms <= 1);
 	}
-	before = received;
-	assert_true(before >= 20);
-	send_frame(frame, 77);
-	while (received == before)
-		assert_true(event_loop_run_once(loop, 10000) > 0);
-	assert_int_equal(last_len, 77);
+	assert_true(waits);
+	receive_until(300);
+	assert_int_equal(last_len, sizeof(frame) - 299);
+	assert_int_equal(last[0], (uint8_t)299);
 	stop();
+}
+
+/* One that does not loses frames, but never the place in the stream. */
+static void a_flood_loses_frames_but_not_the_framing(void **state)
+{
+	static uint8_t frame[30000];
+
+	(void)state;
+	start("user");
+	for (unsigned int i = 0; i < 300; i++)
+		send_frame(frame, sizeof(frame) - i);
+	while (backend->ops->full(backend))
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_true(received < 299);
+	send_frame(frame, 77);
+	while (last_len != 77)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_true(received < 299);
+	stop();
+}
+
+/* --- The real one */
+
+static size_t put16(uint8_t *at, unsigned int value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+	return 2;
+}
+
+/* DHCPDISCOVER of a card (RFC 2131). */
+static size_t make_discover(uint8_t *frame)
+{
+	static const uint8_t mac[] = { 2, 0x45, 0x4e, 0x54, 0x52, 1 };
+	static const uint8_t options[] = { 99, 130, 83, 99, 53, 1, 1, 255 };
+	struct net_frame parsed;
+	size_t len = 14 + 20 + 8 + 300;
+
+	memset(frame, 0, len);
+	memset(frame, 0xFF, 6);
+	memcpy(frame + 6, mac, sizeof(mac));
+	put16(frame + 12, 0x800);
+	frame[14] = 0x45;
+	put16(frame + 16, (unsigned int)(len - 14));
+	frame[22] = 64;
+	frame[23] = 17;
+	memset(frame + 30, 0xFF, 4);
+	put16(frame + 34, 68);
+	put16(frame + 36, 67);
+	put16(frame + 38, 8 + 300);
+	frame[42] = 1;
+	frame[43] = 1;
+	frame[44] = 6;
+	memcpy(frame + 70, mac, sizeof(mac));
+	memcpy(frame + 278, options, sizeof(options));
+	net_frame_parse(frame, len, &parsed);
+	net_frame_fill_ip(frame, &parsed);
+	return len;
+}
+
+/* Of a reply's DHCP options. */
+static const uint8_t *find_option(const uint8_t *frame, size_t len, uint8_t code)
+{
+	for (size_t at = 282; at + 2 < len && frame[at] != 255; at += 2u + frame[at + 1])
+		if (frame[at] == code)
+			return frame + at + 2;
+	return NULL;
+}
+
+/* Where it is installed, and this machine has a network for it to show. */
+static void passt_gives_an_address(void **state)
+{
+	uint8_t frame[400];
+	const uint8_t *mtu;
+
+	(void)state;
+	remove_passt();
+	if (system("command -v passt >/dev/null"))
+		skip();
+	start("user,mtu=4000");
+	send_frame(frame, make_discover(frame));
+	do {
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	} while (!gone && (!received || last[12] != 8 || last[13] || last[23] != 17));
+	if (gone) {
+		stop();
+		skip();
+	}
+	assert_true(received && last_len > 300);
+	assert_int_equal(last[42], 2); /* a reply */
+	mtu = find_option(last, last_len, 26);
+	assert_non_null(mtu);
+	assert_int_equal(mtu[0] << 8 | mtu[1], 4000);
+	stop();
+}
+
+/* --- Before anything starts */
+
+static int check(const char *text)
+{
+	static char copy[64];
+	struct net_option option;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	assert_int_equal(net_option_parse(copy, &option), 0);
+	return net_check(&option);
+}
+
+static void what_cannot_be_is_refused_before(void **state)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(address);
+	char text[64];
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	snprintf(text, sizeof(text), "user,hostfwd=tcp:127.0.0.1:%u-:22", ntohs(address.sin_port));
+	assert_int_equal(check(text), -EINVAL);
+	snprintf(text, sizeof(text), "user,hostfwd=tcp:%u-:22", ntohs(address.sin_port));
+	assert_int_equal(check(text), -EINVAL);
+	close(fd);
+	assert_int_equal(check(text), 0);
+	assert_int_equal(check("user,hostfwd=tcp:localhost:1-:2"), -EINVAL);
+	assert_int_equal(check("tap=no-such-tap"), -EINVAL);
+	assert_int_equal(check("tap=lo"), -EINVAL);
+	assert_int_equal(check("packet=no-such"), -EINVAL);
+	assert_int_equal(check("packet=lo"), 0);
+	assert_int_equal(check("none"), 0);
 }
 
 static void what_is_no_frame_ends_the_network(void **state)
@@ -127,7 +297,9 @@ static void what_is_no_frame_ends_the_network(void **state)
 	(void)state;
 	write_passt("#!/bin/sh\nprintf '\\377\\377\\377\\377x' >&$4\nexec cat <&$4 >/dev/null\n");
 	start("user,hostfwd=tcp:2222-:22");
-	assert_true(event_loop_run_once(loop, 10000) > 0);
+	while (!gone)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_true(gone);
 	send_frame(frame, sizeof(frame)); /* to nobody */
 	assert_int_equal(received, 0);
 	stop();
@@ -137,16 +309,22 @@ static void what_is_no_frame_ends_the_network(void **state)
 		send_frame(frame, sizeof(frame));
 		usleep(1000);
 	}
-	assert_true(event_loop_run_once(loop, 10000) > 0);
+	while (!gone)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
 	stop();
+	remove_passt();
+	setenv("PATH", "/nowhere", 1);
+	assert_int_equal(create("user"), -ENOENT);
+	setenv("PATH", path, 1);
 }
 
 static int setup(void **state)
 {
-	char path[4096];
+	static const struct log_sink sink = { .write = log_write };
 
 	(void)state;
 	log_set_level(LOG_ERROR);
+	log_set_sink(&sink);
 	if (!mkdtemp(folder))
 		return -1;
 	snprintf(path, sizeof(path), "%s:%s", folder, getenv("PATH"));
@@ -157,12 +335,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char path[64];
-
 	(void)state;
 	event_loop_destroy(loop);
-	snprintf(path, sizeof(path), "%s/passt", folder);
-	unlink(path);
+	remove_passt();
 	rmdir(folder);
 	return 0;
 }
@@ -171,8 +346,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_come_back_whole),
+		cmocka_unit_test(a_full_network_is_waited_for),
 		cmocka_unit_test(a_flood_loses_frames_but_not_the_framing),
 		cmocka_unit_test(what_is_no_frame_ends_the_network),
+		cmocka_unit_test(passt_gives_an_address),
+		cmocka_unit_test(what_cannot_be_is_refused_before),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -17,6 +18,7 @@ static struct {
 	void *ctx;
 	unsigned int starts, stops, sends;
 	int fails;
+	bool full;
 } network;
 
 static int start(struct net_backend *backend, struct event_loop *loop,
@@ -44,7 +46,18 @@ static void send(struct net_backend *backend, const struct iovec *pieces, int co
 	network.sends++;
 }
 
-static const struct net_backend_ops ops = { .start = start, .stop = stop, .send = send };
+static bool full(struct net_backend *backend)
+{
+	(void)backend;
+	return network.full;
+}
+
+static const struct net_backend_ops ops = {
+	.start = start,
+	.stop = stop,
+	.full = full,
+	.send = send,
+};
 static struct net_backend backend = { .ops = &ops };
 
 static void received(void *ctx, const uint8_t *frame, size_t len)
@@ -54,7 +67,15 @@ static void received(void *ctx, const uint8_t *frame, size_t len)
 	(*(unsigned int *)ctx)++;
 }
 
-static const struct net_backend_client client = { .receive = received };
+static unsigned int rooms;
+
+static void room(void *ctx)
+{
+	(void)ctx;
+	rooms++;
+}
+
+static const struct net_backend_client client = { .receive = received, .room = room };
 
 static void deliver(void)
 {
@@ -89,6 +110,11 @@ static void frames_go_to_one_and_come_from_both(void **state)
 	vtl0->ops->send(vtl0, NULL, 0);
 	vtl2->ops->send(vtl2, NULL, 0);
 	assert_int_equal(network.sends, 2);
+	assert_false(vtl0->ops->full(vtl0));
+	network.full = true;
+	assert_true(vtl0->ops->full(vtl0) && vtl2->ops->full(vtl2));
+	network.client->room(network.ctx); /* to both */
+	assert_int_equal(rooms, 2);
 	vtl2->ops->stop(vtl2);
 	assert_int_equal(network.stops, 0);
 	deliver();

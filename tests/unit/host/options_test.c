@@ -196,6 +196,10 @@ static void networks(void **state)
 		"user,hostfwd=icmp:1-:2",
 		"user,hostfwd=tcp:0-:2",
 		"user,hostfwd=tcp:1-:65536",
+		"user,mtu=",
+		"user,mtu=500",
+		"user,mtu=9001",
+		"tap=a,mtu=1500",
 	};
 	struct options o;
 	size_t i;
@@ -227,6 +231,9 @@ static void networks(void **state)
 	assert_int_equal(parse_net(&o, "user,vf,hostfwd=tcp:2222-:22"), 0);
 	assert_true(o.net.vf);
 	assert_int_equal(o.net.forward_count, 1);
+	assert_int_equal(o.net.mtu, 0);
+	assert_int_equal(parse_net(&o, "user,mtu=9000,hostfwd=tcp:1-:2"), 0);
+	assert_int_equal(o.net.mtu, 9000);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (parse_net(&o, bad[i]) != -EINVAL)
 			fail_msg("--net '%s' was taken", bad[i]);

@@ -400,6 +400,32 @@ static void bursts_arrive_in_order(void **state)
 	assert_int_equal(counters().resets, 0);
 }
 
+/* What it does not take stays in the queue, and goes in order when it does. */
+static void a_full_network_is_waited_for(void **state)
+{
+	uint64_t completed = m.net.completed[0];
+
+	(void)state;
+	memory_backend_set_full(&m.network, true);
+	for (unsigned int i = 0; i < 100; i++) {
+		struct netvsc_tx tx = { FRAME(i % 16), 64 + i, NULL, 0 };
+
+		make_frame(m.client.ram + tx.gpa, tx.len, false, 1);
+		assert_int_equal(netvsc_send(&m.net, 0, i, HEAD(i % 16), &tx), 0);
+		if (i % 16 == 15)
+			run();
+	}
+	run();
+	assert_int_equal(m.network.count, 0);
+	assert_int_equal(m.net.completed[0], completed);
+	memory_backend_set_full(&m.network, false);
+	run();
+	assert_int_equal(m.network.count, 100);
+	assert_int_equal(m.net.completed[0], completed + 100);
+	for (unsigned int i = 0; i < 100; i++)
+		assert_int_equal(m.network.frames[i].len, 64 + i);
+}
+
 /* --- Link and reset */
 
 static void the_link_goes_down_and_up(void **state)
@@ -619,6 +645,7 @@ int main(void)
 		TEST(many_pieces_are_few_enough),
 		TEST(flows_spread_over_queues),
 		TEST(bursts_arrive_in_order),
+		TEST(a_full_network_is_waited_for),
 		TEST(the_link_goes_down_and_up),
 		TEST(a_reset_is_a_pause),
 		TEST(lies_are_answered_with_a_reset),

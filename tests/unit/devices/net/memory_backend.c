@@ -75,7 +75,17 @@ static void send(struct net_backend *backend, const struct iovec *pieces, int co
 	}
 }
 
-static const struct net_backend_ops ops = { .start = start, .stop = stop, .send = send };
+static bool full(struct net_backend *backend)
+{
+	return memory_of(backend)->full;
+}
+
+static const struct net_backend_ops ops = {
+	.start = start,
+	.stop = stop,
+	.full = full,
+	.send = send,
+};
 
 void memory_backend_init(struct memory_backend *memory)
 {
@@ -88,6 +98,13 @@ void memory_backend_init(struct memory_backend *memory)
 void memory_backend_fini(struct memory_backend *memory)
 {
 	free(memory->frames);
+}
+
+void memory_backend_set_full(struct memory_backend *memory, bool full)
+{
+	memory->full = full;
+	if (!full && memory->client)
+		memory->client->room(memory->ctx);
 }
 
 void memory_backend_deliver(struct memory_backend *memory, const uint8_t *frame, size_t len)

@@ -25,6 +25,7 @@ struct memory_backend {
 	void *ctx;
 	bool reflect; /* what is sent comes back, with its addresses exchanged */
 	bool posted;
+	bool full;    /* it takes nothing for now */
 	bool discard; /* frames are counted only */
 	uint64_t sent, sent_bytes;
 	unsigned int count, reflected; /* of frames kept, and given back */
@@ -33,6 +34,9 @@ struct memory_backend {
 
 void memory_backend_init(struct memory_backend *memory);
 void memory_backend_fini(struct memory_backend *memory);
+
+/* On the loop's thread. */
+void memory_backend_set_full(struct memory_backend *memory, bool full);
 
 /* As if from the network, on the loop's thread. */
 void memory_backend_deliver(struct memory_backend *memory, const uint8_t *frame, size_t len);
