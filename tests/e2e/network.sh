@@ -1,13 +1,24 @@
 # shellcheck shell=sh
 # Guests with a network. Sourced by run and soak.
 
-# net_peer BYTES: the other end, with a file of that size. Sets PORT, ours, and FORWARD, to be forwarded to the guest.
+# At a test's end.
+helpers='' undo=:
+
+net_end() {
+	# shellcheck disable=SC2086 # a list
+	[ -z "$helpers" ] || kill $helpers 2>/dev/null || true
+	$undo
+}
+
+# net_peer BYTES [ADDRESS GUEST]: the other end, with a file of that size. Sets PORT, ours, and FORWARD, to be forwarded
+# to the guest.
 net_peer() {
 	mkdir "$WORK/peer"
 	head -c "$1" /dev/urandom >"$WORK/peer/file"
-	"$TOP/tests/e2e/net_peer" "$WORK/peer" 2>"$WORK/peer/log" &
-	peer=$!
-	trap 'kill $peer 2>/dev/null' EXIT
+	shift
+	"$TOP/tests/e2e/net_peer" "$WORK/peer" "$@" 2>"$WORK/peer/log" &
+	peer=$! helpers="$helpers $!"
+	trap net_end EXIT
 	until [ -s "$WORK/peer/ports" ]; do
 		kill -0 $peer || fail "the network's other end does not start"
 		sleep 1
@@ -21,5 +32,36 @@ net_checked() {
 	expect_not '^FAIL '
 	expect '^net-checks: [1-9][0-9]* passed, 0 failed'
 	expect_not "$OURS"
-	rm -f "$WORK/initrd" "$WORK/peer/file"
+	rm -rf "$WORK"/initrd* "$WORK/peer/file"
+}
+
+# net_tools: an iperf3 server on this machine, which net-guest left the program of. Sets IPERF, its port.
+net_tools() {
+	IPERF=$(python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+	"$WORK/initrd.tools/lib64/ld-linux-x86-64.so.2" --library-path "$WORK/initrd.tools/lib64" \
+		"$WORK/initrd.tools/iperf3" -s -p "$IPERF" >"$WORK/iperf3" 2>&1 &
+	helpers="$helpers $!"
+}
+
+# net_boot SECONDS GUEST CPUS ENVIRONMENT PART... -- OPTION...: boots it with its checks, and a monitor that obeys.
+net_boot() {
+	seconds=$1 guest=$2 cpus=$3 environment=$4 parts=
+	shift 4
+	while [ "$1" != -- ]; do
+		parts="$parts $1"
+		shift
+	done
+	shift
+	set -- "$seconds" --kernel "$(stock "$guest" 1)" --initrd "$WORK/initrd" --cpus "$cpus" --memory 512M \
+		--append "console=ttyS0 quiet entresol.run=\"$environment /net-checks $PORT$parts\"" "$@"
+	type_at 'monitor: net down' '\001cnet down\n' 'monitor: net up' '\001cnet up\n' \
+		'monitor: net reset' '\001cnet reset\n' 'monitor: net reset' '\001cnet reset\n' \
+		'monitor: net reset' '\001cnet reset\n'
+	boot "$@"
+	net_checked
+}
+
+# net_guest GUEST [tools]
+net_guest() {
+	"$TOP/tests/e2e/net-guest" "$(stock "$1" 2)" "$WORK/initrd" ${2:+"$2"} || fail "no initramfs"
 }
