@@ -100,10 +100,13 @@ bool guest_memory_contains(const struct guest_memory *gm, uint64_t gpa, uint64_t
 
 int guest_memory_read(const struct guest_memory *gm, uint64_t gpa, void *buf, size_t len)
 {
+	const uint8_t *whole = guest_memory_bulk(gm, gpa, len);
 	uint8_t *out = buf;
 	uint64_t piece;
 	int err;
 
+	if (whole)
+		return guest_access_copy(out, whole, len);
 	if (!guest_memory_contains(gm, gpa, len))
 		return -EFAULT;
 	for (; len > 0; gpa += piece, out += piece, len -= piece) {
@@ -118,10 +121,13 @@ int guest_memory_read(const struct guest_memory *gm, uint64_t gpa, void *buf, si
 
 int guest_memory_write(const struct guest_memory *gm, uint64_t gpa, const void *buf, size_t len)
 {
+	uint8_t *whole = guest_memory_bulk(gm, gpa, len);
 	const uint8_t *in = buf;
 	uint64_t piece;
 	int err;
 
+	if (whole)
+		return guest_access_copy(whole, in, len);
 	if (!guest_memory_contains(gm, gpa, len))
 		return -EFAULT;
 	for (; len > 0; gpa += piece, in += piece, len -= piece) {

@@ -34,6 +34,9 @@ struct vmbus_packet;
 #define NETVSP_TX_PACKETS 256u
 #define NETVSP_TX_FRAMES  256u
 
+/* Pieces of memory of one packet: frames' segments, and a head before each. */
+#define NETVSP_TX_PIECES (NETVSP_MESSAGES_MAX * (NIC_TX_SEGMENTS + 1))
+
 #define NETVSP_SEND_SECTION 6144u
 
 /* Sections of the receive buffer: for RNDIS answers and indications, and for frames, by queue. */
@@ -97,7 +100,8 @@ struct netvsp_tx {
 	struct netvsp_tx_frame *free_frames;
 	unsigned int free_frame_count;
 	struct netvsp_tx_frame *waiting, **waiting_end; /* found the nic full */
-	uint8_t head[RNDIS_HEAD_MAX]; /* of the message that is being taken apart */
+	uint8_t head[RNDIS_HEAD_MAX];                /* of the message that is being taken apart */
+	struct nic_segment pieces[NETVSP_TX_PIECES]; /* of that packet */
 	struct netvsp_tx_packet packets[NETVSP_TX_PACKETS];
 	struct netvsp_tx_frame frames[NETVSP_TX_FRAMES];
 };

@@ -13,6 +13,9 @@
 /* Stacks refuse to work with less; one frame a byte would be a way to keep a host busy. */
 #define MSS_MIN 48u
 
+/* Bytes of a message that are copied at first: mostly all of its head. */
+#define HEAD_USUAL 128u
+
 #define IPV4_HEADER_MIN 20u
 #define IPV6_HEADER     40u
 #define TCP_HEADER_MIN  20u
@@ -157,101 +160,81 @@ static void submit(struct netvsp_channel *channel, struct netvsp_tx_frame *frame
 
 /* --- Taking packets apart */
 
-/* Where a packet's bytes are: a piece of the send buffer, then its page list. */
+/*
+ * A packet's bytes: those of the send buffer, then those of its page list, as contiguous pieces of RAM. Messages come
+ * one behind the other, so there is a place from which the next is looked for.
+ */
 struct tx_source {
 	struct netvsp_channel *channel;
 	const struct guest_memory *memory;
-	const struct netvsp_buffer *send_buffer;
-	uint32_t section_offset, section_len;
-	const struct vmbus_gpa_list *list;
+	const struct nic_segment *pieces;
+	unsigned int count;
+	uint64_t len; /* bytes */
 };
 
-static uint64_t source_len(const struct tx_source *source)
+struct tx_place {
+	unsigned int piece;
+	uint64_t start; /* offset of that piece in the source */
+};
+
+/* To the piece with the byte at `offset`, which the source has, and which is not before the place. */
+static void go_to(const struct tx_source *source, struct tx_place *place, uint64_t offset)
 {
-	return source->section_len + source->list->byte_count;
+	while (offset - place->start >= source->pieces[place->piece].len)
+		place->start += source->pieces[place->piece++].len;
 }
 
-static int read_section(const struct tx_source *source, uint64_t offset, uint8_t *buf, size_t len)
+/* [offset, offset + len) lies in the source. */
+static int read_source(const struct tx_source *source, struct tx_place place, uint64_t offset,
+		       uint8_t *buf, size_t len)
 {
-	struct nic_segment pieces[NIC_TX_SEGMENTS];
-	unsigned int count = netvsp_buffer_segments(source->send_buffer,
-						    source->section_offset + (uint32_t)offset,
-						    (uint32_t)len, pieces, NIC_TX_SEGMENTS);
-
-	for (unsigned int i = 0; i < count; i++) {
-		if (guest_memory_read(source->memory, pieces[i].gpa, buf, pieces[i].len))
-			return -EFAULT;
-		buf += pieces[i].len;
-	}
-	return count || !len ? 0 : -EFAULT;
-}
-
-static int read_source(const struct tx_source *source, uint64_t offset, void *buf, size_t len)
-{
-	size_t from_section = 0;
-
-	if (offset < source->section_len) {
-		from_section = source->section_len - offset;
-		if (from_section > len)
-			from_section = len;
-		if (read_section(source, offset, buf, from_section))
-			return -EFAULT;
-	}
 	netvsp_count(&source->channel->counters->copied_bytes, len);
-	if (from_section == len)
-		return 0;
-	return vmbus_gpa_read(source->list, source->memory,
-			      offset + from_section - source->section_len,
-			      (uint8_t *)buf + from_section, len - from_section);
-}
-
-static int add_list_segments(const struct tx_source *source, uint64_t offset, uint64_t len,
-			     struct netvsp_tx_frame *frame)
-{
-	struct vmbus_gpa_cursor cursor;
-	unsigned int *count = &frame->nic.segment_count;
-
-	vmbus_gpa_cursor_init(&cursor, source->list);
-	if (!vmbus_gpa_skip(&cursor, offset))
-		return -EINVAL;
 	while (len) {
-		uint64_t gpa, chunk;
+		const struct nic_segment *piece;
+		uint64_t skip, chunk;
 
-		if (*count == NIC_TX_SEGMENTS || !vmbus_gpa_next(&cursor, len, &gpa, &chunk) ||
-		    !guest_memory_contains(source->memory, gpa, chunk))
-			return -EINVAL;
-		frame->segments[(*count)++] = (struct nic_segment){ gpa, (uint32_t)chunk };
+		go_to(source, &place, offset);
+		piece = &source->pieces[place.piece];
+		skip = offset - place.start;
+		chunk = piece->len - skip < len ? piece->len - skip : len;
+		if (guest_memory_read(source->memory, piece->gpa + skip, buf, chunk))
+			return -EFAULT;
+		offset += chunk;
+		buf += chunk;
 		len -= chunk;
 	}
 	return 0;
 }
 
-/* The frame's bytes, which lie inside the source. */
-static int add_segments(const struct tx_source *source, uint64_t offset, uint32_t len,
-			struct netvsp_tx_frame *frame)
+/* The frame's bytes, which lie in the source. */
+static int add_segments(const struct tx_source *source, struct tx_place place, uint64_t offset,
+			uint32_t len, struct netvsp_tx_frame *frame)
 {
-	uint32_t from_section = 0;
+	unsigned int count = 0;
 
-	frame->nic.segment_count = 0;
 	frame->nic.len = len;
-	if (offset < source->section_len) {
-		from_section = source->section_len - (uint32_t)offset;
-		if (from_section > len)
-			from_section = len;
-		frame->nic.segment_count = netvsp_buffer_segments(
-			source->send_buffer, source->section_offset + (uint32_t)offset,
-			from_section, frame->segments, NIC_TX_SEGMENTS);
-		if (!frame->nic.segment_count)
+	while (len) {
+		const struct nic_segment *piece;
+		uint64_t skip;
+		uint32_t chunk;
+
+		if (count == NIC_TX_SEGMENTS)
 			return -EINVAL;
+		go_to(source, &place, offset);
+		piece = &source->pieces[place.piece];
+		skip = offset - place.start;
+		chunk = piece->len - skip < len ? (uint32_t)(piece->len - skip) : len;
+		frame->segments[count++] = (struct nic_segment){ piece->gpa + skip, chunk };
+		offset += chunk;
+		len -= chunk;
 	}
-	if (from_section == len)
-		return 0;
-	return add_list_segments(source, offset + from_section - source->section_len,
-				 len - from_section, frame);
+	frame->nic.segment_count = count;
+	return 0;
 }
 
 /* Drivers may leave the offset of the TCP or UDP header to whoever looks at the IP header. */
-static int find_l4(const struct tx_source *source, uint64_t data, struct rndis_frame *frame)
+static int find_l4(const struct tx_source *source, struct tx_place place, uint64_t data,
+		   struct rndis_frame *frame)
 {
 	uint8_t version_length;
 
@@ -262,7 +245,7 @@ static int find_l4(const struct tx_source *source, uint64_t data, struct rndis_f
 		return 0;
 	}
 	if (frame->data_len <= NETVSP_ETHERNET_HEADER ||
-	    read_source(source, data + NETVSP_ETHERNET_HEADER, &version_length, 1))
+	    read_source(source, place, data + NETVSP_ETHERNET_HEADER, &version_length, 1))
 		return -EINVAL;
 	frame->l4_offset = NETVSP_ETHERNET_HEADER + (version_length & 0xF) * 4;
 	return 0;
@@ -276,15 +259,15 @@ static bool l4_fits(const struct rndis_frame *frame, uint32_t header)
 	       frame->l4_offset + header <= frame->data_len;
 }
 
-static int check_lso(const struct tx_source *source, uint64_t data, const struct rndis_frame *frame,
-		     struct nic_tx *nic)
+static int check_lso(const struct tx_source *source, struct tx_place place, uint64_t data,
+		     const struct rndis_frame *frame, struct nic_tx *nic)
 {
 	const struct netvsp *netvsp = source->channel->netvsp;
 	uint32_t mtu = __atomic_load_n(&netvsp->mtu, __ATOMIC_RELAXED), tcp;
 	uint8_t length;
 
 	if (!l4_fits(frame, TCP_HEADER_MIN) ||
-	    read_source(source, data + frame->l4_offset + 12, &length, 1))
+	    read_source(source, place, data + frame->l4_offset + 12, &length, 1))
 		return -EINVAL;
 	tcp = (length >> 4) * 4u;
 	nic->header_len = (uint16_t)(frame->l4_offset + tcp);
@@ -298,8 +281,8 @@ static int check_lso(const struct tx_source *source, uint64_t data, const struct
 }
 
 /* That what the guest asks for fits the frame, so that no nic need check it. */
-static int check_offloads(const struct tx_source *source, uint64_t data, struct rndis_frame *frame,
-			  struct nic_tx *nic)
+static int check_offloads(const struct tx_source *source, struct tx_place place, uint64_t data,
+			  struct rndis_frame *frame, struct nic_tx *nic)
 {
 	const struct netvsp *netvsp = source->channel->netvsp;
 	uint32_t l4 = NIC_TX_TCP_CHECKSUM | NIC_TX_UDP_CHECKSUM | NIC_TX_LSO;
@@ -308,13 +291,13 @@ static int check_offloads(const struct tx_source *source, uint64_t data, struct 
 	if (frame->flags & ~netvsp->info.tx_offloads & ~versions)
 		return -EINVAL;
 	if (frame->flags & (l4 | NIC_TX_IP_CHECKSUM)) {
-		if (!(frame->flags & versions) || find_l4(source, data, frame))
+		if (!(frame->flags & versions) || find_l4(source, place, data, frame))
 			return -EINVAL;
 	}
 	if ((frame->flags & NIC_TX_IP_CHECKSUM) && !l4_fits(frame, 0))
 		return -EINVAL;
 	if (frame->flags & NIC_TX_LSO)
-		return check_lso(source, data, frame, nic);
+		return check_lso(source, place, data, frame, nic);
 	if (frame->data_len > __atomic_load_n(&netvsp->mtu, __ATOMIC_RELAXED) +
 				      NETVSP_ETHERNET_HEADER + NETVSP_VLAN_TAG)
 		return -EINVAL;
@@ -325,42 +308,52 @@ static int check_offloads(const struct tx_source *source, uint64_t data, struct 
 	return 0;
 }
 
-static int prepare_frame(const struct tx_source *source, uint64_t offset,
-			 const struct rndis_frame *parsed, struct netvsp_tx_frame *frame)
+/* The message's frame, which lies in the source from `offset` on. */
+static int prepare_frame(const struct tx_source *source, struct tx_place place, uint64_t offset,
+			 struct rndis_frame *rndis, struct netvsp_tx_frame *frame)
 {
-	struct rndis_frame rndis = *parsed;
-	uint64_t data = offset + rndis.data_offset;
+	uint64_t data = offset + rndis->data_offset;
 
 	frame->nic = (struct nic_tx){ .segments = frame->segments };
-	if (rndis.data_len < NETVSP_ETHERNET_HEADER ||
-	    check_offloads(source, data, &rndis, &frame->nic))
+	if (rndis->data_len < NETVSP_ETHERNET_HEADER ||
+	    check_offloads(source, place, data, rndis, &frame->nic))
 		return -EINVAL;
-	frame->nic.flags = rndis.flags;
-	frame->nic.l4_offset = rndis.l4_offset;
-	frame->nic.vlan_tci = rndis.vlan_tci;
-	return add_segments(source, data, rndis.data_len, frame);
+	frame->nic.flags = rndis->flags;
+	frame->nic.l4_offset = rndis->l4_offset;
+	frame->nic.vlan_tci = rndis->vlan_tci;
+	return add_segments(source, place, data, rndis->data_len, frame);
+}
+
+/* The head of the message at the place, copied once: what it usually is in one piece, then what is beyond. */
+static int read_head(const struct tx_source *source, struct tx_place place, uint64_t offset,
+		     uint8_t *head, struct rndis_frame *parsed)
+{
+	uint64_t total = source->len - offset;
+	size_t have = source->pieces[place.piece].len - (offset - place.start), len;
+
+	if (have > HEAD_USUAL)
+		have = HEAD_USUAL;
+	if (have < RNDIS_HEAD_MIN)
+		have = RNDIS_HEAD_MIN;
+	if (total < have || read_source(source, place, offset, head, have) ||
+	    rndis_packet_parse(head, total, parsed, &len))
+		return -EINVAL;
+	if (len > have && read_source(source, place, offset + have, head + have, len - have))
+		return -EINVAL;
+	return rndis_packet_parse_info(head, len, parsed);
 }
 
 /* The message at `offset`; *next is where the following one starts. */
-static int take_message(const struct tx_source *source, uint64_t offset,
+static int take_message(const struct tx_source *source, struct tx_place *place, uint64_t offset,
 			struct netvsp_tx_packet *packet, uint64_t *next)
 {
 	struct netvsp_tx *tx = source->channel->tx;
 	struct netvsp_tx_frame *frame = tx->free_frames;
-	uint64_t total = source_len(source) - offset;
-	uint8_t *head = tx->head;
 	struct rndis_frame parsed;
-	size_t head_len;
 
-	if (total < RNDIS_HEAD_MIN || read_source(source, offset, head, RNDIS_HEAD_MIN) ||
-	    rndis_packet_parse(head, total, &parsed, &head_len))
-		return -EINVAL;
-	if (head_len > RNDIS_HEAD_MIN &&
-	    read_source(source, offset + RNDIS_HEAD_MIN, head + RNDIS_HEAD_MIN,
-			head_len - RNDIS_HEAD_MIN))
-		return -EINVAL;
-	if (rndis_packet_parse_info(head, head_len, &parsed) ||
-	    prepare_frame(source, offset, &parsed, frame))
+	go_to(source, place, offset);
+	if (read_head(source, *place, offset, tx->head, &parsed) ||
+	    prepare_frame(source, *place, offset, &parsed, frame))
 		return -EINVAL;
 	tx->free_frames = frame->next;
 	tx->free_frame_count--;
@@ -373,27 +366,52 @@ static int take_message(const struct tx_source *source, uint64_t offset,
 
 static int take_messages(const struct tx_source *source, struct netvsp_tx_packet *packet)
 {
-	uint64_t offset = 0, len = source_len(source);
+	struct tx_place place = { 0 };
+	uint64_t offset = 0;
 
-	for (unsigned int i = 0; offset < len; i++)
-		if (i == NETVSP_MESSAGES_MAX || take_message(source, offset, packet, &offset))
+	for (unsigned int i = 0; offset < source->len; i++)
+		if (i == NETVSP_MESSAGES_MAX ||
+		    take_message(source, &place, offset, packet, &offset))
 			return -EINVAL;
-	return len ? 0 : -EINVAL;
+	return source->len ? 0 : -EINVAL;
 }
 
-static int find_source(struct netvsp_channel *channel, const struct nvsp_send_rndis_packet *rndis,
-		       struct tx_source *source)
+/* The section of the send buffer, if there is one. Its pages are RAM. */
+static int add_section(struct tx_source *source, const struct nvsp_send_rndis_packet *rndis)
 {
-	const struct netvsp_buffer *buffer = channel->send_buffer;
+	const struct netvsp_buffer *buffer = source->channel->send_buffer;
+	uint32_t len = rndis->send_buf_section_size;
 
 	if (rndis->send_buf_section_index == NVSP_SEND_BUFFER_NONE)
 		return 0;
-	if (!buffer || rndis->send_buf_section_size > buffer->section_size ||
+	if (!buffer || len > buffer->section_size ||
 	    rndis->send_buf_section_index >= buffer->len / buffer->section_size)
 		return -EINVAL;
-	source->send_buffer = buffer;
-	source->section_offset = rndis->send_buf_section_index * buffer->section_size;
-	source->section_len = rndis->send_buf_section_size;
+	source->count =
+		netvsp_buffer_segments(buffer, rndis->send_buf_section_index * buffer->section_size,
+				       len, source->channel->tx->pieces, NETVSP_TX_PIECES);
+	source->len = len;
+	return source->count || !len ? 0 : -EINVAL;
+}
+
+static int add_list(struct tx_source *source, const struct vmbus_gpa_list *list)
+{
+	struct nic_segment *pieces = source->channel->tx->pieces;
+	struct vmbus_gpa_cursor cursor;
+	uint64_t left = list->byte_count;
+
+	vmbus_gpa_cursor_init(&cursor, list);
+	while (left) {
+		uint64_t gpa, chunk;
+
+		if (source->count == NETVSP_TX_PIECES ||
+		    !vmbus_gpa_next(&cursor, left, &gpa, &chunk) || chunk > UINT32_MAX ||
+		    !guest_memory_contains(source->memory, gpa, chunk))
+			return -EINVAL;
+		pieces[source->count++] = (struct nic_segment){ gpa, (uint32_t)chunk };
+		left -= chunk;
+	}
+	source->len += list->byte_count;
 	return 0;
 }
 
@@ -405,7 +423,7 @@ void netvsp_tx_packet(struct netvsp_channel *channel, const struct vmbus_packet 
 	struct tx_source source = {
 		.channel = channel,
 		.memory = vmbus_channel_memory(channel->channel),
-		.list = &vmbus->buffer,
+		.pieces = tx->pieces,
 	};
 
 	tx->free_packets = packet->next;
@@ -417,8 +435,8 @@ void netvsp_tx_packet(struct netvsp_channel *channel, const struct vmbus_packet 
 	};
 	if (!channel->queue_open) {
 		packet->status = NVSP_STAT_FAIL;
-	} else if (find_source(channel, &message->send_rndis_pkt, &source) ||
-		   take_messages(&source, packet)) {
+	} else if (add_section(&source, &message->send_rndis_pkt) ||
+		   add_list(&source, &vmbus->buffer) || take_messages(&source, packet)) {
 		log_limited(LOG_DEBUG, "netvsp: the guest sent a message that cannot be");
 		netvsp_count(&channel->counters->tx_errors, 1);
 		packet->status = NVSP_STAT_INVALID_RNDIS_PKT;
