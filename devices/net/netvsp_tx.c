@@ -14,7 +14,7 @@
 #define MSS_MIN 48u
 
 /* Bytes of a message that are copied at first: mostly all of its head. */
-#define HEAD_USUAL 128u
+#define HEAD_USUAL 96u
 
 #define IPV4_HEADER_MIN 20u
 #define IPV6_HEADER     40u
