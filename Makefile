@@ -168,7 +168,7 @@ tests/fuzz/mana_function_fuzz-objs := $(mana-test-objs)
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
-	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o \
+	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o shim_log.o \
 	get.o vmbus_uio.o guest_ram.o storage.o network.o relay.o)
 paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o ppi.o state.o vtpm.o)
 paravisor-objs += $(paravisor-tpm-objs) tpm/crb.o tpm/store.o
@@ -183,6 +183,7 @@ tests/unit/paravisor/interrupt_test-objs := paravisor/interrupt.o vtl/vtl.o test
 tests/unit/paravisor/host_port_test-objs := paravisor/host_port.o core/event_loop.o core/log.o
 tests/unit/paravisor/options_test-objs := paravisor/options.o
 tests/unit/paravisor/topology_test-objs := paravisor/topology.o
+tests/unit/paravisor/shim_log_test-objs := paravisor/shim_log.o core/log.o
 settings-objs := paravisor/settings.o core/json.o core/base64.o core/guid.o
 tests/unit/paravisor/settings_test-objs := $(settings-objs)
 tests/fuzz/settings_fuzz-objs := $(settings-objs)

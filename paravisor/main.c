@@ -20,6 +20,7 @@
 #include "paravisor/network.h"
 #include "paravisor/sandbox.h"
 #include "paravisor/settings.h"
+#include "paravisor/shim_log.h"
 #include "paravisor/start_state.h"
 #include "paravisor/storage.h"
 #include "paravisor/tpm/guest_state.h"
@@ -56,6 +57,8 @@ static int read_configuration(struct machine *m, int argc, char *argv[])
 	}
 	if (ret)
 		machine_end(m, HOST_PORT_FAILURE, "%s", why[0] ? why : "out of memory");
+	else
+		shim_log_print(m->topology.shim_log, m->topology.shim_log_len);
 	return ret;
 }
 

@@ -111,7 +111,19 @@ static int parse_memories(const struct parser *p)
 	return p->topology->vtl0_count ? 0 : fail(p, "no memory for VTL0");
 }
 
-static int parse_mmio(const struct parser *p)
+static void copy_shim_log(const struct parser *p, int node)
+{
+	struct topology *t = p->topology;
+	int len;
+	const char *text = fdt_getprop(p->fdt, node, "shim-log-text", &len);
+
+	if (!text || len <= 0)
+		return;
+	t->shim_log_len = (size_t)len < sizeof(t->shim_log) ? (size_t)len : sizeof(t->shim_log);
+	memcpy(t->shim_log, text + len - t->shim_log_len, t->shim_log_len);
+}
+
+static int parse_entresol(const struct parser *p)
 {
 	struct topology *t = p->topology;
 	int node = fdt_node_offset_by_compatible(p->fdt, -1, "entresol,paravisor"), len;
@@ -119,6 +131,7 @@ static int parse_mmio(const struct parser *p)
 
 	if (node < 0)
 		return fail(p, "no node compatible with entresol,paravisor");
+	copy_shim_log(p, node);
 	ranges = fdt_getprop(p->fdt, node, "vtl0-mmio", &len);
 	if (!ranges)
 		return 0;
@@ -145,7 +158,7 @@ int topology_parse(struct topology *topology, const void *fdt, size_t len, char 
 	if (!ret)
 		ret = parse_memories(&p);
 	if (!ret)
-		ret = parse_mmio(&p);
+		ret = parse_entresol(&p);
 	qsort(topology->vtl0, topology->vtl0_count, sizeof(*topology->vtl0), by_address);
 	return ret;
 }

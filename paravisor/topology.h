@@ -14,6 +14,7 @@
 #define TOPOLOGY_MAX_VPS    256
 #define TOPOLOGY_MAX_MEMORY 32
 #define TOPOLOGY_MAX_MMIO   8
+#define TOPOLOGY_SHIM_LOG   4096 /* bytes; what is more is cut in front */
 
 struct topology {
 	unsigned int vp_count;
@@ -23,6 +24,8 @@ struct topology {
 	struct boot_range vtl2[TOPOLOGY_MAX_MEMORY];
 	unsigned int mmio_count;
 	struct boot_range mmio[TOPOLOGY_MAX_MMIO]; /* for VTL0's VMBus root */
+	size_t shim_log_len;
+	char shim_log[TOPOLOGY_SHIM_LOG]; /* lines, as they are: any bytes */
 };
 
 /*

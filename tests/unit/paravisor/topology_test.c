@@ -104,6 +104,34 @@ static void expect_error(const char *why)
 	assert_non_null(strstr(error, why));
 }
 
+static void shim_log(int len)
+{
+	static char text[2 * TOPOLOGY_SHIM_LOG];
+
+	memset(text, 'a', sizeof(text));
+	text[len - 1] = 'z';
+	begin();
+	cpus(1);
+	memory(0, 0x100000, 0);
+	fdt_begin_node(blob, "entresol");
+	fdt_property_string(blob, "compatible", "entresol,paravisor");
+	fdt_property(blob, "shim-log-text", text, len);
+	fdt_end_node(blob);
+	assert_int_equal(finish(), 0);
+}
+
+static void test_the_shims_log(void **state)
+{
+	(void)state;
+	shim_log(3);
+	assert_int_equal(topology.shim_log_len, 3);
+	assert_memory_equal(topology.shim_log, "aaz", 3);
+	shim_log(TOPOLOGY_SHIM_LOG + 1); /* its end is kept */
+	assert_int_equal(topology.shim_log_len, TOPOLOGY_SHIM_LOG);
+	assert_int_equal(topology.shim_log[0], 'a');
+	assert_int_equal(topology.shim_log[TOPOLOGY_SHIM_LOG - 1], 'z');
+}
+
 static void test_what_must_be_there(void **state)
 {
 	(void)state;
@@ -164,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_the_shims_log),
 		cmocka_unit_test(test_what_must_be_there),
 		cmocka_unit_test(test_bad_values),
 		cmocka_unit_test(test_not_a_tree),

@@ -149,6 +149,8 @@ static void test_device_tree(void **state)
 	assert_int_equal(topology.vtl2_count, 1);
 	assert_int_equal(topology.vtl2[0].gpa, REGION_GPA);
 	assert_int_equal(topology.mmio_count, 1);
+	assert_true(topology.shim_log_len > 0);
+	assert_int_equal(topology.shim_log[topology.shim_log_len - 1], '\n');
 	assert_int_equal(topology.mmio[0].gpa, 0xf8000000);
 	assert_int_equal(fdt_node_check_compatible(fdt, 0, "entresol,vtl2"), 0);
 }
