@@ -198,7 +198,7 @@ tests/fuzz/topology_fuzz-objs := paravisor/topology.o
 # --- paravisor/boot/: memory map, firmware tables and kernel loader for VTL0
 boot-objs := $(addprefix paravisor/boot/,memory_map.o byte_writer.o aml.o acpi.o acpi_namespace.o acpi_ppi.o \
 	smbios.o bzimage.o elf_image.o image_load.o entry_state.o boot_params.o firmware_tables.o \
-	linux_boot.o)
+	linux_boot.o firmware.o)
 guest-memory-objs := core/guest_memory.o core/guest_access.o
 boot-test-objs := tests/unit/paravisor/boot/boot_guest.o $(guest-memory-objs)
 tests/unit/paravisor/boot/memory_map_test-objs := paravisor/boot/memory_map.o $(guest-memory-objs)
@@ -208,6 +208,7 @@ tests/unit/paravisor/boot/acpi_test-objs := $(addprefix paravisor/boot/,acpi.o a
 tests/unit/paravisor/boot/smbios_test-objs := paravisor/boot/smbios.o paravisor/boot/byte_writer.o
 tests/unit/paravisor/boot/linux_boot_test-objs := $(boot-objs) $(boot-test-objs)
 tests/unit/paravisor/boot/image_load_test-objs := $(boot-objs) $(boot-test-objs)
+tests/unit/paravisor/boot/firmware_test-objs := $(boot-objs) $(boot-test-objs)
 tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
@@ -509,12 +510,20 @@ guest-cflags := -std=gnu11 -g -O2 $(filter-out -Wpointer-arith,$(warnings)) -I. 
 	-Wl,-T,tests/guests/guest.ld -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments
 
-guest-bins := $(addprefix $(B)/rel/tests/guests/,$(guests))
-$(guest-bins): $(B)/rel/tests/guests/%: tests/guests/%.c $(addprefix tests/guests/,$(guest-runtime)) \
+guest-c-bins := $(addprefix $(B)/rel/tests/guests/,$(guests))
+guest-bins := $(guest-c-bins) $(B)/rel/tests/guests/firmware
+$(guest-c-bins): $(B)/rel/tests/guests/%: tests/guests/%.c $(addprefix tests/guests/,$(guest-runtime)) \
 		$(wildcard tests/guests/*.h proto/*.h) tests/guests/guest.ld
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(SAN_CC) $(guest-cflags) -o $@ $(addprefix tests/guests/,$(guest-runtime)) $<
+
+# A flat image that ends at 4 GiB.
+$(B)/rel/tests/guests/firmware: tests/guests/firmware.S
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(SAN_CC) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-Ttext=0,-e,reset \
+		-Wl,--oformat=binary -o $@ $<
 
 # The boot shim: no C library, no relocations, general registers only (SSE is not on yet).
 shim-cflags := -std=gnu11 -g -Os $(warnings) -D_GNU_SOURCE -I. -ffile-prefix-map=$(CURDIR)=. -ffreestanding \

@@ -42,6 +42,7 @@ struct loader {
 	unsigned int area_count;
 	struct host_payloads payloads;
 	uint64_t lowest_vtl0; /* GPA of the lowest page data in VTL0's low RAM */
+	uint64_t firmware;    /* likewise where firmware is, or 4 GiB: there is none */
 	bool started;
 };
 
@@ -292,10 +293,26 @@ static int load_directive(struct loader *l, const struct igvm_header *header)
 
 static int find_lowest(struct loader *l, const struct igvm_header *header)
 {
-	if (header->type == IGVM_VHT_PAGE_DATA && !in_region(l, header->page_data.gpa) &&
-	    header->page_data.gpa < l->lowest_vtl0)
-		l->lowest_vtl0 = header->page_data.gpa;
+	uint64_t gpa = header->page_data.gpa;
+
+	if (header->type != IGVM_VHT_PAGE_DATA || in_region(l, gpa))
+		return 0;
+	if (gpa < l->lowest_vtl0)
+		l->lowest_vtl0 = gpa;
+	if (gpa >= HOST_FIRMWARE_BASE && gpa < l->firmware)
+		l->firmware = gpa;
 	return 0;
+}
+
+/* Memory up to the reset vector's end, for an image that fills it. */
+static int add_firmware_memory(struct loader *l)
+{
+	int ret = 0;
+
+	if (l->firmware < HOST_HIGH_RAM_BASE)
+		ret = partition_add_memory(l->partition, l->firmware,
+					   HOST_HIGH_RAM_BASE - l->firmware);
+	return ret ? refuse(l, ret, "no memory for the firmware (%s)", strerror(-ret)) : 0;
 }
 
 static int move_tables(struct loader *l)
@@ -348,6 +365,8 @@ static int load_image(struct loader *l)
 	if (!ret)
 		ret = for_each(l, find_lowest);
 	if (!ret)
+		ret = add_firmware_memory(l);
+	if (!ret)
 		ret = host_payload_place(l->partition, l->lowest_vtl0, &l->payloads);
 	if (!ret)
 		ret = for_each(l, load_directive);
@@ -370,6 +389,7 @@ int igvm_loader_load(struct partition *partition)
 		return -ENOMEM;
 	l->partition = partition;
 	l->lowest_vtl0 = partition->memory.ranges[0].len;
+	l->firmware = HOST_HIGH_RAM_BASE;
 	ret = open_image(l);
 	if (!ret)
 		ret = load_image(l);

@@ -30,8 +30,7 @@ static void lay_out(struct host_memory *mem, uint64_t vtl0_size, uint64_t vtl2_s
 
 static int map_views(struct host_memory *mem)
 {
-	uint64_t offset = 0;
-	unsigned int i, v;
+	unsigned int v;
 
 	for (v = 0; v < HOST_VIEW_COUNT; v++) {
 		mem->view[v] = mmap(NULL, mem->space_end, PROT_NONE,
@@ -41,30 +40,36 @@ static int map_views(struct host_memory *mem)
 			return -errno;
 		}
 	}
-	for (i = 0; i < mem->range_count; i++) {
-		const struct host_range *range = &mem->ranges[i];
+	return 0;
+}
 
-		for (v = 0; v < HOST_VIEW_COUNT; v++) {
-			int prot = v == HOST_VIEW_VTL0 && range->vtl2 ? PROT_NONE
-								      : PROT_READ | PROT_WRITE;
-			void *at = mem->view[v] + range->gpa;
+/* Appends the range to the file that backs memory, and maps it there. */
+static int map_range(struct host_memory *mem, const struct host_range *range)
+{
+	unsigned int v;
 
-			if (mmap(at, range->len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
-				 mem->fd, (off_t)offset) == MAP_FAILED)
-				return -errno;
-			madvise(at, range->len, MADV_HUGEPAGE); /* a wish: small pages do too */
-			madvise(at, range->len, MADV_DONTDUMP);
-		}
-		if (!range->vtl2)
-			memset(mem->access + range->gpa / HOST_PAGE_SIZE, HOST_ALL,
-			       range->len / HOST_PAGE_SIZE);
-		offset += range->len;
+	if (ftruncate(mem->fd, (off_t)(mem->file_size + range->len)) < 0)
+		return -errno;
+	for (v = 0; v < HOST_VIEW_COUNT; v++) {
+		int prot = v == HOST_VIEW_VTL0 && range->vtl2 ? PROT_NONE : PROT_READ | PROT_WRITE;
+		void *at = mem->view[v] + range->gpa;
+
+		if (mmap(at, range->len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mem->fd,
+			 (off_t)mem->file_size) == MAP_FAILED)
+			return -errno;
+		madvise(at, range->len, MADV_HUGEPAGE); /* a wish: small pages do too */
+		madvise(at, range->len, MADV_DONTDUMP);
 	}
+	if (!range->vtl2)
+		memset(mem->access + range->gpa / HOST_PAGE_SIZE, HOST_ALL,
+		       range->len / HOST_PAGE_SIZE);
+	mem->file_size += range->len;
 	return 0;
 }
 
 int host_memory_init(struct host_memory *mem, uint64_t vtl0_size, uint64_t vtl2_size)
 {
+	unsigned int i;
 	int ret;
 
 	memset(mem, 0, sizeof(*mem));
@@ -72,10 +77,6 @@ int host_memory_init(struct host_memory *mem, uint64_t vtl0_size, uint64_t vtl2_
 	mem->fd = memfd_create("guest-memory", MFD_CLOEXEC);
 	if (mem->fd < 0)
 		return -errno;
-	if (ftruncate(mem->fd, (off_t)(vtl0_size + vtl2_size)) < 0) {
-		ret = -errno;
-		goto destroy;
-	}
 	mem->access = mmap(NULL, mem->space_end / HOST_PAGE_SIZE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem->access == MAP_FAILED) {
@@ -84,6 +85,8 @@ int host_memory_init(struct host_memory *mem, uint64_t vtl0_size, uint64_t vtl2_
 		goto destroy;
 	}
 	ret = map_views(mem);
+	for (i = 0; i < mem->range_count && !ret; i++)
+		ret = map_range(mem, &mem->ranges[i]);
 	if (ret)
 		goto destroy;
 	return 0;
@@ -91,6 +94,17 @@ int host_memory_init(struct host_memory *mem, uint64_t vtl0_size, uint64_t vtl2_
 destroy:
 	host_memory_destroy(mem);
 	return ret;
+}
+
+int host_memory_add(struct host_memory *mem, uint64_t gpa, uint64_t len)
+{
+	if (mem->range_count == sizeof(mem->ranges) / sizeof(*mem->ranges))
+		return -ENOSPC;
+	if (!len || (gpa | len) % HOST_PAGE_SIZE || gpa >= mem->space_end ||
+	    len > mem->space_end - gpa)
+		return -EINVAL;
+	add_range(mem, gpa, len, false);
+	return map_range(mem, &mem->ranges[mem->range_count - 1]);
 }
 
 void host_memory_destroy(struct host_memory *mem)

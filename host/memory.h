@@ -19,6 +19,7 @@
 #define HOST_LOW_RAM_END        0xC0000000ull /* the MMIO hole lies from here to 4 GiB */
 #define HOST_HIGH_RAM_BASE      0x100000000ull
 #define HOST_LAPIC_BASE         0xFEE00000ull
+#define HOST_FIRMWARE_BASE      0xFF000000ull /* memory, up to 4 GiB, as far as an image fills it */
 #define HOST_VTL2_MMIO_SIZE     0x10000000ull
 #define HOST_VTL0_MMIO_SIZE     0x40000000ull
 #define HOST_VTL0_LOW_MMIO      0xF8000000ull
@@ -47,8 +48,9 @@ struct host_memory {
 	uint64_t space_end; /* first GPA beyond everything that is mapped or reserved */
 	uint8_t *view[HOST_VIEW_COUNT];
 	uint8_t *access; /* of VTL0, enum host_access bits, one byte a page up to space_end */
-	struct host_range ranges[3];
+	struct host_range ranges[4];
 	unsigned int range_count;
+	uint64_t file_size;
 	uint64_t vtl2_base, vtl2_size;
 	uint64_t vtl2_mmio_base; /* HOST_VTL2_MMIO_SIZE bytes, above all RAM */
 	uint64_t vtl0_mmio_base; /* HOST_VTL0_MMIO_SIZE bytes, above that */
@@ -57,6 +59,12 @@ struct host_memory {
 /* Lays out and maps RAM: sizes in bytes, multiples of 2 MiB. 0 or -errno. */
 int host_memory_init(struct host_memory *mem, uint64_t vtl0_size, uint64_t vtl2_size);
 void host_memory_destroy(struct host_memory *mem);
+
+/*
+ * Maps more RAM for VTL0, whole pages below space_end where nothing is. Before VPs run. 0, or -errno and
+ * the memory only to be destroyed.
+ */
+int host_memory_add(struct host_memory *mem, uint64_t gpa, uint64_t len);
 
 /* Whether all of [gpa, gpa + len) is RAM. */
 bool host_memory_is_ram(const struct host_memory *mem, uint64_t gpa, uint64_t len);

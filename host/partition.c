@@ -26,17 +26,31 @@ static int add_vtl0_memory(struct partition *partition)
 	return ret ? ret : kvm_add_memory(vm, 1, after, memory->space_end - after, view + after);
 }
 
-static int add_vtl2_memory(struct partition *partition)
+/* VTL2's have a slot for each range. */
+static int add_vtl2_slot(struct partition *partition, unsigned int i)
 {
 	const struct host_memory *memory = &partition->memory;
+
+	return kvm_add_memory(partition->vtl[HOST_VTL2].vm, i, memory->ranges[i].gpa,
+			      memory->ranges[i].len,
+			      memory->view[HOST_VIEW_VTL2] + memory->ranges[i].gpa);
+}
+
+static int add_vtl2_memory(struct partition *partition)
+{
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < memory->range_count && !ret; i++)
-		ret = kvm_add_memory(partition->vtl[HOST_VTL2].vm, i, memory->ranges[i].gpa,
-				     memory->ranges[i].len,
-				     memory->view[HOST_VIEW_VTL2] + memory->ranges[i].gpa);
+	for (i = 0; i < partition->memory.range_count && !ret; i++)
+		ret = add_vtl2_slot(partition, i);
 	return ret;
+}
+
+int partition_add_memory(struct partition *partition, uint64_t gpa, uint64_t len)
+{
+	int ret = host_memory_add(&partition->memory, gpa, len);
+
+	return ret ? ret : add_vtl2_slot(partition, partition->memory.range_count - 1);
 }
 
 static int create_vms(struct partition *partition)

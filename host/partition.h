@@ -145,6 +145,9 @@ struct partition {
 /* Creates memory, VMs and vCPUs; no thread runs yet. On failure logs one line. 0 or -errno. */
 int partition_create(struct partition *partition, struct kvm *kvm, const struct options *options);
 
+/* RAM of VTL0's besides what the options ask for, as host_memory_add(). Before VPs run. 0 or -errno. */
+int partition_add_memory(struct partition *partition, uint64_t gpa, uint64_t len);
+
 /* Starts the VP threads. */
 int partition_start(struct partition *partition);
 

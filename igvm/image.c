@@ -274,8 +274,9 @@ static const char *const payload_names[SHIM_PAYLOAD_COUNT] = {
 };
 
 /* Upward from the base, or downward from the top: the initramfs highest, where Linux takes it. */
-static const enum shim_payload_index upward[] = { SHIM_PAYLOAD_CMDLINE, SHIM_PAYLOAD_FIRMWARE,
-						  SHIM_PAYLOAD_KERNEL, SHIM_PAYLOAD_INITRD };
+static const enum shim_payload_index upward[] = { SHIM_PAYLOAD_CMDLINE, SHIM_PAYLOAD_KERNEL,
+						  SHIM_PAYLOAD_INITRD };
+#define UPWARD (sizeof(upward) / sizeof(*upward))
 
 static struct image_blob payload_blob(const struct builder *b, unsigned int i)
 {
@@ -286,29 +287,67 @@ static struct image_blob payload_blob(const struct builder *b, unsigned int i)
 	return b->inputs->payload[i];
 }
 
-static int place_payloads(struct builder *b)
+/* VTL2's region does not move if there is isolation: else it is moved to where VTL0 has nothing. */
+static bool in_region(const struct builder *b, uint64_t gpa, uint64_t len)
 {
-	uint64_t total = 0, at, region = b->manifest->base;
+	uint64_t region = b->manifest->base;
+
+	return b->manifest->isolation != SHIM_ISOLATION_NONE && len &&
+	       gpa < region + b->params.region_len && region < gpa + len;
+}
+
+static void add_payload(struct builder *b, enum shim_payload_index which, uint64_t gpa)
+{
+	struct image_blob blob = payload_blob(b, which);
+
+	b->params.payload[which] = (struct shim_payload){ gpa, blob.len };
+	add_component(b, payload_names[which], gpa, blob.len, blob.data, blob.len);
+}
+
+static int place_files(struct builder *b)
+{
+	uint64_t total = 0, at;
 	unsigned int i;
 
-	for (i = 0; i < SHIM_PAYLOAD_COUNT; i++)
-		total += align_up(payload_blob(b, i).len, IGVM_PAGE_SIZE);
+	for (i = 0; i < UPWARD; i++)
+		total += align_up(payload_blob(b, upward[i]).len, IGVM_PAGE_SIZE);
 	if (b->manifest->vtl0_top && total > b->manifest->vtl0_top)
 		return fail(b, -ENOSPC, "VTL0's payload does not fit below vtl0-top");
 	at = b->manifest->vtl0_top ? b->manifest->vtl0_top - total : b->manifest->vtl0_base;
-	if (b->manifest->isolation != SHIM_ISOLATION_NONE && total &&
-	    at < region + b->params.region_len && region < at + total)
+	if (in_region(b, at, total))
 		return fail(b, -EEXIST, "VTL0's payload lies in VTL2's region");
-	for (i = 0; i < SHIM_PAYLOAD_COUNT; i++) {
-		struct image_blob blob = payload_blob(b, upward[i]);
-
-		if (!blob.len)
+	for (i = 0; i < UPWARD; i++) {
+		if (!payload_blob(b, upward[i]).len)
 			continue;
-		b->params.payload[upward[i]] = (struct shim_payload){ at, blob.len };
-		add_component(b, payload_names[upward[i]], at, blob.len, blob.data, blob.len);
-		at += align_up(blob.len, IGVM_PAGE_SIZE);
+		add_payload(b, upward[i], at);
+		at += align_up(payload_blob(b, upward[i]).len, IGVM_PAGE_SIZE);
 	}
 	return 0;
+}
+
+static int place_firmware(struct builder *b)
+{
+	size_t len = payload_blob(b, SHIM_PAYLOAD_FIRMWARE).len;
+
+	if (!b->manifest->payload[SHIM_PAYLOAD_FIRMWARE])
+		return 0;
+	if (!len || len % IGVM_PAGE_SIZE)
+		return fail(b, -EINVAL, "vtl0-firmware: %zu bytes are not whole pages of 4096",
+			    len);
+	if (len > SHIM_FIRMWARE_MAX)
+		return fail(b, -EFBIG, "vtl0-firmware: %zu bytes, more than %u MiB", len,
+			    SHIM_FIRMWARE_MAX >> 20);
+	if (in_region(b, SHIM_FIRMWARE_END - len, len))
+		return fail(b, -EEXIST, "vtl0-firmware lies in VTL2's region");
+	add_payload(b, SHIM_PAYLOAD_FIRMWARE, SHIM_FIRMWARE_END - len);
+	return 0;
+}
+
+static int place_payloads(struct builder *b)
+{
+	int ret = place_files(b);
+
+	return ret ? ret : place_firmware(b);
 }
 
 static void write_bytes(struct builder *b, uint64_t gpa, const uint8_t *data, size_t len)
@@ -326,13 +365,16 @@ static void write_bytes(struct builder *b, uint64_t gpa, const uint8_t *data, si
 
 static void write_payloads(struct builder *b)
 {
+	struct image_blob firmware;
 	unsigned int i;
 
-	for (i = 0; i < SHIM_PAYLOAD_COUNT; i++) {
+	for (i = 0; i < UPWARD; i++) {
 		struct image_blob blob = payload_blob(b, upward[i]);
 
 		write_bytes(b, b->params.payload[upward[i]].gpa, blob.data, blob.len);
 	}
+	firmware = payload_blob(b, SHIM_PAYLOAD_FIRMWARE);
+	write_bytes(b, b->params.payload[SHIM_PAYLOAD_FIRMWARE].gpa, firmware.data, firmware.len);
 }
 
 /* --- headers --- */

@@ -182,6 +182,10 @@ static const char *problem(const struct manifest *m)
 	if (!m->host_payload && !m->payload[SHIM_PAYLOAD_KERNEL] &&
 	    (m->payload[SHIM_PAYLOAD_INITRD] || m->payload[SHIM_PAYLOAD_CMDLINE]))
 		return "vtl0-initrd or vtl0-cmdline without vtl0-kernel";
+	if (m->payload[SHIM_PAYLOAD_KERNEL] && m->payload[SHIM_PAYLOAD_FIRMWARE])
+		return "vtl0-firmware and vtl0-kernel exclude each other";
+	if (m->payload[SHIM_PAYLOAD_FIRMWARE] && m->isolation == SHIM_ISOLATION_TDX)
+		return "vtl0-firmware is not for tdx, whose own reset vector lies in its place";
 	if ((m->isolation == SHIM_ISOLATION_TDX) != (m->reset_vector != NULL))
 		return "reset-vector is for tdx, which needs it";
 	if (m->isolation == SHIM_ISOLATION_TDX && m->base >> 32)

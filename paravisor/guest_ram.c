@@ -15,7 +15,7 @@ static const struct boot_range *payload_in(const struct options *options, uint64
 					   uint64_t len)
 {
 	const struct boot_range *const payloads[] = { &options->kernel, &options->initrd,
-						      &options->cmdline };
+						      &options->cmdline, &options->firmware };
 	const struct boot_range *lowest = NULL;
 
 	for (unsigned int i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "devices/chipset.h"
 #include "paravisor/boot/boot_state.h"
+#include "paravisor/boot/firmware.h"
 #include "paravisor/boot/linux_boot.h"
 #include "paravisor/get.h"
 #include "paravisor/guest_ram.h"
@@ -217,7 +218,7 @@ static int start_vtpm(struct machine *m)
 }
 
 /* Copies VTL0's kernel to its place, with measurements before and after if there is a TPM. */
-static int load_kernel(struct machine *m, struct linux_boot_config *config,
+static int load_kernel(struct machine *m, struct linux_boot_config config,
 		       struct boot_vp_state *state)
 {
 	struct measured_boot measured;
@@ -225,14 +226,14 @@ static int load_kernel(struct machine *m, struct linux_boot_config *config,
 	int ret;
 
 	if (m->vtpm) {
-		ret = measured_boot_begin(&measured, m->vtpm, m->memory, config);
+		ret = measured_boot_begin(&measured, m->vtpm, m->memory, &config);
 		if (ret)
 			return fail(m, "cannot measure VTL0's kernel", ret);
-		config->tpm = &measured.acpi;
-		config->reserved = &measured.region;
-		config->reserved_count = 1;
+		config.tpm = &measured.acpi;
+		config.reserved = &measured.region;
+		config.reserved_count = 1;
 	}
-	ret = linux_boot_load(m->memory, config, state, &error);
+	ret = linux_boot_load(m->memory, &config, state, &error);
 	if (ret) {
 		machine_end(m, HOST_PORT_FAILURE, "%s", error.text);
 		return ret;
@@ -241,8 +242,7 @@ static int load_kernel(struct machine *m, struct linux_boot_config *config,
 	return ret ? fail(m, "cannot write the event log", ret) : 0;
 }
 
-/* The hypervisor's VP 0 and this thread become one; VTL0's kernel goes to its place. */
-static int load_guest(struct machine *m)
+static int load_linux(struct machine *m, struct boot_vp_state *state)
 {
 	struct linux_boot_config config = {
 		.kernel = m->options.kernel,
@@ -253,8 +253,26 @@ static int load_guest(struct machine *m)
 		.mmio = m->topology.mmio,
 		.mmio_count = m->topology.mmio_count,
 	};
+
+	return load_kernel(m, config, state);
+}
+
+/* Firmware measures for itself: docs/measured-boot.md */
+static int load_firmware(struct machine *m, struct boot_vp_state *state)
+{
+	struct boot_error error = { "" };
+	int ret = firmware_load(m->memory, m->options.firmware, state, &error);
+
+	if (ret)
+		machine_end(m, HOST_PORT_FAILURE, "%s", error.text);
+	return ret;
+}
+
+/* The hypervisor's VP 0 and this thread become one; what VTL0 starts with goes to its place. */
+static int load_guest(struct machine *m)
+{
 	struct boot_vp_state state;
-	int ret = load_kernel(m, &config, &state);
+	int ret = m->options.firmware.len ? load_firmware(m, &state) : load_linux(m, &state);
 
 	if (ret)
 		return ret;

@@ -55,6 +55,7 @@ static bool parse_one(struct options *options, const char *name, size_t len, con
 		{ "--kernel", &options->kernel },
 		{ "--initrd", &options->initrd },
 		{ "--cmdline", &options->cmdline },
+		{ "--firmware", &options->firmware },
 	};
 
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++)
@@ -67,6 +68,19 @@ static bool parse_one(struct options *options, const char *name, size_t len, con
 	if (len == strlen("--tpm") && !memcmp(name, "--tpm", len))
 		return parse_switch_off(value, &options->no_tpm);
 	return false;
+}
+
+static int check_payload(const struct options *options, char *error, size_t error_len)
+{
+	bool files = options->kernel.len || options->initrd.len || options->cmdline.len;
+
+	if (options->firmware.len && files)
+		snprintf(error, error_len, "firmware, and a kernel or its files besides");
+	else if (!options->firmware.len && !options->kernel.len)
+		snprintf(error, error_len, "neither kernel nor firmware given (--kernel=GPA:SIZE)");
+	else
+		return 0;
+	return -EINVAL;
 }
 
 int options_parse(struct options *options, int argc, char *const argv[], char *error,
@@ -83,9 +97,5 @@ int options_parse(struct options *options, int argc, char *const argv[], char *e
 			return -EINVAL;
 		}
 	}
-	if (!options->kernel.len) {
-		snprintf(error, error_len, "no kernel given (--kernel=GPA:SIZE)");
-		return -EINVAL;
-	}
-	return 0;
+	return check_payload(options, error, error_len);
 }

@@ -10,8 +10,9 @@
 /* What VTL2's kernel command line tells after its "--". docs/paravisor.md lists the options. */
 struct options {
 	struct boot_range kernel, initrd, cmdline; /* staged files; len 0: none */
+	struct boot_range firmware;                /* instead of them */
 	enum log_level log_level;
-	bool no_tpm; /* VTL0 gets none */
+	bool no_tpm;          /* VTL0 gets none */
 	long long wall_clock; /* UTC at start, seconds since 1970; 0: not told */
 };
 

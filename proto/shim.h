@@ -61,10 +61,14 @@ struct shim_payload {
 enum shim_payload_index {
 	SHIM_PAYLOAD_KERNEL, /* bzImage or ELF */
 	SHIM_PAYLOAD_INITRD,
-	SHIM_PAYLOAD_CMDLINE, /* without a final zero */
-	SHIM_PAYLOAD_FIRMWARE,
+	SHIM_PAYLOAD_CMDLINE,  /* without a final zero */
+	SHIM_PAYLOAD_FIRMWARE, /* instead of the three; of the image only, never the host's */
 	SHIM_PAYLOAD_COUNT
 };
+
+/* A flat image of whole pages that ends where it does on a PC, 16 bytes behind the reset vector. */
+#define SHIM_FIRMWARE_END 0x100000000ull
+#define SHIM_FIRMWARE_MAX 0x1000000u
 
 struct shim_params {
 	uint64_t magic;

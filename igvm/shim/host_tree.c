@@ -204,8 +204,8 @@ static int read_buses(struct reader *r)
 
 static int read_payload(struct reader *r)
 {
-	static const char names[SHIM_PAYLOAD_COUNT][16] = { "vtl0-kernel", "vtl0-initrd",
-							    "vtl0-cmdline", "vtl0-firmware" };
+	/* No firmware: it is measured nowhere but in the image (docs/measured-boot.md). */
+	static const char names[][16] = { "vtl0-kernel", "vtl0-initrd", "vtl0-cmdline" };
 	struct shim_payload *payload = r->shim->machine.payload;
 	int node = fdt_node_offset_by_compatible(r->fdt, -1, "entresol,payload"), len, i;
 
@@ -216,7 +216,7 @@ static int read_payload(struct reader *r)
 			      "the host's payload for VTL0 is ignored: the image has its own");
 		return 0;
 	}
-	for (i = 0; i < SHIM_PAYLOAD_COUNT; i++) {
+	for (i = 0; i < SHIM_PAYLOAD_FIRMWARE; i++) {
 		const uint8_t *value = fdt_getprop(r->fdt, node, names[i], &len);
 
 		if (!value)

@@ -215,6 +215,24 @@ class Build(Case):
         self.assertEqual(initrd, (0x20000000 - 3 * PAGE, len(INITRD)))
         self.assertEqual(kernel, (0x20000000 - 9 * PAGE, 5 * PAGE + 10))
 
+    def test_firmware(self):
+        firmware = noise(7, 3 * PAGE)
+        self.write("firmware", firmware)
+        for isolation, platform in self.ISOLATIONS.items():
+            if isolation == "tdx":
+                continue
+            with self.subTest(isolation=isolation):
+                file = self.build(isolation, **{"vtl0-firmware": "firmware"})
+                pages = file.memory(file.mask(platform))
+                payload = parameters(pages)["payload"]
+                self.assertEqual(payload[3], (0xffffd000, 3 * PAGE))
+                self.assertEqual(payload[:3], [(0, 0)] * 3)
+                self.assertEqual(read(pages, *payload[3]), firmware)
+                self.check_measurements(file)
+        self.tool("extract", "image", "vtl0-firmware", "out")
+        with open(self.path("out"), "rb") as f:
+            self.assertEqual(f.read(), firmware)
+
     def test_sidecar(self):
         file = self.build("snp")
         with open(self.path("image.json"), encoding="utf-8") as f:
@@ -250,6 +268,8 @@ class Build(Case):
         self.write("cut", KERNEL[:-1])
         self.write("wide", elf([(0x1000000, b"x", 1), (0x20000000, b"x", 1)], 0x1000000))
         self.write("empty", b"")
+        self.write("firmware", bytes(PAGE))
+        self.write("large", bytes(0x1001000))
         for text, reason in (
                 ("shim shim\n", "no shim or no kernel given"),
                 (good + "what ever\n", "unknown key"),
@@ -270,6 +290,14 @@ class Build(Case):
                 (good + "vtl0-initrd initrd\n", "without vtl0-kernel"),
                 (good + "vtl0-kernel guest\nvtl0-from-host yes\n", "left to the host"),
                 (good + "vtl0-base 4M\nvtl0-top 8M\n", "exclude"),
+                (good + "vtl0-firmware guest\n", "not whole pages"),
+                (good + "vtl0-firmware empty\n", "empty"),
+                (good + "vtl0-firmware large\n", "more than 16 MiB"),
+                (good + "vtl0-firmware firmware\nvtl0-kernel guest\n", "exclude"),
+                (good + "vtl0-firmware firmware\nvtl0-cmdline a\n", "without vtl0-kernel"),
+                (good + "vtl0-firmware firmware\nvtl0-from-host yes\n", "left to the host"),
+                (good + "isolation vbs\nbase 0xffe00000\nvtl0-firmware firmware\n", "VTL2's region"),
+                (good + "isolation tdx\nreset-vector reset\nvtl0-firmware firmware\n", "not for tdx"),
                 (good + "isolation vbs\nvtl0-kernel guest\nvtl0-base 0x8100000\n", "VTL2's region"),
                 (good + "vtl0-kernel guest\nvtl0-top 4K\n", "fit below"),
                 (good + "cmdline " + "x" * 2048 + "\n", "longer"),

@@ -69,6 +69,11 @@ void vcpu_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code
 
 /* --- partition.c, ports --- */
 
+int partition_add_memory(struct partition *partition, uint64_t gpa, uint64_t len)
+{
+	return host_memory_add(&partition->memory, gpa, len);
+}
+
 void partition_end(struct partition *partition, enum run_outcome outcome, const char *fmt, ...)
 {
 	(void)partition;

@@ -309,6 +309,41 @@ static void test_payload_beside_page_data(void **state)
 	assert_in_range(gpa, 0x6f0000, 0x6ff000);
 }
 
+/* Memory up to 4 GiB comes with the page data for it, and is in what VTL2 is told. */
+static void test_firmware(void **state)
+{
+	const struct host_memory *memory = &partition->memory;
+	unsigned int before = memory->range_count;
+
+	(void)state;
+	assert_false(host_memory_is_ram(memory, 0xfffff000, 0x1000));
+	add_platform();
+	add_region(1ull << 46);
+	add_bytes(0xffffe000, 0x33);
+	add_bytes(0xfffff000, 0x44);
+	add_tables();
+	add_context(0);
+	expect_loaded();
+	assert_int_equal(u64_at(0xffffe000), 0x3333333333333333);
+	assert_int_equal(u64_at(0xfffffff8), 0x4444444444444444);
+	assert_int_equal(memory->range_count, before + 1);
+	assert_int_equal(memory->ranges[before].gpa, 0xffffe000);
+	assert_int_equal(memory->ranges[before].len, 0x2000);
+	assert_true(host_memory_allows(memory, HOST_VIEW_VTL0, 0xffffe000, 0x2000, HOST_ALL));
+	assert_false(host_memory_is_ram(memory, 0xffffd000, 0x1000));
+}
+
+static void test_page_data_below_firmware(void **state)
+{
+	(void)state;
+	add_platform();
+	add_region(1ull << 46);
+	add_bytes(0xfee00000, 0x33);
+	add_bytes(0xfffff000, 0x44);
+	add_context(0);
+	expect_refused("page data for fee00000, where there is no memory");
+}
+
 static void test_fixed_image(void **state)
 {
 	(void)state;
@@ -564,6 +599,8 @@ int main(void)
 		TEST(test_context_of_another_vtl),
 		TEST(test_area_without_end),
 		TEST(test_two_areas),
+		TEST(test_firmware),
+		TEST(test_page_data_below_firmware),
 		TEST(test_fixed_image),
 		TEST(test_required_memory),
 		TEST(test_required_vtl0_memory),

@@ -64,6 +64,11 @@ static void test_payloads(void **state)
 	options.cmdline = (struct boot_range){ 29 * MIB, 1 };
 	assert_int_equal(place(2 * MIB), 0);
 	assert_int_equal(at, 26 * MIB);
+	topology.vtl0[1] = (struct boot_range){ 4092 * MIB, 4 * MIB };
+	topology.vtl0_count = 2;
+	options.firmware = topology.vtl0[1];
+	assert_int_equal(place(2 * MIB), 0);
+	assert_int_equal(at, 26 * MIB);
 	options.cmdline = (struct boot_range){ 1, 1 };
 	options.initrd = (struct boot_range){ 4096, 60 * MIB };
 	assert_int_equal(place(2 * MIB), -ENOMEM);

@@ -69,16 +69,27 @@ static void test_no_kernel(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("--initrd=1:1", NULL, NULL), -EINVAL);
-	assert_non_null(strstr(error, "kernel"));
+	assert_non_null(strstr(error, "neither kernel nor firmware"));
+}
+
+static void test_firmware(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--firmware=ffff0000:10000", NULL, NULL), 0);
+	assert_int_equal(options.firmware.gpa, 0xffff0000);
+	assert_int_equal(options.firmware.len, 0x10000);
+	assert_int_equal(parse("--firmware=ffff0000:10000", "--kernel=1:1", NULL), -EINVAL);
+	assert_non_null(strstr(error, "besides"));
+	assert_int_equal(parse("--firmware=ffff0000:10000", "--cmdline=1:1", NULL), -EINVAL);
+	assert_int_equal(parse("--firmware=ffff0000:0", NULL, NULL), -EINVAL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all),
-		cmocka_unit_test(test_words_of_the_kernel),
-		cmocka_unit_test(test_bad_options),
-		cmocka_unit_test(test_no_kernel),
+		cmocka_unit_test(test_all),         cmocka_unit_test(test_words_of_the_kernel),
+		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_no_kernel),
+		cmocka_unit_test(test_firmware),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -547,6 +547,8 @@ static void test_host_payload(void **state)
 	memset(region.params.payload, 0, sizeof(region.params.payload));
 	region.params.flags = SHIM_HOST_PAYLOAD;
 	expect_stopped("neither kernel nor firmware");
+	region.host.payload[SHIM_PAYLOAD_FIRMWARE] = (struct shim_payload){ 0x3000000, 0x1000 };
+	expect_stopped("neither kernel nor firmware"); /* it must be the image's */
 	region.host.payload[SHIM_PAYLOAD_KERNEL] = (struct shim_payload){ 0x3000000, 0x12345 };
 	expect_prepared();
 	assert_non_null(strstr(command_line(), " -- --kernel=3000000:12345"));

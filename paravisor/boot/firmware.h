@@ -1,0 +1,18 @@
+#ifndef PARAVISOR_BOOT_FIRMWARE_H
+#define PARAVISOR_BOOT_FIRMWARE_H
+
+#include "paravisor/boot/linux_boot.h"
+
+struct boot_vp_state;
+struct guest_memory;
+
+/*
+ * VTL0 starts as a PC does: the firmware lies where the image has put it, at the end of the first 4 GiB
+ * (proto/shim.h), its last 128 KiB also at the end of the first MiB, and *bsp is a processor after reset (Intel SDM
+ * volume 3, 10.1). Before VTL0 runs, one thread. On failure error->text says why: -EINVAL (no whole pages, too large, or
+ * elsewhere), -EFAULT (no memory there).
+ */
+int firmware_load(struct guest_memory *gm, struct boot_range firmware, struct boot_vp_state *bsp,
+		  struct boot_error *error);
+
+#endif
