@@ -122,7 +122,7 @@ static int create_devices(struct chipset *c)
 	const struct pci_config_handlers pci_handlers = { .reset = reset, .ctx = c };
 	const struct legacy_ports_handlers legacy_handlers = { .reset = reset, .ctx = c };
 
-	c->ioapic = ioapic_create(&c->config.ioapic, c->config.lock);
+	c->ioapic = ioapic_create(&c->config.ioapic, c->config.lock, c->config.loop);
 	c->pic = pic8259_create(&c->config.pic, c->config.lock);
 	c->pit = create_pit(c);
 	c->rtc = create_rtc(c);

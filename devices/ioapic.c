@@ -1,6 +1,8 @@
 #include "devices/ioapic.h"
 
+#include "core/container_of.h"
 #include "core/device_lock.h"
+#include "core/event_loop.h"
 #include "core/io_bus.h"
 
 #include <stdlib.h>
@@ -28,6 +30,13 @@
 #define RTE_DEST_SHIFT 56
 #define RTE_WRITABLE   0xff0000000001afffull /* all but delivery status, remote IRR, reserved */
 
+/*
+ * An input that is still asserted after so many EOIs in a row sends its next interrupt only after a rest, or a guest
+ * whose handler does not quiet the device would do nothing but handle it.
+ */
+#define REPEATS_MAX 1000
+#define REST_NS     10000000u
+
 struct ioapic {
 	struct device_lock *lock;
 	struct ioapic_delivery delivery;
@@ -35,6 +44,9 @@ struct ioapic {
 	uint8_t selected;
 	uint64_t redirection[IOAPIC_PINS];
 	uint32_t asserted; /* inputs, a bit each */
+	uint32_t resting;  /* likewise */
+	uint16_t repeats[IOAPIC_PINS];
+	struct event_timer rest;
 };
 
 static void deliver(struct ioapic *ioapic, unsigned int pin)
@@ -46,17 +58,48 @@ static void deliver(struct ioapic *ioapic, unsigned int pin)
 				 (uint8_t)(rte & RTE_VECTOR), rte & RTE_LEVEL);
 }
 
-/* A level-triggered input sends when asserted, unmasked, and not waiting for an EOI. */
+/* A level-triggered input sends when asserted, unmasked, and waiting neither for an EOI nor for a rest's end. */
 static void evaluate_level(struct ioapic *ioapic, unsigned int pin)
 {
 	uint64_t *rte = &ioapic->redirection[pin];
 
 	if (!(*rte & RTE_LEVEL) || (*rte & (RTE_MASKED | RTE_REMOTE_IRR)))
 		return;
-	if (!(ioapic->asserted & (1u << pin)))
+	if (!(ioapic->asserted & ~ioapic->resting & (1u << pin)))
 		return;
 	*rte |= RTE_REMOTE_IRR;
 	deliver(ioapic, pin);
+}
+
+static void become_quiet(struct ioapic *ioapic, unsigned int pin)
+{
+	ioapic->repeats[pin] = 0;
+	ioapic->resting &= ~(1u << pin);
+}
+
+static void repeat_level(struct ioapic *ioapic, unsigned int pin)
+{
+	if (!(ioapic->asserted & (1u << pin))) {
+		become_quiet(ioapic, pin);
+		return;
+	}
+	if (++ioapic->repeats[pin] == REPEATS_MAX) {
+		ioapic->repeats[pin] = 0;
+		ioapic->resting |= 1u << pin;
+		event_timer_arm(&ioapic->rest, event_loop_now_ns() + REST_NS);
+	}
+	evaluate_level(ioapic, pin);
+}
+
+static void end_rest(struct event_timer *timer)
+{
+	struct ioapic *ioapic = container_of(timer, struct ioapic, rest);
+
+	device_lock_acquire(ioapic->lock);
+	ioapic->resting = 0;
+	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
+		evaluate_level(ioapic, pin);
+	device_lock_release(ioapic->lock);
 }
 
 /* An edge on a masked input is lost (data sheet 3.2.4, Interrupt Mask). */
@@ -73,6 +116,8 @@ void ioapic_set_pin(void *ctx, unsigned int pin, bool asserted)
 		ioapic->asserted |= 1u << pin;
 	else
 		ioapic->asserted &= ~(1u << pin);
+	if (!asserted)
+		become_quiet(ioapic, pin);
 	if (ioapic->redirection[pin] & RTE_LEVEL)
 		evaluate_level(ioapic, pin);
 	else if (rises && !(ioapic->redirection[pin] & RTE_MASKED))
@@ -89,7 +134,7 @@ void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
 		if (!(*rte & RTE_LEVEL) || (*rte & RTE_VECTOR) != vector)
 			continue;
 		*rte &= ~RTE_REMOTE_IRR;
-		evaluate_level(ioapic, pin);
+		repeat_level(ioapic, pin);
 	}
 	device_lock_release(ioapic->lock);
 }
@@ -167,7 +212,8 @@ static const struct io_region_ops mmio_ops = {
 	.write = mmio_write,
 };
 
-struct ioapic *ioapic_create(const struct ioapic_delivery *delivery, struct device_lock *lock)
+struct ioapic *ioapic_create(const struct ioapic_delivery *delivery, struct device_lock *lock,
+			     struct event_loop *loop)
 {
 	struct ioapic *ioapic = calloc(1, sizeof(*ioapic));
 
@@ -175,6 +221,7 @@ struct ioapic *ioapic_create(const struct ioapic_delivery *delivery, struct devi
 		return NULL;
 	ioapic->delivery = *delivery;
 	ioapic->lock = lock;
+	event_timer_init(&ioapic->rest, loop, end_rest);
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
 		ioapic->redirection[pin] = RTE_MASKED;
 	return ioapic;
@@ -182,6 +229,9 @@ struct ioapic *ioapic_create(const struct ioapic_delivery *delivery, struct devi
 
 void ioapic_destroy(struct ioapic *ioapic)
 {
+	if (!ioapic)
+		return;
+	event_timer_cancel(&ioapic->rest);
 	free(ioapic);
 }
 

@@ -19,6 +19,7 @@
 
 struct ioapic;
 struct device_lock;
+struct event_loop;
 struct io_bus;
 
 /* Delivery modes of a redirection entry (data sheet 3.2.4). */
@@ -42,8 +43,9 @@ struct ioapic_delivery {
 	void *ctx;
 };
 
-/* NULL when out of memory. */
-struct ioapic *ioapic_create(const struct ioapic_delivery *delivery, struct device_lock *lock);
+/* NULL when out of memory. The loop's timer paces an input that no guest quiets. */
+struct ioapic *ioapic_create(const struct ioapic_delivery *delivery, struct device_lock *lock,
+			     struct event_loop *loop);
 void ioapic_destroy(struct ioapic *ioapic);
 
 /* Puts its page at IOAPIC_BASE. 0 or what io_bus_add() returns. */

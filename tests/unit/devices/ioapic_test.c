@@ -31,7 +31,7 @@ static int setup(void **state)
 	(void)state;
 	rig_init(&rig);
 	memset(&sent, 0, sizeof(sent));
-	ioapic = ioapic_create(&delivery, &rig.lock);
+	ioapic = ioapic_create(&delivery, &rig.lock, fake_event_loop());
 	assert_non_null(ioapic);
 	assert_int_equal(ioapic_attach(ioapic, rig.bus), 0);
 	return 0;
@@ -211,6 +211,52 @@ static void test_eoi_register(void **state)
 	assert_int_equal(sent.count, 2);
 }
 
+/* A level that stays lets its processor do something else from time to time. */
+static void test_storm(void **state)
+{
+	(void)state;
+	fake_clock_reset(0);
+	route(9, 0x39 | LEVEL);
+	ioapic_set_pin(ioapic, 9, true);
+	sent.count = 0;
+	for (unsigned int i = 0; i < 999; i++)
+		ioapic_eoi(ioapic, 0x39);
+	assert_int_equal(sent.count, 999);
+	ioapic_eoi(ioapic, 0x39);
+	assert_int_equal(sent.count, 999);
+	ioapic_set_pin(ioapic, 9, true);
+	route(9, 0x39 | LEVEL | MASKED);
+	route(9, 0x39 | LEVEL);
+	assert_int_equal(sent.count, 999);
+	fake_clock_advance(10 * NS_PER_MILLISECOND);
+	assert_int_equal(sent.count, 1000);
+	for (unsigned int i = 0; i < 5000; i++) /* most of them of nothing: none is sent */
+		ioapic_eoi(ioapic, 0x39);
+	assert_true(sent.count < 2000);
+}
+
+static void test_storm_ends(void **state)
+{
+	(void)state;
+	fake_clock_reset(0);
+	route(9, 0x39 | LEVEL);
+	ioapic_set_pin(ioapic, 9, true);
+	for (unsigned int i = 0; i < 1000; i++)
+		ioapic_eoi(ioapic, 0x39);
+	sent.count = 0;
+	ioapic_set_pin(ioapic, 9, false);
+	ioapic_set_pin(ioapic, 9, true); /* a new one does not wait */
+	assert_int_equal(sent.count, 1);
+	for (unsigned int i = 0; i < 3000; i++) { /* nor is a quiet line's past held against it */
+		ioapic_set_pin(ioapic, 9, false);
+		ioapic_eoi(ioapic, 0x39);
+		ioapic_set_pin(ioapic, 9, true);
+	}
+	assert_int_equal(sent.count, 3001);
+	fake_clock_advance(20 * NS_PER_MILLISECOND);
+	assert_int_equal(sent.count, 3001);
+}
+
 /* Kernels without the EOI register switch to edge and back to clear a stuck remote IRR. */
 static void test_switch_to_edge_clears_remote_irr(void **state)
 {
@@ -272,6 +318,8 @@ int main(void)
 		TEST(test_level_while_masked_waits),
 		TEST(test_shared_vector),
 		TEST(test_eoi_register),
+		TEST(test_storm),
+		TEST(test_storm_ends),
 		TEST(test_switch_to_edge_clears_remote_irr),
 		TEST(test_polarity_does_not_matter),
 		TEST(test_inputs_are_separate),
