@@ -241,6 +241,7 @@ tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o ppi
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/der_test-objs := tpm/crypto/der.o
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
+tests/unit/tpm/kat_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/x509_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
 tests/unit/tpm/swtpm_ctrl_test-objs := tpm/swtpm_ctrl.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) \
