@@ -117,16 +117,29 @@ static void channels_work_through_resets(void **state)
 	assert_true(received[0] > 0);
 }
 
-static int setup(void **state)
+static int start(int (*init)(struct mana_machine *m, uint16_t mtu, uint16_t queues))
 {
-	(void)state;
 	log_set_level(LOG_ERROR);
-	if (mana_machine_init(&m, 1500, 4))
+	if (init(&m, 1500, 4))
 		return -1;
 	m.net.received = on_frame;
 	m.net.ring_pages = 6;
 	m.network.reflect = true;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return start(mana_machine_init);
+}
+
+/* The driver has the function through a relay. */
+static int setup_relayed(void **state)
+{
+	(void)state;
+	memset(received, 0, sizeof(received));
+	return start(mana_machine_init_relayed);
 }
 
 static int teardown(void **state)
@@ -139,6 +152,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(channels_work_through_resets, setup, teardown),
+		cmocka_unit_test_setup_teardown(channels_work_through_resets, setup_relayed,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
