@@ -146,7 +146,7 @@ attempt() {
 # (docs/testing.md), and guests' own watchdogs bark when the whole machine had no processor for long.
 stalled() {
 	[ -f "$WORK/out" ] || return 1
-	plain | grep -aqE '^entresol: timeout|rcu: INFO: .* detected stalls|soft lockup' && return 0
+	plain | grep -aqE '^entresol: timeout|^entresol: the outer machine did not end|rcu: INFO: .* detected stalls|soft lockup' && return 0
 	[ -f "$WORK/why" ] && grep -q 'exit status 124' "$WORK/why"
 }
 
