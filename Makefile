@@ -334,6 +334,7 @@ mkcpio-link    := $(mkcpio-objs)
 tsc-khz-link   := $(tsc-khz-objs)
 plain_kvm-link := tests/bench/plain_kvm.o
 tpm_latency-link := tests/bench/tpm_latency.o
+ldflags-storage_iops := -Wl,--wrap=malloc,--wrap=free
 storage_iops-link := tests/bench/storage_iops.o $(storage-objs) $(nvme-emu-objs) $(pci-objs) $(vmbus-objs) $(core-objs)
 net_rate-link := tests/bench/net_rate.o $(addprefix tests/unit/devices/,net/mana_machine.o net/netvsc.o \
 	net/memory_backend.o vmbus/vmbus_client.o) $(netvsp-objs) $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) \
@@ -482,7 +483,7 @@ $(foreach f,rel san fuzz tsan,$(eval -include $(B)/$f/core/sha256_block.d))
 define program-rule
 $(call program-file,$1): $(addprefix $(B)/rel/,$($1-link) mbed-parts.a)
 	$$(call say,LD,$$@)
-	$$(Q)$(MUSL_CC) $$(common) $$(rel-ldflags) -o $$@ $$(filter %.o,$$^) $$(rel-libs) $$(filter %.a,$$^)
+	$$(Q)$(MUSL_CC) $$(common) $$(rel-ldflags) $$(ldflags-$1) -o $$@ $$(filter %.o,$$^) $$(rel-libs) $$(filter %.a,$$^)
 endef
 $(foreach p,$(programs),$(if $($(p)-link),$(eval $(call program-rule,$(p)))))
 

@@ -7,6 +7,7 @@
  * own work is not counted, its signal (a hypercall, to the paravisor) is.
  * threads: the file, and the controller on threads of its own, as in vtlhost. Time is the clock's, and
  * the guest works on the paravisor's thread: its time is in the last column's figures, to their harm.
+ * space: the memory that each piece takes.
  *
  * Best of several slices, for other processes take time too.
  *   storage_iops [SETUP [DEPTH WAY SECONDS]]: with all of them one way only (0 raw queue, 1 driver, 2
@@ -14,6 +15,7 @@
  */
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,16 +144,17 @@ static int backing(void)
 
 struct controller {
 	struct nvme_emu *emu;
-	struct nvme_emu_namespace *ns;
 	struct pci_inproc *inproc;
 	struct pci_device_access *pci;
 };
 
-static void make_controller(struct controller *c, struct guest_memory *memory, uint64_t pool)
+static void make_controller(struct controller *c, struct guest_memory *memory, uint64_t pool,
+			    unsigned int namespaces)
 {
-	struct nvme_emu_config config = {
-		.serial = "BENCH", .controller_id = 1, .io_queues = 2, .workers = setup->workers
-	};
+	struct nvme_emu_config config = { .serial = "BENCH",
+					  .controller_id = 1,
+					  .io_queues = CLIENT_VPS,
+					  .workers = setup->workers };
 	struct nvme_emu_namespace_config ns = { .fd = setup->file ? backing() : -1,
 						.memory_len = DISK_SIZE,
 						.block_size = 512 };
@@ -160,8 +163,12 @@ static void make_controller(struct controller *c, struct guest_memory *memory, u
 					 .pool_len = POOL_SIZE };
 
 	c->emu = nvme_emu_create(&config);
-	c->ns = nvme_emu_namespace_create(&ns);
-	check(c->emu && c->ns && !nvme_emu_attach(c->emu, 1, c->ns));
+	check(c->emu);
+	for (unsigned int nsid = 1; nsid <= namespaces; nsid++) {
+		struct nvme_emu_namespace *new = nvme_emu_namespace_create(&ns);
+
+		check(new && !nvme_emu_attach(c->emu, nsid, new));
+	}
 	bus.function = nvme_emu_function(c->emu);
 	c->inproc = pci_inproc_create(&bus);
 	check(c->inproc);
@@ -240,7 +247,7 @@ static void raw_init(struct raw *raw, struct guest_memory *memory)
 	struct pci_device_access *pci;
 	struct pci_dma dma, shadow;
 
-	make_controller(&raw->controller, memory, POOL);
+	make_controller(&raw->controller, memory, POOL, 1);
 	pci = raw->controller.pci;
 	raw->loop = event_loop_create();
 	raw_enable(raw);
@@ -469,26 +476,138 @@ static struct driver driver;
 static struct guest guest;
 static struct controller controller;
 
-static void init(void)
+static void make_driver(void)
 {
 	struct nvme_config config = { 0 };
-	struct storvsp_config storvsp = { 0 };
-	struct scsi_lun_config lun = { 0 };
 
-	check(!client_init(&guest.client, 0, 0));
-	make_controller(&controller, guest.client.memory, POOL + POOL_SIZE);
 	config.pci = controller.pci;
 	config.memory = guest.client.memory;
 	check(!nvme_create(&config, &driver.nvme));
 	driver.disk = nvme_namespace_disk(driver.nvme, 1);
 	driver.loop = guest.client.loops[0];
-	lun.disk = driver.disk;
+}
+
+static void make_unit(void)
+{
+	struct scsi_lun_config lun = { .disk = driver.disk };
+
 	guest.lun = scsi_lun_create(&lun);
-	storvsp.server = guest.client.server;
-	check(guest.lun && !storvsp_create(&storvsp, &guest.storvsp));
-	check(!storvsp_attach(guest.storvsp, 0, 0, guest.lun));
+	check(guest.lun && !storvsp_attach(guest.storvsp, 0, 0, guest.lun));
+}
+
+static void make_storvsp(void)
+{
+	struct storvsp_config config = { .server = guest.client.server };
+
+	check(!storvsp_create(&config, &guest.storvsp));
+}
+
+static void init(void)
+{
+	check(!client_init(&guest.client, 0, 0));
+	make_controller(&controller, guest.client.memory, POOL + POOL_SIZE, 1);
+	make_driver();
+	make_storvsp();
+	make_unit();
 	guest_connect(&guest);
 	raw_init(&raw, guest.client.memory);
+}
+
+/* --- Memory: what is asked of the C library, and what the device can see */
+
+void *__real_malloc(size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t size);
+void __wrap_free(void *p);
+
+static int64_t heap;
+
+/* The library's calloc() comes here too. */
+void *__wrap_malloc(size_t size)
+{
+	void *p = __real_malloc(size);
+
+	__atomic_fetch_add(&heap, (int64_t)malloc_usable_size(p), __ATOMIC_RELAXED);
+	return p;
+}
+
+void __wrap_free(void *p)
+{
+	__atomic_fetch_sub(&heap, (int64_t)malloc_usable_size(p), __ATOMIC_RELAXED);
+	__real_free(p);
+}
+
+/* Where it was when it was last looked at. */
+static int64_t heap_before, device_before;
+
+static void space_start(void)
+{
+	struct nvme_counters counters;
+
+	nvme_get_counters(driver.nvme, &counters);
+	device_before = (int64_t)counters.dma_bytes;
+	heap_before = __atomic_load_n(&heap, __ATOMIC_RELAXED);
+}
+
+/* What has been added since then, for each of `count`. */
+static void space_line(const char *what, int64_t count)
+{
+	struct nvme_counters counters;
+	int64_t more = __atomic_load_n(&heap, __ATOMIC_RELAXED) - heap_before;
+
+	nvme_get_counters(driver.nvme, &counters);
+	printf("%-44s %8lld %8lld\n", what, (long long)(more / count),
+	       (long long)(((int64_t)counters.dma_bytes - device_before) / count));
+	space_start();
+}
+
+#define MORE_DISKS 16
+
+/* A driver's heap; it is driver.nvme then. Its controller is not counted. */
+static int64_t driver_space(unsigned int namespaces, uint64_t pool)
+{
+	int64_t before;
+
+	make_controller(&controller, guest.client.memory, pool, namespaces);
+	before = __atomic_load_n(&heap, __ATOMIC_RELAXED);
+	make_driver();
+	return __atomic_load_n(&heap, __ATOMIC_RELAXED) - before;
+}
+
+/* One read on each loop but the first makes it a queue. */
+static void use_all_loops(void)
+{
+	for (unsigned int i = 1; i < CLIENT_VPS; i++) {
+		driver.loop = guest.client.loops[i];
+		driver_slice(&driver, 1);
+	}
+}
+
+static void measure_space(void)
+{
+	int64_t one, more;
+
+	setup = &setups[0];
+	check(!client_init(&guest.client, 0, 0));
+	more = driver_space(1 + MORE_DISKS, POOL);
+	one = driver_space(1, POOL + POOL_SIZE);
+	printf("memory in bytes                                 VTL2's  visible to the device\n");
+	device_before = 0;
+	heap_before = heap - one;
+	space_line("an NVMe controller with its first namespace", 1);
+	printf("%-44s %8lld %8d\n", "a further namespace", (long long)((more - one) / MORE_DISKS),
+	       0);
+	use_all_loops();
+	space_line("an I/O queue of a VP", CLIENT_VPS - 1);
+	make_storvsp();
+	space_line("a SCSI controller", 1);
+	make_unit();
+	space_line("a disk's logical unit", 1);
+	guest_connect(&guest);
+	guest_slice(&guest, 1);
+	space_line("a channel, and the first VP's queue", 1);
+	guest_slice(&guest, DEPTH_MAX);
+	space_line("the channel once it had 128 requests", 1);
 }
 
 static struct cost slice(unsigned int way, unsigned int depth)
@@ -524,6 +643,8 @@ static void measure(unsigned int depth)
 
 static void measure_all(void)
 {
+	struct nvme_counters counters;
+
 	init();
 	printf("4 KiB reads, %s: ns each (and thousands a second)%s\n", setup->name,
 	       setup->workers ? "; ns of the paravisor's thread" : "");
@@ -531,6 +652,10 @@ static void measure_all(void)
 	       "storvsp/raw\n");
 	for (unsigned int depth = 1; depth <= DEPTH_MAX; depth *= 2)
 		measure(depth);
+	nvme_get_counters(driver.nvme, &counters);
+	printf("%llu bytes went straight to the guest's pages, %llu were copied\n",
+	       (unsigned long long)counters.bytes_direct,
+	       (unsigned long long)counters.bytes_copied);
 }
 
 static void measure_one(unsigned int depth, unsigned int way, unsigned int seconds)
@@ -564,6 +689,8 @@ int main(int argc, char *argv[])
 	int status = EXIT_SUCCESS;
 
 	log_set_level(LOG_ERROR);
+	if (argc == 1 || !strcmp(argv[1], "space"))
+		status |= in_child(measure_space);
 	for (setup = setups; setup < setups + SETUPS; setup++) {
 		if (argc > 1 && strcmp(argv[1], setup->name) != 0)
 			continue;
