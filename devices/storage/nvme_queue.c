@@ -323,7 +323,11 @@ static void tick(struct event_timer *timer)
 	old = old_commands(queue);
 	if (old) {
 		nvme_queue_poll(queue);
-		nvme_count(&queue->counters.lost_interrupts, old - old_commands(queue));
+		old -= old_commands(queue);
+		nvme_count(&queue->counters.lost_interrupts, old);
+		if (old)
+			log_limited(LOG_WARN, "%s: queue %u: %u commands done without an interrupt",
+				    queue->nvme->name, queue->qid, old);
 	}
 	if (exists(queue))
 		look_for_trouble(queue);
