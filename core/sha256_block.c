@@ -4,10 +4,12 @@
  */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
 #include <cpuid.h>
+#include <endian.h>
 #include <immintrin.h>
 #include <mbedtls/sha256.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/sha256_block.h"
 
@@ -33,9 +35,10 @@ static void schedule(uint32_t w[64], const uint8_t block[64])
 {
 	unsigned int i;
 
-	for (i = 0; i < 16; i++)
-		w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
-		       (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+	for (i = 0; i < 16; i++) {
+		memcpy(&w[i], block + 4 * i, 4);
+		w[i] = be32toh(w[i]);
+	}
 	for (; i < 64; i++) {
 		uint32_t a = w[i - 15], b = w[i - 2];
 
@@ -44,25 +47,35 @@ static void schedule(uint32_t w[64], const uint8_t block[64])
 	}
 }
 
+/*
+ * Round `n` on (a, ..., h), which the specification moves on by one word with each round. Here they stay, and the
+ * round's number says which is which: in a loop that is unrolled eight times all of it is in registers.
+ */
+static inline __attribute__((always_inline)) void do_round(uint32_t v[8], unsigned int n,
+							   uint32_t key)
+{
+	uint32_t a = v[-n & 7], b = v[(1 - n) & 7], c = v[(2 - n) & 7];
+	uint32_t e = v[(4 - n) & 7], f = v[(5 - n) & 7], g = v[(6 - n) & 7];
+	uint32_t t1 = v[(7 - n) & 7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
+		      (g ^ (e & (f ^ g))) + key;
+	uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));
+
+	v[(3 - n) & 7] += t1;
+	v[(7 - n) & 7] = t1 + t2;
+}
+
 void sha256_block_portable(uint32_t state[8], const uint8_t block[64])
 {
 	uint32_t w[64], v[8];
-	unsigned int i, j;
+	unsigned int i;
 
 	schedule(w, block);
 	for (i = 0; i < 8; i++)
 		v[i] = state[i];
-	for (i = 0; i < 64; i++) {
-		uint32_t e = v[4], a = v[0];
-		uint32_t t1 = v[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-			      ((e & v[5]) ^ (~e & v[6])) + k[i] + w[i];
-		uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
-			      ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-
-		for (j = 7; j > 0; j--)
-			v[j] = v[j - 1];
-		v[4] += t1;
-		v[0] = t1 + t2;
+	for (i = 0; i < 64; i += 8) {
+#pragma GCC unroll 8
+		for (unsigned int n = 0; n < 8; n++)
+			do_round(v, n, k[i + n] + w[i + n]);
 	}
 	for (i = 0; i < 8; i++)
 		state[i] += v[i];
