@@ -46,6 +46,17 @@ test_disk_login_1() {
 	clean
 }
 
+# A reboot as users do it: the same disk in a second life of the machine, with what the first wrote.
+test_disk_reboot() {
+	installed debian12
+	type_at 'debian login: ' 'root\n' 'root@debian:~# ' 'echo kept >before; reboot\n' \
+		'debian login: ' 'root\n' 'root@debian:~# ' 'cat before; poweroff\n'
+	boot 960 --disk "$DISK" --cpus 2 --append "console=ttyS0 quiet"
+	expect_power_off
+	expect '^kept$'
+	clean
+}
+
 # In a stock guest's initramfs, which does not wait for disks.
 AWAIT='modprobe sd_mod; until [ -b /dev/sda ]; do sleep 1; done'
 
@@ -53,7 +64,7 @@ AWAIT='modprobe sd_mod; until [ -b /dev/sda ]; do sleep 1; done'
 test_disk_reset() {
 	truncate -s 16M "$WORK/reset.raw"
 	# shellcheck disable=SC2016 # the guest's shell expands it
-	boot 240 --guest debian12 --disk "$WORK/reset.raw" --cpus 2 --memory 512M --append \
+	boot 480 --guest debian12 --disk "$WORK/reset.raw" --cpus 2 --memory 512M --append \
 		"console=ttyS0 quiet entresol.run=\"$AWAIT; "'x=$(head -c 4 /dev/sda | tr -cd a-z); echo found=$x; echo kept >/dev/sda; sync; [ $x ] && poweroff -f" entresol.end=reboot'
 	expect_power_off
 	expect '^found=$'
