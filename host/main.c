@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ struct run {
 	struct host_port_counters counters;
 	uint64_t started_ns;
 	bool quit, timed_out;
+	char state[32]; /* a path, for as long as the run lasts */
 	FILE *log;
 };
 
@@ -306,6 +308,21 @@ static int exit_status(enum run_outcome outcome)
 	}
 }
 
+/* Without a file for it, what the guest keeps (its TPM's memory) outlives its resets, but not the run. */
+static int keep_state(struct run *run)
+{
+	int fd;
+
+	if (run->options.guest_state)
+		return 0;
+	fd = memfd_create("guest-state", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	snprintf(run->state, sizeof(run->state), "/proc/self/fd/%d", fd);
+	run->options.guest_state = run->state;
+	return 0;
+}
+
 static int run_guest(struct run *run)
 {
 	struct console_handler handler = { on_quit, on_command, run };
@@ -313,7 +330,7 @@ static int run_guest(struct run *run)
 	char reason[240] = "";
 
 	run->loop = event_loop_create();
-	if (!run->loop || watch_signals(run)) {
+	if (!run->loop || watch_signals(run) || keep_state(run)) {
 		log_error("cannot set up the main loop: %s", strerror(errno));
 		return 1;
 	}

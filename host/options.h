@@ -16,7 +16,7 @@ struct options {
 	const char *kernel;      /* VTL0's, where the image leaves it to the host; or NULL */
 	const char *initrd;      /* or NULL */
 	const char *append;      /* or NULL */
-	const char *log;         /* VTL2's log: a path, or NULL for none */
+	const char *log;         /* VTL2's log: a path, or NULL: kept for the run only */
 	const char *guest_state; /* the VMGS device: a path, or NULL for none */
 	unsigned int cpus;
 	uint64_t memory;      /* bytes of VTL0 RAM */

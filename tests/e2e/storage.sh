@@ -60,15 +60,19 @@ test_disk_reboot() {
 # In a stock guest's initramfs, which does not wait for disks.
 AWAIT='modprobe sd_mod; until [ -b /dev/sda ]; do sleep 1; done'
 
-# Reset with disks: the second life finds them as the first left them.
+# Reset: the second life finds the disk, and the TPM what it was asked for, as the first left them.
 test_disk_reset() {
 	truncate -s 16M "$WORK/reset.raw"
 	# shellcheck disable=SC2016 # the guest's shell expands it
-	boot 480 --guest debian12 --disk "$WORK/reset.raw" --cpus 2 --memory 512M --append \
-		"console=ttyS0 quiet entresol.run=\"$AWAIT; "'x=$(head -c 4 /dev/sda | tr -cd a-z); echo found=$x; echo kept >/dev/sda; sync; [ $x ] && poweroff -f" entresol.end=reboot'
+	words='p=/sys/class/tpm/tpm0/ppi; echo asked=$(cat $p/response); echo 5 >$p/request'
+	# shellcheck disable=SC2016
+	words="$words; $AWAIT; "'x=$(head -c 4 /dev/sda | tr -cd a-z); echo found=$x; echo kept >/dev/sda; sync; [ $x ] && poweroff -f'
+	boot 480 --guest debian12 --disk "$WORK/reset.raw" --cpus 2 --memory 512M \
+		--append "console=ttyS0 quiet entresol.run=\"$words\" entresol.end=reboot"
 	expect_power_off
 	expect '^found=$'
 	expect '^found=kept'
+	expect '^asked=5 0: Success'
 }
 
 test_disk_login_4() {
