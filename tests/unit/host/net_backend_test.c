@@ -2,6 +2,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -252,6 +256,97 @@ static void passt_gives_an_address(void **state)
 	stop();
 }
 
+/* --- A TAP device, whose other end is an interface of this machine: raw packets of that */
+
+static struct end {
+	struct net_backend *backend;
+	size_t len;
+	uint8_t frame[9100];
+} tap, packet;
+
+/* Of a type that nobody else sends; tags are in front of it. */
+static void end_receive(void *ctx, const uint8_t *frame, size_t len)
+{
+	struct end *end = ctx;
+	size_t type = frame[12] == 0x81 ? 16 : 12;
+
+	if (len < 60 || len > sizeof(end->frame) || frame[type] != 0x88 || frame[type + 1] != 0xB5)
+		return;
+	end->len = len;
+	memcpy(end->frame, frame, len);
+}
+
+static const struct net_backend_client end_client = { .receive = end_receive, .room = room };
+
+static void start_end(struct end *end, const char *text)
+{
+	assert_int_equal(create(text), 0);
+	end->backend = backend;
+	assert_int_equal(backend->ops->start(backend, loop, &end_client, end), 0);
+}
+
+static void crosses(const struct end *from, struct end *to, bool tagged, size_t len)
+{
+	uint8_t frame[9100];
+
+	for (size_t i = 0; i < len; i++)
+		frame[i] = (uint8_t)(i * 3);
+	memset(frame, 0xFF, 6);
+	frame[6] = 2;
+	if (tagged)
+		memcpy(frame + 12, (const uint8_t[]){ 0x81, 0, 0x60, 5, 0x88, 0xB5 }, 6);
+	else
+		memcpy(frame + 12, (const uint8_t[]){ 0x88, 0xB5 }, 2);
+	to->len = 0;
+	from->backend->ops->send(from->backend, &(struct iovec){ frame, len }, 1);
+	while (!to->len)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_int_equal(to->len, len);
+	assert_memory_equal(to->frame, frame, len);
+}
+
+/* A device that stays, or -1. */
+static int make_tap(const char *name, unsigned long persist)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int fd = open("/dev/net/tun", O_RDWR), other = socket(AF_INET, SOCK_DGRAM, 0), ret;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	ret = fd < 0 || ioctl(fd, TUNSETIFF, &request) || ioctl(fd, TUNSETPERSIST, persist);
+	request.ifr_mtu = 9000;
+	ret = ret || (persist && ioctl(other, SIOCSIFMTU, &request));
+	close(fd);
+	close(other);
+	return ret ? -1 : 0;
+}
+
+static void frames_cross_a_tap_device(void **state)
+{
+	char name[IFNAMSIZ], text[32];
+	struct net_option option;
+
+	(void)state;
+	snprintf(name, sizeof(name), "ent%d", (int)getpid());
+	if (geteuid() || make_tap(name, 1))
+		skip();
+	snprintf(text, sizeof(text), "tap=%s", name);
+	start_end(&tap, text);
+	assert_int_equal(net_option_parse(text, &option), 0);
+	assert_int_equal(net_mtu(&option), 9000);
+	snprintf(text, sizeof(text), "packet=%s", name);
+	start_end(&packet, text);
+	crosses(&tap, &packet, false, 60);
+	crosses(&packet, &tap, false, 9014);
+	crosses(&tap, &packet, true, 100);
+	crosses(&packet, &tap, true, 100);
+	crosses(&tap, &packet, true, 9018);
+	for (int i = 0; i < 2; i++) {
+		backend = i ? packet.backend : tap.backend;
+		stop();
+	}
+	assert_int_equal(make_tap(name, 0), 0);
+}
+
 /* --- Before anything starts */
 
 static int check(const char *text)
@@ -350,6 +445,7 @@ int main(void)
 		cmocka_unit_test(a_flood_loses_frames_but_not_the_framing),
 		cmocka_unit_test(what_is_no_frame_ends_the_network),
 		cmocka_unit_test(passt_gives_an_address),
+		cmocka_unit_test(frames_cross_a_tap_device),
 		cmocka_unit_test(what_cannot_be_is_refused_before),
 	};
 
