@@ -124,8 +124,8 @@ uint16_t hypercall_post_message_direct(struct hypercall *call)
 		return HV_STATUS_INVALID_PARTITION_ID;
 	if (!target)
 		return HV_STATUS_INVALID_VP_INDEX;
-	return status_of(synic_post(target, in->sint, in->message.header.message_type,
-				    in->message.payload, in->message.header.payload_size));
+	return status_of(synic_post_direct(target, in->sint, in->message.header.message_type,
+					   in->message.payload, in->message.header.payload_size));
 }
 
 uint16_t hypercall_signal_event_direct(struct hypercall *call)

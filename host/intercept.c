@@ -152,3 +152,11 @@ void intercept_deliverable(struct vcpu *vcpu)
 	fill_header(vcpu, &message.header, HV_INTERCEPT_ACCESS_EXECUTE, 0);
 	send(vcpu, HV_MESSAGE_TYPE_X64_INTERRUPTION_DELIVERABLE, &message, sizeof(message));
 }
+
+void intercept_sints(struct vcpu *vcpu, uint16_t sints)
+{
+	struct hv_x64_synic_sint_deliverable_message message = { .deliverable_sints = sints };
+
+	fill_header(vcpu, &message.header, HV_INTERCEPT_ACCESS_EXECUTE, 0);
+	send(vcpu, HV_MESSAGE_TYPE_SYNIC_SINT_DELIVERABLE, &message, sizeof(message));
+}

@@ -25,5 +25,6 @@ void intercept_hypercall(struct vcpu *vcpu, uint8_t length);
 void intercept_eoi(struct vcpu *vcpu, uint8_t vector);
 void intercept_unrecoverable(struct vcpu *vcpu);
 void intercept_deliverable(struct vcpu *vcpu);
+void intercept_sints(struct vcpu *vcpu, uint16_t sints);
 
 #endif

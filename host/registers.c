@@ -392,6 +392,24 @@ static uint16_t set_activity(struct vcpu *vcpu, uint64_t value)
 
 /* --- get and set --- */
 
+static uint64_t get_notifications(const struct vcpu *vcpu)
+{
+	const union hv_deliverability_notifications_register wanted = {
+		.interrupt_notification = vcpu->run->request_interrupt_window,
+		.sints = atomic_load(&vcpu->synic.wanted),
+	};
+
+	return wanted.as_uint64;
+}
+
+static void set_notifications(struct vcpu *vcpu, uint64_t value)
+{
+	const union hv_deliverability_notifications_register wanted = { .as_uint64 = value };
+
+	vcpu->run->request_interrupt_window = wanted.interrupt_notification;
+	synic_want(vcpu, wanted.sints);
+}
+
 uint16_t register_get(struct vcpu *vcpu, uint32_t name, union hv_register_value *value)
 {
 	struct kvm_sregs *sregs = &vcpu->run->s.regs.sregs;
@@ -435,7 +453,9 @@ uint16_t register_get(struct vcpu *vcpu, uint32_t name, union hv_register_value 
 		return HV_STATUS_SUCCESS;
 	case HV_REGISTER_PENDING_EVENT0:
 	case HV_REGISTER_PENDING_EVENT1: /* what was set is with KVM by now */
+		return HV_STATUS_SUCCESS;
 	case HV_REGISTER_DELIVERABILITY_NOTIFICATIONS:
+		value->reg64 = get_notifications(vcpu);
 		return HV_STATUS_SUCCESS;
 	}
 	msr = find_msr(name);
@@ -489,12 +509,9 @@ uint16_t register_set(struct vcpu *vcpu, uint32_t name, const union hv_register_
 		return set_activity(vcpu, reg64);
 	case HV_REGISTER_PENDING_EVENT0:
 		return set_pending_event(vcpu, value);
-	case HV_REGISTER_DELIVERABILITY_NOTIFICATIONS: {
-		union hv_deliverability_notifications_register wanted = { .as_uint64 = reg64 };
-
-		vcpu->run->request_interrupt_window = wanted.interrupt_notification;
+	case HV_REGISTER_DELIVERABILITY_NOTIFICATIONS:
+		set_notifications(vcpu, reg64);
 		return HV_STATUS_SUCCESS;
-	}
 	}
 	msr = find_msr(name);
 	if (msr)

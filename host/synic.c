@@ -66,17 +66,21 @@ static void raise_sint(struct vcpu *vcpu, unsigned int sint)
  * The guest frees a slot by writing HV_MESSAGE_TYPE_NONE to its type, and looks at the pending flag
  * after that; so the flag is set before the type is looked at again (TLFS 11.6).
  */
+static bool is_free(struct hv_message *slot)
+{
+	if (!__atomic_load_n(&slot->header.message_type, __ATOMIC_ACQUIRE))
+		return true;
+	__atomic_fetch_or(&slot->header.message_flags, HV_MESSAGE_FLAG_PENDING, __ATOMIC_SEQ_CST);
+	return !__atomic_load_n(&slot->header.message_type, __ATOMIC_SEQ_CST);
+}
+
 static bool place(struct vcpu *vcpu, struct hv_message_page *page, unsigned int sint,
 		  const struct hv_message *message, bool more)
 {
 	struct hv_message *slot = &page->sint_message[sint];
 
-	if (__atomic_load_n(&slot->header.message_type, __ATOMIC_ACQUIRE)) {
-		__atomic_fetch_or(&slot->header.message_flags, HV_MESSAGE_FLAG_PENDING,
-				  __ATOMIC_SEQ_CST);
-		if (__atomic_load_n(&slot->header.message_type, __ATOMIC_SEQ_CST))
-			return false;
-	}
+	if (!is_free(slot))
+		return false;
 	memcpy(slot->payload, message->payload, message->header.payload_size);
 	slot->header.payload_size = message->header.payload_size;
 	slot->header.message_flags = more ? HV_MESSAGE_FLAG_PENDING : 0;
@@ -120,17 +124,26 @@ static int enqueue(struct synic *synic, unsigned int sint, const struct hv_messa
 	return 0;
 }
 
+static int make_message(struct hv_message *message, unsigned int sint, uint32_t type,
+			const void *payload, size_t len)
+{
+	if (sint >= HV_SYNIC_SINT_COUNT || !type || len > HV_MESSAGE_PAYLOAD_BYTE_COUNT)
+		return -EINVAL;
+	*message = (struct hv_message){
+		.header = { .message_type = type, .payload_size = (uint8_t)len },
+	};
+	memcpy(message->payload, payload, len);
+	return 0;
+}
+
 int synic_post(struct vcpu *vcpu, unsigned int sint, uint32_t type, const void *payload, size_t len)
 {
 	struct synic *synic = &vcpu->synic;
-	struct hv_message message = {
-		.header = { .message_type = type, .payload_size = (uint8_t)len },
-	};
-	int ret;
+	struct hv_message message;
+	int ret = make_message(&message, sint, type, payload, len);
 
-	if (sint >= HV_SYNIC_SINT_COUNT || !type || len > HV_MESSAGE_PAYLOAD_BYTE_COUNT)
-		return -EINVAL;
-	memcpy(message.payload, payload, len);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&synic->lock);
 	if (!page_of(vcpu, synic->simp)) {
 		ret = -ENODEV;
@@ -140,6 +153,52 @@ int synic_post(struct vcpu *vcpu, unsigned int sint, uint32_t type, const void *
 	}
 	pthread_mutex_unlock(&synic->lock);
 	return ret;
+}
+
+int synic_post_direct(struct vcpu *vcpu, unsigned int sint, uint32_t type, const void *payload,
+		      size_t len)
+{
+	struct synic *synic = &vcpu->synic;
+	struct hv_message_page *page;
+	struct hv_message message;
+	int ret = make_message(&message, sint, type, payload, len);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&synic->lock);
+	page = page_of(vcpu, synic->simp);
+	if (!page)
+		ret = -ENODEV;
+	else if (synic->queue[sint] || !place(vcpu, page, sint, &message, false))
+		ret = -EAGAIN;
+	pthread_mutex_unlock(&synic->lock);
+	return ret;
+}
+
+void synic_want(struct vcpu *vcpu, uint16_t sints)
+{
+	atomic_store(&vcpu->synic.wanted, sints);
+}
+
+uint16_t synic_deliverable(struct vcpu *vcpu)
+{
+	struct synic *synic = &vcpu->synic;
+	struct hv_message_page *page;
+	uint16_t wanted, found = 0;
+	unsigned int i;
+
+	if (!atomic_load_explicit(&synic->wanted, memory_order_relaxed))
+		return 0;
+	pthread_mutex_lock(&synic->lock);
+	page = page_of(vcpu, synic->simp);
+	wanted = atomic_load(&synic->wanted);
+	for (i = 0; i < HV_SYNIC_SINT_COUNT; i++)
+		if (wanted >> i & 1 &&
+		    (!page || (!synic->queue[i] && is_free(&page->sint_message[i]))))
+			found |= (uint16_t)(1u << i);
+	atomic_fetch_and(&synic->wanted, (uint16_t)~found);
+	pthread_mutex_unlock(&synic->lock);
+	return found;
 }
 
 bool synic_listening(struct vcpu *vcpu, unsigned int sint)

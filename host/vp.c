@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "host/cpuid.h"
 #include "host/exit.h"
+#include "host/intercept.h"
 #include "host/vtl_switch.h"
 
 #define KICK_SIGNAL SIGUSR1
@@ -282,6 +283,8 @@ static bool vtl2_interrupt_pending(struct vp *vp)
 
 static void service(struct vp *vp)
 {
+	uint16_t sints;
+
 	vp->vcpu[HOST_VTL0].run->immediate_exit = 0;
 	vp->vcpu[HOST_VTL2].run->immediate_exit = 0;
 	atomic_store(&vp->kicked, false);
@@ -290,6 +293,11 @@ static void service(struct vp *vp)
 	if (vp->active == HOST_VTL0 && atomic_exchange(&vp->vtl2_irq, false) &&
 	    vtl2_interrupt_pending(vp))
 		vtl_switch_to_vtl2(vp, NULL);
+	if (vp->active != HOST_VTL0)
+		return;
+	sints = synic_deliverable(&vp->vcpu[HOST_VTL0]);
+	if (sints)
+		intercept_sints(&vp->vcpu[HOST_VTL0], sints);
 }
 
 /* How much VTL2 runs until VTL0's first instruction is worth knowing: docs/testing.md. */

@@ -4,6 +4,7 @@
 #include "core/x86/x86.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
+#include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
 #include "vtl/vtl.h"
 
@@ -73,6 +74,9 @@ static int dispatch(struct vp *vp, const struct vp_exit *exit)
 		return 0;
 	case VP_EXIT_INTERRUPTIBLE:
 		return interrupt_deliverable(vp);
+	case VP_EXIT_SLOT_FREE:
+		vmbus_slot_free(vp, exit->free_sints);
+		return 0;
 	case VP_EXIT_CRASH:
 		return exit_crash(vp, exit);
 	case VP_EXIT_HALT: /* the hypervisor keeps the VP halted when it runs again */

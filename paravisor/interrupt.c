@@ -42,20 +42,32 @@ void interrupt_from_ioapic(void *ctx, uint8_t destination, bool logical, unsigne
 			    destination, -ret);
 }
 
+int interrupt_notify(struct vp *vp, union hv_deliverability_notifications_register more)
+{
+	int ret;
+
+	more.as_uint64 |= vp->wanted.as_uint64;
+	if (more.as_uint64 == vp->wanted.as_uint64)
+		return 0;
+	ret = vtl_vp_set(vp->vtl, HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, more.as_uint64);
+	if (!ret)
+		vp->wanted = more;
+	return ret;
+}
+
 /* On VP 0's thread: asks to be told when an external interrupt can be delivered. */
 static void want_interrupt(void *ctx)
 {
-	union hv_deliverability_notifications_register notify = { .interrupt_notification = 1 };
+	const union hv_deliverability_notifications_register interrupt = { .interrupt_notification =
+										   1 };
 	struct vp *vp = ctx;
 	int ret;
 
-	if (vp->interrupt_wanted || !__atomic_load_n(&vp->machine->pic_asserted, __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&vp->machine->pic_asserted, __ATOMIC_ACQUIRE))
 		return;
-	ret = vtl_vp_set(vp->vtl, HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, notify.as_uint64);
+	ret = interrupt_notify(vp, interrupt);
 	if (ret)
 		log_limited(LOG_WARN, "no notice of interruptibility: errno %d", -ret);
-	else
-		vp->interrupt_wanted = true;
 }
 
 void interrupt_from_pic(void *ctx, bool asserted)
@@ -79,7 +91,7 @@ int interrupt_deliverable(struct vp *vp)
 	union hv_register_value event = { 0 };
 	int ret = 0;
 
-	vp->interrupt_wanted = false;
+	vp->wanted.interrupt_notification = 0;
 	if (vp->index != 0)
 		return 0;
 	if (__atomic_load_n(&vp->machine->pic_asserted, __ATOMIC_ACQUIRE)) {

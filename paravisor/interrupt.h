@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/hv_register.h"
+
 /*
  * From the chipset's interrupt controllers to VTL0's local APICs. The I/O APIC's interrupts are
  * asserted by the hypervisor; the 8259s' need VP 0 to take them when it can.
@@ -24,5 +26,11 @@ void interrupt_eoi(struct machine *machine, uint8_t vector);
 
 /* VP_EXIT_INTERRUPTIBLE, on the VP's thread. 0 or -errno. */
 int interrupt_deliverable(struct vp *vp);
+
+/*
+ * Asks for these deliverability notifications of the hypervisor's (TLFS 15.10), besides those that have been asked for
+ * and have not come. The VP's thread. 0 or -errno.
+ */
+int interrupt_notify(struct vp *vp, union hv_deliverability_notifications_register more);
 
 #endif

@@ -3,42 +3,53 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/container_of.h"
 #include "core/event_loop.h"
 #include "core/log.h"
 #include "devices/vmbus/vmbus_server.h"
 #include "paravisor/hypercall.h"
+#include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
 #include "paravisor/relay.h"
 #include "paravisor/vp.h"
 #include "vtl/vtl.h"
 
-/*
- * A message slot that is taken becomes free when the guest says so to the hypervisor, which does not
- * tell us unless it is asked by a register of that VP. A guest that is slow with its messages is
- * starting up: looking again after a millisecond is no loss.
- */
-#define RETRY_NS 1000000u
-
 struct vmbus {
 	struct machine *machine;
 	struct vmbus_server *server;
 	struct hypercall_sink sink;
-	struct event_timer retry; /* of VP 0's loop */
 };
 
-static void look_again(struct event_timer *timer)
+/*
+ * A message slot that is taken becomes free when the guest says so to the hypervisor, which tells us if it is asked by
+ * a register of that VP: on that VP's thread.
+ */
+static void want_slots(void *ctx)
 {
-	struct vmbus *vmbus = container_of(timer, struct vmbus, retry);
+	struct vp *vp = ctx;
+	const union hv_deliverability_notifications_register slots = {
+		.sints = __atomic_exchange_n(&vp->slots_wanted, 0, __ATOMIC_ACQ_REL),
+	};
+	int ret = interrupt_notify(vp, slots);
 
-	vmbus_server_message_slot_free(vmbus->server);
+	if (ret)
+		log_limited(LOG_WARN, "VP %u: no notice of free message slots: errno %d", vp->index,
+			    -ret);
 }
 
-static void arm_retry(void *ctx)
+static void want_slot(struct vp *vp, uint8_t sint)
 {
-	struct vmbus *vmbus = ctx;
+	uint16_t bit = (uint16_t)(1u << sint);
 
-	event_timer_arm(&vmbus->retry, event_loop_now_ns() + RETRY_NS);
+	if (__atomic_fetch_or(&vp->slots_wanted, bit, __ATOMIC_ACQ_REL) & bit)
+		return; /* posted, and not run yet */
+	if (event_loop_post(vp->loop, want_slots, vp))
+		log_limited(LOG_WARN, "out of memory for a VMBus message");
+}
+
+void vmbus_slot_free(struct vp *vp, uint16_t sints)
+{
+	vp->wanted.sints &= (uint16_t)~sints;
+	vmbus_server_message_slot_free(vp->machine->vmbus);
 }
 
 /* --- toward VTL0 --- */
@@ -48,10 +59,13 @@ static int post_message(void *ctx, uint32_t vp, uint8_t sint, uint32_t type, con
 {
 	struct vmbus *vmbus = ctx;
 	struct vtl *vtl = vmbus->machine->vtl;
-	int ret = vtl->ops->post_message(vtl, vp, sint, type, payload, len);
+	int ret;
 
-	if (ret == -EAGAIN && event_loop_post(vmbus->machine->vps[0].loop, arm_retry, vmbus))
-		log_limited(LOG_WARN, "out of memory for a VMBus message");
+	if (vp >= vmbus->machine->topology.vp_count)
+		return -ENOENT;
+	ret = vtl->ops->post_message(vtl, vp, sint, type, payload, len);
+	if (ret == -EAGAIN)
+		want_slot(&vmbus->machine->vps[vp], sint);
 	return ret;
 }
 
@@ -131,7 +145,6 @@ int vmbus_start(struct machine *machine)
 		return -ENOMEM;
 	vmbus->machine = machine;
 	vmbus->sink = (struct hypercall_sink){ take_message, take_event, take_retarget, vmbus };
-	event_timer_init(&vmbus->retry, machine->vps[0].loop, look_again);
 	vmbus->server = vmbus_server_create(&config);
 	if (!vmbus->server) {
 		free(vmbus);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/hv_register.h"
 #include "vtl/vp_exit.h"
 
 /*
@@ -21,7 +22,9 @@ struct vp {
 	struct vtl_vp *vtl; /* the VP's thread only */
 	struct event_loop *loop;
 	unsigned int index;
-	bool interrupt_wanted; /* by the 8259: told when it is deliverable. VP's thread */
+	union hv_deliverability_notifications_register
+		wanted;        /* asked for, not come. VP's thread */
+	uint16_t slots_wanted; /* SINTs with messages that wait, a bit each. Any thread, atomic */
 	pthread_t thread;
 	uint64_t exits[VP_EXIT_KIND_COUNT]; /* written by the VP's thread, read by any */
 };

@@ -149,6 +149,18 @@ static void decode_plain(const struct hv_message *message, struct vp_exit *exit,
 	decode_header(exit, h);
 }
 
+static void decode_sints(const struct hv_message *message, struct vp_exit *exit)
+{
+	const struct hv_x64_synic_sint_deliverable_message *m =
+		PAYLOAD(message, struct hv_x64_synic_sint_deliverable_message);
+
+	if (!m)
+		return;
+	exit->kind = VP_EXIT_SLOT_FREE;
+	decode_header(exit, &m->header);
+	exit->free_sints = m->deliverable_sints;
+}
+
 void mshv_decode_message(const struct hv_message *message, struct vp_exit *exit)
 {
 	*exit = (struct vp_exit){
@@ -182,6 +194,9 @@ void mshv_decode_message(const struct hv_message *message, struct vp_exit *exit)
 		break;
 	case HV_MESSAGE_TYPE_X64_INTERRUPTION_DELIVERABLE:
 		decode_plain(message, exit, VP_EXIT_INTERRUPTIBLE);
+		break;
+	case HV_MESSAGE_TYPE_SYNIC_SINT_DELIVERABLE:
+		decode_sints(message, exit);
 		break;
 	case HV_MESSAGE_TYPE_UNRECOVERABLE_EXCEPTION:
 		decode_plain(message, exit, VP_EXIT_CRASH);

@@ -20,6 +20,7 @@ enum vp_exit_kind {
 	VP_EXIT_HALT,
 	VP_EXIT_EOI,           /* of a level-triggered interrupt */
 	VP_EXIT_INTERRUPTIBLE, /* an external interrupt can be delivered now */
+	VP_EXIT_SLOT_FREE,     /* a message can be posted now */
 	VP_EXIT_CRASH,         /* triple fault */
 	VP_EXIT_WAKE,          /* nothing of VTL0's: the event loop has work, or a signal came */
 	VP_EXIT_UNKNOWN,
@@ -79,6 +80,7 @@ struct vp_exit {
 		struct vp_exit_cpuid cpuid;
 		struct vp_exit_hypercall hypercall;
 		uint8_t eoi_vector;
+		uint16_t free_sints; /* a bit each */
 	};
 };
 

@@ -87,7 +87,10 @@ struct vtl_ops {
 
 	int (*assert_interrupt)(struct vtl *vtl, const struct vtl_interrupt *interrupt);
 
-	/* A SynIC message for VTL0. -EAGAIN: the slot of that SINT is taken. */
+	/*
+	 * A SynIC message for VTL0. -EAGAIN: the slot of that SINT is taken; whoever sets the SINT's bit in
+	 * HV_REGISTER_DELIVERABILITY_NOTIFICATIONS of that VP gets one VP_EXIT_SLOT_FREE there.
+	 */
 	int (*post_message)(struct vtl *vtl, uint32_t vp, uint8_t sint, uint32_t type,
 			    const void *payload, size_t len);
 	int (*signal_event)(struct vtl *vtl, uint32_t vp, uint8_t sint, uint16_t flag);

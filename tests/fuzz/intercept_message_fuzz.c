@@ -7,6 +7,7 @@
 #include "paravisor/exit.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
+#include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
 #include "tests/unit/fake/fake_vtl.h"
 #include "vtl/mshv_decode.h"
@@ -26,6 +27,12 @@ void interrupt_eoi(struct machine *m, uint8_t vector)
 {
 	(void)m;
 	(void)vector;
+}
+
+void vmbus_slot_free(struct vp *vp, uint16_t sints)
+{
+	(void)vp;
+	(void)sints;
 }
 
 int interrupt_deliverable(struct vp *vp)

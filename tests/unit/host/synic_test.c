@@ -85,6 +85,41 @@ static void full_queue_pushes_back(void **state)
 	assert_int_equal(synic_post(vcpu, SINT, 1, "", 0), 0);
 }
 
+/* VTL2's own messages do not queue: it hears when the slot is free, if it wants to. */
+static void direct_messages_do_not_wait(void **state)
+{
+	(void)state;
+	assert_int_equal(synic_post_direct(vcpu, SINT, 1, "a", 1), 0);
+	assert_int_equal(synic_post_direct(vcpu, SINT, 2, "b", 1), -EAGAIN);
+	assert_int_equal(slot->header.message_flags, HV_MESSAGE_FLAG_PENDING);
+	assert_int_equal(synic_deliverable(vcpu), 0);
+	synic_want(vcpu, 1 << SINT);
+	assert_int_equal(synic_deliverable(vcpu), 0);
+	free_slot();
+	assert_int_equal(slot->header.message_type, HV_MESSAGE_TYPE_NONE);
+	assert_int_equal(synic_deliverable(vcpu), 1 << SINT);
+	assert_int_equal(synic_deliverable(vcpu), 0); /* said once */
+	assert_int_equal(synic_post_direct(vcpu, SINT, 2, "b", 1), 0);
+	assert_int_equal(fake_interrupts.count, 2);
+}
+
+/* Behind those that wait; and the guest is made to tell of a slot that is only wanted. */
+static void direct_messages_do_not_overtake(void **state)
+{
+	(void)state;
+	assert_int_equal(synic_post(vcpu, SINT, 1, "", 0), 0);
+	synic_want(vcpu, 1 << SINT | 1 << (SINT + 1));
+	assert_int_equal(synic_deliverable(vcpu), 1 << (SINT + 1));
+	assert_int_equal(slot->header.message_flags, HV_MESSAGE_FLAG_PENDING);
+	assert_int_equal(synic_post(vcpu, SINT, 2, "", 0), 0);
+	slot->header.message_type = HV_MESSAGE_TYPE_NONE;
+	assert_int_equal(synic_post_direct(vcpu, SINT, 3, "", 0), -EAGAIN);
+	assert_int_equal(synic_deliverable(vcpu), 0);
+	synic_write_msr(vcpu, HV_X64_MSR_SIMP, SIMP); /* nothing would wait then */
+	assert_int_equal(synic_deliverable(vcpu), 1 << SINT);
+	assert_int_equal(synic_post_direct(vcpu, SINT, 3, "", 0), -ENODEV);
+}
+
 static void masked_sint_is_silent(void **state)
 {
 	(void)state;
@@ -152,6 +187,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(message_lands_and_interrupts, setup, teardown),
 		cmocka_unit_test_setup_teardown(messages_keep_their_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_queue_pushes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(direct_messages_do_not_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(direct_messages_do_not_overtake, setup, teardown),
 		cmocka_unit_test_setup_teardown(masked_sint_is_silent, setup, teardown),
 		cmocka_unit_test_setup_teardown(event_flag_is_set_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(disabled_pages_take_nothing, setup, teardown),

@@ -13,6 +13,7 @@
 #include "paravisor/exit.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
+#include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
 #include "tests/unit/fake/fake_vtl.h"
 
@@ -39,6 +40,14 @@ void interrupt_eoi(struct machine *m, uint8_t vector)
 {
 	(void)m;
 	eoi = vector;
+}
+
+static uint16_t free_sints;
+
+void vmbus_slot_free(struct vp *v, uint16_t sints)
+{
+	(void)v;
+	free_sints = sints;
 }
 
 int interrupt_deliverable(struct vp *v)
@@ -330,6 +339,9 @@ static void test_interrupts(void **state)
 	assert_int_equal(eoi, 0x31);
 	dispatch(VP_EXIT_INTERRUPTIBLE);
 	assert_int_equal(interruptible, 1);
+	exit_.free_sints = 5;
+	dispatch(VP_EXIT_SLOT_FREE);
+	assert_int_equal(free_sints, 5);
 	dispatch(VP_EXIT_HALT);
 	assert_int_equal(fake.cpu.cpu.rip, 0x1000);
 }

@@ -122,6 +122,24 @@ static void test_pic_with_another_behind(void **state)
 	assert_int_equal(fake.sets, 3); /* event, and asked again */
 }
 
+/* What was asked for stays asked for: the register holds all of it. */
+static void test_notifications_add_up(void **state)
+{
+	const union hv_deliverability_notifications_register slot = { .sints = 1 << 2 };
+
+	(void)state;
+	interrupt_from_pic(&machine, true);
+	event_loop_run_once(vp.loop, 0);
+	assert_int_equal(interrupt_notify(&vp, slot), 0);
+	assert_int_equal(fake.notifications, 4ull << 48 | 2);
+	assert_int_equal(interrupt_notify(&vp, slot), 0);
+	assert_int_equal(fake.sets, 2); /* asked already */
+	another = true;
+	assert_int_equal(interrupt_deliverable(&vp), 0);
+	assert_int_equal(fake.notifications, 4ull << 48 | 2);
+	assert_int_equal(fake.sets, 4); /* event, and asked again */
+}
+
 /* The request went away before the processor could take it. */
 static void test_pic_withdrawn(void **state)
 {
@@ -142,6 +160,7 @@ int main(void)
 		TEST(test_ioapic),
 		TEST(test_pic_waits_for_the_processor),
 		TEST(test_pic_with_another_behind),
+		TEST(test_notifications_add_up),
 		TEST(test_pic_withdrawn),
 	};
 
