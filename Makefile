@@ -5,6 +5,7 @@
 #   build/rel/   what runs: static, musl, hardened
 #   build/san/   unit tests: glibc, AddressSanitizer + UndefinedBehaviorSanitizer
 #   build/fuzz/  fuzz targets: clang, libFuzzer + both sanitizers
+#   build/cov/   both again, counting the lines that they reach: `make coverage`
 
 # ---------------------------------------------------------------------------------------------
 # Object lists: a line (or a few) a directory, named from the tree's root.
@@ -251,7 +252,7 @@ tests/unit/tpm/store_test-objs := tpm/store.o
 tests/unit/tpm/swtpm_ctrl_test-objs := tpm/swtpm_ctrl.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) \
 	$(tpm-engine-objs)
 tests/unit/tpm/crb_test-objs := tpm/crb.o
-tests/fuzz/tpm_command_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
+tests/fuzz/tpm_command_fuzz-objs := tests/fuzz/tpm_grammar.o $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 
 # --- igvm/: image format and builder
@@ -404,6 +405,10 @@ fuzz-cflags := -O1 $(fuzz-flags) -fsanitize=fuzzer-no-link -isystem $(TP)/glibc/
 	-isystem $(TP)/uapi/include -DENTRESOL_FUZZ
 fuzz-libs := -L$(TP)/glibc/lib -lfdt -lmbedcrypto
 
+# Unit tests and fuzz targets that count which lines they reach.
+cov-flags := -fprofile-instr-generate -fcoverage-mapping
+cov-cflags := -O1 $(cov-flags) -mllvm -runtime-counter-relocation -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include
+
 # ---------------------------------------------------------------------------------------------
 # What there is to build.
 
@@ -475,8 +480,9 @@ $(eval $(call flavour-rules,rel,$(MUSL_CC)))
 $(eval $(call flavour-rules,san,$(SAN_CC)))
 $(eval $(call flavour-rules,fuzz,$(FUZZ_CC)))
 $(eval $(call flavour-rules,tsan,$(SAN_CC)))
+$(eval $(call flavour-rules,cov,$(FUZZ_CC)))
 
-$(foreach f,rel san fuzz tsan,$(eval -include $(B)/$f/core/sha256_block.d))
+$(foreach f,rel san fuzz tsan cov,$(eval -include $(B)/$f/core/sha256_block.d))
 -include $(patsubst %.o,$(B)/rel/%.d,$(rel-objs))
 -include $(patsubst %.o,$(B)/san/%.d,$(san-objs))
 -include $(patsubst %.o,$(B)/fuzz/%.d,$(fuzz-objs))
@@ -509,6 +515,14 @@ $(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs) mbed-parts.a)
 	$$(Q)$(FUZZ_CC) $$(common) $$(fuzz-flags) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(fuzz-libs) $$(filter %.a,$$^)
 endef
 $(foreach t,$(fuzz-targets),$(eval $(call fuzz-rule,$(t))))
+
+define cov-rule
+$(B)/cov/$1: $(addprefix $(B)/cov/,$1.o $($1-objs) mbed-parts.a)
+	$$(call say,LD-cov,$$@)
+	$$(Q)$(FUZZ_CC) $$(common) $$(cov-flags) $2 -o $$@ $$(filter %.o,$$^) $$(ldflags-$1) $$(san-libs) $$(filter %.a,$$^)
+endef
+$(foreach t,$(unit-tests),$(eval $(call cov-rule,$(t),)))
+$(foreach t,$(fuzz-targets),$(eval $(call cov-rule,$(t),-fsanitize=fuzzer)))
 
 guest-cflags := -std=gnu11 -g -O2 $(filter-out -Wpointer-arith,$(warnings)) -I. -ffile-prefix-map=$(CURDIR)=. -ffreestanding \
 	-fno-builtin -nostdlib -static -fno-pic -no-pie -fcf-protection=none -fno-stack-protector \
@@ -671,6 +685,15 @@ fuzz: $(call pick,$(fuzz-bins))
 	@tests/run-fuzz $(FUZZ_SECONDS) $(call pick,$(fuzz-bins))
 .PHONY: fuzz
 
+## coverage: lines of FOLDER (tpm) that its unit tests and its fuzz targets' corpora reach
+FOLDER ?= tpm
+cov-bins = $(addprefix $(B)/cov/,$(foreach t,$(unit-tests) $(fuzz-targets),\
+	$(if $(filter $(FOLDER)/%,$($(t)-objs)),$t)))
+coverage: $(cov-bins)
+	@host/setup/packages coverage
+	@tests/coverage $(FOLDER) $(cov-bins)
+.PHONY: coverage
+
 run-if-there = @if [ -x $1 ]; then exec $1; else echo "$1 is not there: skipped"; fi
 
 ## e2e: boot real guests and check what they print
@@ -702,6 +725,11 @@ tpm-tools-test: $(B)/rel/vtpmd
 tpm-tss-test: $(B)/rel/vtpmd
 	@tests/tpm/run-tpm2-tss $(if $(TPM2_TSS),--build "$(TPM2_TSS)") $(ONLY)
 .PHONY: tpm-tss-test
+
+## tpm-kernel-test: the kernel's own TPM 2.0 self tests against vtpmd
+tpm-kernel-test: $(B)/rel/vtpmd
+	@tests/tpm/run-kernel-selftests $(ONLY)
+.PHONY: tpm-kernel-test
 
 ## soak: long runs of guests, fuzzed guests among them
 soak: build
@@ -768,7 +796,7 @@ reproduce: $(B)/rel/paravisor.igvm
 
 ## clean: remove what the compiler made
 clean:
-	rm -rf $(B)/rel $(B)/san $(B)/fuzz $(B)/lint
+	rm -rf $(B)/rel $(B)/san $(B)/fuzz $(B)/cov $(B)/lint
 .PHONY: clean
 
 ## distclean: remove build/; what was fetched stays in ENTRESOL_CACHE
