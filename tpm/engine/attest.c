@@ -37,6 +37,21 @@ static uint32_t attest_check(struct tpm *t, struct cmd *c, struct attest *a, uns
 	return sign_select_scheme(a->key, &a->scheme) ? rc_param(TPM_RC_SCHEME, scheme_no) : 0;
 }
 
+static bool is_anonymous(const struct attest *a)
+{
+	return a->key && scheme_is_anonymous(a->scheme.scheme);
+}
+
+static void hash_qualifying(const struct attest *a, struct digest *digest)
+{
+	struct hash_ctx ctx;
+
+	hash_start(&ctx, a->scheme.hash);
+	hash_update(&ctx, a->qualifying.data, a->qualifying.len);
+	hash_update(&ctx, digest->bytes, digest->len);
+	hash_finish(&ctx, digest->bytes);
+}
+
 /* Part 1, 36.7: outside the endorsement and platform hierarchies, counters and version are hidden behind the key. */
 static void obfuscation(struct tpm *t, const struct attest *a, uint64_t *version, uint32_t *reset,
 			uint32_t *restart)
@@ -50,7 +65,8 @@ static void obfuscation(struct tpm *t, const struct attest *a, uint64_t *version
 	    (a->key->hierarchy == TPM_RH_ENDORSEMENT || a->key->hierarchy == TPM_RH_PLATFORM))
 		return;
 	kdf_a(TPM_ALG_SHA256, (struct span){ t->p.sh_proof, PROOF_SIZE }, "OBFUSCATE",
-	      a->key ? name_span(&a->key->qualified_name) : SPAN_NONE, SPAN_NONE, 128, mask);
+	      a->key && !is_anonymous(a) ? name_span(&a->key->qualified_name) : SPAN_NONE,
+	      SPAN_NONE, 128, mask);
 	for (int i = 0; i < 16; i++)
 		parts[i / 8] = parts[i / 8] << 8 | mask[i];
 	*version = parts[0];
@@ -81,8 +97,13 @@ static size_t attest_begin(struct tpm *t, struct cmd *c, const struct attest *a,
 	write_u32(&c->out, TPM_GENERATED_VALUE);
 	write_u16(&c->out, type);
 	entity_name(t, TPM_RH_NULL, &null_name);
-	write_name(&c->out, a->key ? &a->key->qualified_name : &null_name);
-	write_2b(&c->out, a->qualifying.data, a->qualifying.len);
+	/* An anonymous signer is not named, and what its verifier gave is in the signed digest only. */
+	if (is_anonymous(a)) {
+		write_u32(&c->out, 0); /* both empty */
+	} else {
+		write_name(&c->out, a->key ? &a->key->qualified_name : &null_name);
+		write_2b(&c->out, a->qualifying.data, a->qualifying.len);
+	}
 	write_clock_and_version(t, c, a);
 	return mark;
 }
@@ -97,6 +118,8 @@ static uint32_t attest_finish(struct tpm *t, struct cmd *c, const struct attest 
 	if (a->key) {
 		digest.len = (uint16_t)hash_buf(a->scheme.hash, c->out.buf + mark,
 						c->out.len - mark, digest.bytes);
+		if (is_anonymous(a) && a->qualifying.len)
+			hash_qualifying(a, &digest);
 		rc = sign_digest(t, a->key, &a->scheme, &digest, &sig);
 	}
 	write_signature(&c->out, &sig);

@@ -474,7 +474,7 @@ HANDLER(sign)
 		return rc_param(TPM_RC_SIZE, 1);
 	rc = sign_digest(t, key, &scheme, &digest, &sig);
 	if (rc)
-		return rc == TPM_RC_VALUE ? rc_param(rc, 2) : rc;
+		return rc;
 	write_signature(&c->out, &sig);
 	return 0;
 }

@@ -190,11 +190,11 @@ HANDLER(load)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	if (!priv.len)
-		return rc_param(TPM_RC_SIZE, 1);
 	rc = object_new(t, &o, &handle);
 	if (rc)
 		return rc;
+	if (!priv.len)
+		return rc_param(TPM_RC_SIZE, 1);
 	if (!object_is_storage_parent(parent))
 		return rc_handle(TPM_RC_TYPE, 1);
 	o->pub = pub;

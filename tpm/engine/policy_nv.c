@@ -167,9 +167,9 @@ HANDLER(policy_authorize_nv)
 		if (!read_span(&r, hash_size(alg), &digest))
 			return TPM_RC_INSUFFICIENT;
 		if (alg != s->hash)
-			return rc_handle(TPM_RC_HASH, 3);
+			return TPM_RC_HASH;
 		if (!bytes_equal(digest.data, s->digest.bytes, digest.len))
-			return rc_handle(TPM_RC_VALUE, 3);
+			return TPM_RC_VALUE;
 	}
 	policy_zero(s);
 	nv_name(index, &name);
