@@ -726,6 +726,11 @@ tpm-tss-test: $(B)/rel/vtpmd
 	@tests/tpm/run-tpm2-tss $(if $(TPM2_TSS),--build "$(TPM2_TSS)") $(ONLY)
 .PHONY: tpm-tss-test
 
+## tpm-go-test: go-tpm's own tests against vtpmd (fetches Go and go-tpm)
+tpm-go-test: $(B)/rel/vtpmd
+	@tests/tpm/run-go-tpm $(ONLY)
+.PHONY: tpm-go-test
+
 ## tpm-kernel-test: the kernel's own TPM 2.0 self tests against vtpmd
 tpm-kernel-test: $(B)/rel/vtpmd
 	@tests/tpm/run-kernel-selftests $(ONLY)
