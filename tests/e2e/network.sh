@@ -43,7 +43,18 @@ net_tools() {
 	helpers="$helpers $!"
 }
 
-# net_boot SECONDS GUEST CPUS ENVIRONMENT PART... -- OPTION...: boots it with its checks, and a monitor that obeys.
+# net_obey COMMAND...: the monitor is given these, each when a line of the guest asks for it.
+net_obey() {
+	count=$#
+	for command; do
+		set -- "$@" "monitor: $command" "\\001c$command\\n"
+	done
+	shift "$count"
+	type_at "$@"
+}
+
+# net_boot SECONDS GUEST CPUS ENVIRONMENT PART... -- OPTION...: boots it with its checks, and a monitor that obeys (net_obey
+# before it: otherwise than by default).
 net_boot() {
 	seconds=$1 guest=$2 cpus=$3 environment=$4 parts=
 	shift 4
@@ -54,9 +65,7 @@ net_boot() {
 	shift
 	set -- "$seconds" --kernel "$(stock "$guest" 1)" --initrd "$WORK/initrd" --cpus "$cpus" --memory 512M \
 		--append "console=ttyS0 quiet entresol.run=\"$environment /net-checks $PORT$parts\"" "$@"
-	type_at 'monitor: net down' '\001cnet down\n' 'monitor: net up' '\001cnet up\n' \
-		'monitor: net reset' '\001cnet reset\n' 'monitor: net reset' '\001cnet reset\n' \
-		'monitor: net reset' '\001cnet reset\n'
+	[ -n "${INPUT:-}" ] || net_obey 'net down' 'net up' 'net reset' 'net reset' 'net reset'
 	boot "$@"
 	net_checked
 }
