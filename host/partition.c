@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -80,6 +81,7 @@ static int tsc_khz(const struct kvm *kvm)
 	vcpu = kvm_create_vcpu(kvm, vm, 0, &run);
 	if (vcpu >= 0) {
 		khz = kvm_ioctl(vcpu, KVM_GET_TSC_KHZ, NULL);
+		munmap(run, kvm->run_size); /* it would keep the whole VM */
 		close(vcpu);
 	}
 	close(vm);
