@@ -172,7 +172,8 @@ paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o mac
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o shim_log.o \
 	get.o vmbus_uio.o guest_ram.o storage.o network.o relay.o)
 paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o ppi.o state.o vtpm.o)
-paravisor-objs += $(paravisor-tpm-objs) tpm/crb.o tpm/store.o
+vtpm-interface-objs := tpm/interface.o tpm/crb.o tpm/tis.o
+paravisor-objs += $(paravisor-tpm-objs) $(vtpm-interface-objs) tpm/store.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
 	exit_hypercall.o hypercall.o machine.o) core/retarget.o vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
@@ -229,7 +230,7 @@ tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/e
 	tpm/engine/policy.o tpm/engine/policy_auth.o tpm/engine/policy_nv.o tpm/engine/protect.o \
 	tpm/engine/selftest.o tpm/engine/session.o tpm/engine/session_auth.o tpm/engine/sign.o \
 	tpm/engine/startup.o tpm/engine/types.o tpm/engine/types_write.o tpm/engine/x509.o
-tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o tpm/crb.o
+tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o
 vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
 # What makes a TPM's state before its first use.
@@ -240,7 +241,7 @@ vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
 tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
 	core/device_lock.o core/event_loop.o core/log.o
 tests/unit/paravisor/tpm/guest_state_test-objs := paravisor/tpm/guest_state.o paravisor/tpm/state.o tpm/store.o
-tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o ppi.o state.o vtpm.o) tpm/crb.o \
+tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o ppi.o state.o vtpm.o) $(vtpm-interface-objs) \
 	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
 	$(addprefix core/,device_lock.o event_loop.o io_bus.o log.o)
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
@@ -251,7 +252,9 @@ tests/unit/tpm/x509_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
 tests/unit/tpm/swtpm_ctrl_test-objs := tpm/swtpm_ctrl.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) \
 	$(tpm-engine-objs)
-tests/unit/tpm/crb_test-objs := tpm/crb.o
+tests/unit/tpm/crb_test-objs := tpm/crb.o tpm/interface.o
+tests/unit/tpm/tis_test-objs := tpm/tis.o tpm/interface.o
+tests/fuzz/tpm_registers_fuzz-objs := $(vtpm-interface-objs)
 tests/fuzz/tpm_command_fuzz-objs := tests/fuzz/tpm_grammar.o $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/fuzz/tpm_state_fuzz-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 

@@ -202,6 +202,7 @@ static int start_vtpm(struct machine *m)
 		.bus = m->bus,
 		.from = VTPM_LINK_FROM_VTPM,
 		.to = VTPM_LINK_TO_VTPM,
+		.fifo = m->options.tpm_fifo,
 	};
 	void *state = NULL;
 	int ret;

@@ -40,10 +40,11 @@ static bool parse_seconds(const char *text, long long *seconds)
 	return !errno && end != text && !*end && *seconds >= 0;
 }
 
-static bool parse_switch_off(const char *text, bool *off)
+static bool parse_tpm(const char *text, struct options *options)
 {
-	*off = !strcmp(text, "no");
-	return *off || !strcmp(text, "yes");
+	options->no_tpm = !strcmp(text, "no");
+	options->tpm_fifo = !strcmp(text, "tis");
+	return options->no_tpm || options->tpm_fifo || !strcmp(text, "yes");
 }
 
 static bool parse_one(struct options *options, const char *name, size_t len, const char *value)
@@ -66,7 +67,7 @@ static bool parse_one(struct options *options, const char *name, size_t len, con
 	if (len == strlen("--wall-clock") && !memcmp(name, "--wall-clock", len))
 		return parse_seconds(value, &options->wall_clock);
 	if (len == strlen("--tpm") && !memcmp(name, "--tpm", len))
-		return parse_switch_off(value, &options->no_tpm);
+		return parse_tpm(value, options);
 	return false;
 }
 

@@ -13,6 +13,7 @@ struct options {
 	struct boot_range firmware;                /* instead of them */
 	enum log_level log_level;
 	bool no_tpm;          /* VTL0 gets none */
+	bool tpm_fifo;        /* it has FIFO (TIS) registers instead of a CRB */
 	long long wall_clock; /* UTC at start, seconds since 1970; 0: not told */
 };
 

@@ -42,7 +42,7 @@
 #define ID_LOW  (1u | 1u << 4 | 1u << 8 | 3u << 11 | 1u << 14 | 1u << 17 | 1u << 24)
 #define ID_HIGH 0x00015445u
 
-void crb_init(struct crb *crb, const struct crb_ops *ops, void *ctx)
+void crb_init(struct crb *crb, const struct interface_ops *ops, void *ctx)
 {
 	memset(crb, 0, sizeof(*crb));
 	crb->ops = ops;
@@ -52,8 +52,7 @@ void crb_init(struct crb *crb, const struct crb_ops *ops, void *ctx)
 
 void crb_reset(struct crb *crb)
 {
-	crb->active = -1;
-	crb->requested = crb->seized = 0;
+	localities_reset(&crb->localities);
 	crb->idle = true;
 	crb->failed = crb->busy = false;
 	memset(crb->data, 0, sizeof(crb->data));
@@ -61,18 +60,19 @@ void crb_reset(struct crb *crb)
 
 static uint32_t read_register(const struct crb *crb, int locality, uint32_t reg)
 {
-	uint64_t address = CRB_BASE + (uint64_t)locality * 0x1000 + DATA;
+	uint64_t address = INTERFACE_BASE + (uint64_t)locality * 0x1000 + DATA;
 	uint32_t v;
 
 	switch (reg) {
 	case LOC_STATE:
 		v = STATE_VALID | (crb->ops->established(crb->ctx) ? 0 : STATE_NOT_ESTABLISHED);
-		if (crb->active >= 0)
-			v |= STATE_ASSIGNED | (uint32_t)crb->active << STATE_ACTIVE_SHIFT;
+		if (crb->localities.active >= 0)
+			v |= STATE_ASSIGNED | (uint32_t)crb->localities.active
+						      << STATE_ACTIVE_SHIFT;
 		return v;
 	case LOC_STS:
-		return (crb->active == locality ? STS_GRANTED : 0) |
-		       (crb->seized >> locality & 1 ? STS_SEIZED : 0);
+		return (crb->localities.active == locality ? STS_GRANTED : 0) |
+		       (crb->localities.seized >> locality & 1 ? STS_SEIZED : 0);
 	case INTERFACE_ID:
 		return ID_LOW;
 	case INTERFACE_ID2:
@@ -80,7 +80,7 @@ static uint32_t read_register(const struct crb *crb, int locality, uint32_t reg)
 	case CTRL_STS:
 		return (crb->failed ? STS_FATAL : 0) | (crb->idle ? STS_IDLE : 0);
 	case CTRL_START:
-		return crb->busy && crb->active == locality;
+		return crb->busy && crb->localities.active == locality;
 	case CMD_SIZE:
 	case RSP_SIZE:
 		return CRB_DATA_SIZE;
@@ -95,35 +95,16 @@ static uint32_t read_register(const struct crb *crb, int locality, uint32_t reg)
 	}
 }
 
-/* The highest locality that still waits for access gets it. */
-static void grant_next(struct crb *crb)
-{
-	crb->active = -1;
-	for (int l = CRB_LOCALITIES - 1; l >= 0; l--)
-		if (crb->requested >> l & 1) {
-			crb->active = l;
-			crb->requested &= (uint8_t) ~(1u << l);
-			return;
-		}
-}
-
 static void write_loc_ctrl(struct crb *crb, int locality, uint32_t v)
 {
 	if (v & LOC_RESET_ESTABLISHED && locality >= 3)
 		crb->ops->reset_established(crb->ctx);
-	if (v & LOC_REQUEST) {
-		crb->requested |= (uint8_t)(1u << locality);
-		if (crb->active < 0)
-			grant_next(crb);
-	}
-	if (v & LOC_SEIZE && locality > crb->active && !crb->busy) {
-		if (crb->active >= 0)
-			crb->seized |= (uint8_t)(1u << crb->active);
-		crb->seized &= (uint8_t) ~(1u << locality);
-		crb->active = locality;
-	}
-	if (v & LOC_RELINQUISH && locality == crb->active && !crb->busy)
-		grant_next(crb);
+	if (v & LOC_REQUEST)
+		localities_request(&crb->localities, locality);
+	if (v & LOC_SEIZE && !crb->busy)
+		localities_seize(&crb->localities, locality);
+	if (v & LOC_RELINQUISH && locality == crb->localities.active && !crb->busy)
+		localities_relinquish(&crb->localities, locality);
 }
 
 /* The command says its own length; a nonsensical one is the engine's to answer. */
@@ -138,7 +119,7 @@ static void start(struct crb *crb)
 	crb->command_length = len;
 	crb->busy = true;
 	crb->idle = false;
-	if (crb->ops->submit(crb->ctx, (unsigned int)crb->active, crb->command, len))
+	if (crb->ops->submit(crb->ctx, (unsigned int)crb->localities.active, crb->command, len))
 		crb_complete(crb, NULL, 0);
 }
 
@@ -162,7 +143,7 @@ static void write_register(struct crb *crb, int locality, uint32_t reg, uint32_t
 		return;
 	}
 	/* Everything else is for the locality that has access, and not while a command runs. */
-	if (locality != crb->active || crb->busy)
+	if (locality != crb->localities.active || crb->busy)
 		return;
 	switch (reg) {
 	case CTRL_REQ:
@@ -189,11 +170,11 @@ static enum io_result crb_read(void *dev, uint64_t offset, unsigned int size, ui
 	uint32_t reg = offset & 0xFFF;
 
 	*value = 0;
-	if (locality >= CRB_LOCALITIES)
+	if (locality >= LOCALITIES)
 		return IO_FAULT;
 	if (reg >= DATA) {
 		for (unsigned int i = 0; i < size && reg - DATA + i < CRB_DATA_SIZE; i++)
-			*value |= (uint64_t)(locality == crb->active && !crb->busy
+			*value |= (uint64_t)(locality == crb->localities.active && !crb->busy
 						     ? crb->data[reg - DATA + i]
 						     : 0xFF)
 				  << (8 * i);
@@ -213,10 +194,10 @@ static enum io_result crb_write(void *dev, uint64_t offset, unsigned int size, u
 	int locality = (int)(offset >> 12);
 	uint32_t reg = offset & 0xFFF;
 
-	if (locality >= CRB_LOCALITIES)
+	if (locality >= LOCALITIES)
 		return IO_FAULT;
 	if (reg >= DATA) {
-		if (locality != crb->active || crb->busy)
+		if (locality != crb->localities.active || crb->busy)
 			return IO_DONE;
 		for (unsigned int i = 0; i < size && reg - DATA + i < CRB_DATA_SIZE; i++)
 			crb->data[reg - DATA + i] = (uint8_t)(value >> (8 * i));

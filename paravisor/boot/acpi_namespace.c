@@ -62,8 +62,11 @@ static void put_rtc(struct byte_writer *w)
 	aml_block_end(w, device);
 }
 
-/* Ports that belong to no device of their own (PNP0C02). */
-static void put_motherboard(struct byte_writer *w)
+/*
+ * What belongs to no device of its own (PNP0C02). The PPI's registers are here because Linux's tpm_tis takes a TPM's last
+ * memory for its registers.
+ */
+static void put_motherboard(struct byte_writer *w, const struct acpi_tpm *tpm)
 {
 	size_t device, resources;
 
@@ -73,6 +76,8 @@ static void put_motherboard(struct byte_writer *w)
 	resources = aml_resources_begin(w);
 	aml_resource_io(w, ACPI_PM_BASE, ACPI_PM_LEN);
 	aml_resource_io(w, ACPI_ELCR_PORT, 2);
+	if (tpm && tpm->ppi)
+		aml_resource_memory(w, tpm->ppi, PPI_SIZE);
 	aml_resources_end(w, resources);
 	aml_block_end(w, device);
 }
@@ -100,8 +105,6 @@ static void put_tpm(struct byte_writer *w, const struct acpi_tpm *tpm)
 	aml_name_number(w, "_STA", ACPI_STA_WORKING);
 	resources = aml_resources_begin(w);
 	aml_resource_memory(w, tpm->base, tpm->len);
-	if (tpm->ppi)
-		aml_resource_memory(w, tpm->ppi, PPI_SIZE);
 	aml_resources_end(w, resources);
 	if (tpm->ppi)
 		acpi_put_ppi(w, tpm->ppi);
@@ -119,7 +122,7 @@ void acpi_put_namespace(struct byte_writer *w, const struct acpi_config *config)
 	scope = aml_scope_begin(w, "\\_SB");
 	for (i = 0; i < config->vp_count; i++)
 		put_processor(w, i);
-	put_motherboard(w);
+	put_motherboard(w, config->tpm);
 	put_rtc(w);
 	put_serial(w, "COM1", 1, 0x3f8, 4);
 	put_serial(w, "COM2", 2, 0x2f8, 3);

@@ -10,7 +10,7 @@
 #include "paravisor/tpm/vtpm.h"
 #include "proto/ppi.h"
 #include "proto/tpm.h"
-#include "tpm/crb.h"
+#include "tpm/interface.h"
 
 /* TCG ACPI Specification 1.2, 7.3: the least that a log area may have. */
 #define LOG_SIZE 0x10000u
@@ -19,8 +19,9 @@
 #define CHUNK    0x10000u
 
 /* ACPI's start method of the CRB interface (TCG ACPI Specification 1.2, 7.3.1). */
-#define START_METHOD_CRB 7
-#define CONTROL_AREA     (CRB_BASE + 0x40)
+#define START_METHOD_FIFO 6
+#define START_METHOD_CRB  7
+#define CONTROL_AREA      (INTERFACE_BASE + 0x40)
 
 /* PFP 2.3.4; 8 and 9 as boot loaders use them. */
 enum {
@@ -337,10 +338,10 @@ int measured_boot_begin(struct measured_boot *boot, struct vtpm *vtpm, struct gu
 	if (!ret && config->initrd.len)
 		ret = hash_memory(boot, config->initrd.gpa, config->initrd.len, &boot->initrd);
 	boot->acpi = (struct acpi_tpm){
-		.base = CRB_BASE,
-		.len = CRB_SIZE,
-		.start_method = START_METHOD_CRB,
-		.control_area = CONTROL_AREA,
+		.base = INTERFACE_BASE,
+		.len = INTERFACE_SIZE,
+		.start_method = vtpm_is_fifo(vtpm) ? START_METHOD_FIFO : START_METHOD_CRB,
+		.control_area = vtpm_is_fifo(vtpm) ? 0 : CONTROL_AREA,
 		.log_gpa = boot->region.range.gpa,
 		.log_len = LOG_SIZE,
 		.ppi = PPI_BASE,

@@ -15,6 +15,7 @@
 #include "paravisor/tpm/state.h"
 #include "proto/tpm.h"
 #include "tpm/crb.h"
+#include "tpm/tis.h"
 
 /* Nothing at start takes that long, on whatever machine: an RSA key is not made then. */
 #define START_TIMEOUT_MS 60000
@@ -30,7 +31,11 @@ enum power {
 /* All under `lock`. */
 struct vtpm {
 	struct device_lock lock;
-	struct crb crb;
+	bool fifo;
+	union {
+		struct crb crb;
+		struct tis tis;
+	};
 	struct vtpm_link *link;
 	struct vtpm_state *state;
 	struct event_loop *loop;
@@ -41,15 +46,24 @@ struct vtpm {
 	struct vtpm_request power_on, guest;
 };
 
-/* --- answers that the TPM did not give --- */
+/* --- answers --- */
 
+static void complete(struct vtpm *vtpm, const uint8_t *rsp, size_t len)
+{
+	if (vtpm->fifo)
+		tis_complete(&vtpm->tis, rsp, len);
+	else
+		crb_complete(&vtpm->crb, rsp, len);
+}
+
+/* One that the TPM did not give. */
 static void complete_with(struct vtpm *vtpm, uint32_t code)
 {
 	const uint8_t rsp[HEADER] = {
 		0x80, 0x01, 0, 0, 0, HEADER, 0, 0, (uint8_t)(code >> 8), (uint8_t)code
 	};
 
-	crb_complete(&vtpm->crb, rsp, sizeof(rsp));
+	complete(vtpm, rsp, sizeof(rsp));
 }
 
 /* --- power --- */
@@ -109,7 +123,7 @@ static void guest_done(struct vtpm_request *request, int error, const uint8_t *p
 	if (error)
 		complete_with(vtpm, TPM_RC_FAILURE);
 	else
-		crb_complete(&vtpm->crb, payload, len);
+		complete(vtpm, payload, len);
 }
 
 static int submit(void *ctx, unsigned int locality, const uint8_t *cmd, size_t len)
@@ -148,11 +162,16 @@ static void reset_established(void *ctx)
 	vtpm->reset_established = true;
 }
 
-static const struct crb_ops crb_ops = {
+static const struct interface_ops interface_ops = {
 	.submit = submit,
 	.established = established,
 	.reset_established = reset_established,
 };
+
+bool vtpm_is_fifo(const struct vtpm *vtpm)
+{
+	return vtpm->fifo;
+}
 
 /* --- the paravisor's own requests --- */
 
@@ -328,10 +347,10 @@ static int add_region(struct vtpm *vtpm, struct io_bus *bus)
 	const struct io_region region = {
 		.name = "TPM",
 		.space = IO_MEMORY,
-		.base = CRB_BASE,
-		.len = CRB_SIZE,
-		.ops = &crb_region_ops,
-		.dev = &vtpm->crb,
+		.base = INTERFACE_BASE,
+		.len = INTERFACE_SIZE,
+		.ops = vtpm->fifo ? &tis_region_ops : &crb_region_ops,
+		.dev = vtpm->fifo ? (void *)&vtpm->tis : &vtpm->crb,
 		.lock = &vtpm->lock,
 	};
 
@@ -371,7 +390,11 @@ int vtpm_create(struct vtpm **out, const struct vtpm_config *config)
 	vtpm->sealed = config->key;
 	if (config->key)
 		memcpy(vtpm->key, config->key, sizeof(vtpm->key));
-	crb_init(&vtpm->crb, &crb_ops, vtpm);
+	vtpm->fifo = config->fifo;
+	if (vtpm->fifo)
+		tis_init(&vtpm->tis, &interface_ops, vtpm);
+	else
+		crb_init(&vtpm->crb, &interface_ops, vtpm);
 	ret = create_state(vtpm, config);
 	if (!ret)
 		ret = connect_link(vtpm, config);

@@ -1,11 +1,12 @@
 #ifndef PARAVISOR_TPM_VTPM_H
 #define PARAVISOR_TPM_VTPM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * VTL0's TPM: CRB registers (tpm/crb.h) in front of the vTPM's process. When the process dies, the command under way
+ * VTL0's TPM: CRB or FIFO registers (tpm/crb.h, tpm/tis.h) in front of the vTPM's process. When the process dies, the command under way
  * fails, later ones are to be retried until the next process is up, and that has its PCRs capped.
  */
 
@@ -17,6 +18,7 @@ struct vtpm_backing;
 struct vtpm_config {
 	struct event_loop *loop; /* VP 0's; nothing else runs on it yet */
 	struct io_bus *bus;
+	bool fifo;    /* FIFO registers instead of a CRB */
 	int from, to; /* pipes to the process: VTPM_LINK_FROM_VTPM, VTPM_LINK_TO_VTPM */
 	const struct vtpm_backing
 		*backing; /* paravisor/tpm/state.h; NULL: a new TPM at each start */
@@ -35,6 +37,8 @@ struct vtpm_config {
 int vtpm_create(struct vtpm **out, const struct vtpm_config *config);
 /* For tests; nothing uses its region or its loop any more. NULL is allowed. */
 void vtpm_destroy(struct vtpm *vtpm);
+
+bool vtpm_is_fifo(const struct vtpm *vtpm);
 
 /*
  * Executes a command of the paravisor's own, at locality 0 and with physical presence, and waits. *len: in, bytes at rsp; out, of the response.

@@ -37,7 +37,7 @@ static void reset_established(void *ctx)
 	((struct fake *)ctx)->established = false;
 }
 
-static const struct crb_ops ops = { submit, established, reset_established };
+static const struct interface_ops ops = { submit, established, reset_established };
 
 static uint32_t rd(struct fake *f, uint64_t offset)
 {

@@ -127,13 +127,13 @@ static uint32_t get(struct fixture *f, uint32_t reg)
 {
 	uint64_t value;
 
-	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, CRB_BASE + reg, 4, &value), IO_DONE);
+	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 4, &value), IO_DONE);
 	return (uint32_t)value;
 }
 
 static void set(struct fixture *f, uint32_t reg, uint32_t value)
 {
-	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, CRB_BASE + reg, 4, value), IO_DONE);
+	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 4, value), IO_DONE);
 }
 
 static void submit(struct fixture *f, const void *cmd, size_t len)
@@ -141,7 +141,7 @@ static void submit(struct fixture *f, const void *cmd, size_t len)
 	set(f, LOC_CTRL, 1);
 	set(f, CTRL_REQ, 1);
 	for (size_t i = 0; i < len; i++)
-		assert_int_equal(io_bus_write(f->bus, IO_MEMORY, CRB_BASE + DATA + i, 1,
+		assert_int_equal(io_bus_write(f->bus, IO_MEMORY, INTERFACE_BASE + DATA + i, 1,
 					      ((const uint8_t *)cmd)[i]),
 				 IO_DONE);
 	set(f, CTRL_START, 1);
@@ -155,7 +155,7 @@ static size_t take_response(struct fixture *f, uint8_t *rsp)
 	while (get(f, CTRL_START))
 		assert_true(event_loop_run_once(f->loop, 10000) > 0);
 	for (size_t i = 0; i < len; i++) {
-		assert_int_equal(io_bus_read(f->bus, IO_MEMORY, CRB_BASE + DATA + i, 1, &byte),
+		assert_int_equal(io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + DATA + i, 1, &byte),
 				 IO_DONE);
 		rsp[i] = (uint8_t)byte;
 		if (i == 5)
