@@ -17,7 +17,7 @@ proto-objs :=
 
 # --- core/: interfaces and plumbing
 core-objs := core/call_filter.o core/device_lock.o core/event_loop.o core/guest_access.o core/guest_memory.o \
-	core/io_bus.o core/log.o core/json.o core/base64.o core/guid.o core/retarget.o
+	core/io_bus.o core/key_file.o core/log.o core/json.o core/base64.o core/guid.o core/retarget.o
 core-objs += core/x86/paging.o
 tests/unit/core/x86/paging_test-objs := core/x86/paging.o
 x86-objs := $(addprefix core/x86/,x86.o decode.o decode_address.o decode_opcode.o decode_vector.o \
@@ -38,6 +38,7 @@ tests/unit/core/guest_memory_test-objs := core/guest_memory.o core/guest_access.
 tests/unit/core/io_bus_test-objs := core/io_bus.o core/device_lock.o
 tests/unit/core/log_test-objs := core/log.o
 tests/unit/core/json_test-objs := core/json.o
+tests/unit/core/key_file_test-objs := core/key_file.o
 tests/unit/core/base64_test-objs := core/base64.o
 tests/unit/core/guid_test-objs := core/guid.o
 tests/fuzz/json_fuzz-objs := core/json.o
@@ -297,7 +298,7 @@ tests/unit/host/synic_test-objs := $(host-test-objs)
 tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs) igvm/writer.o \
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
-tests/unit/host/options_test-objs := host/options.o host/option_value.o host/disk_option.o host/net_option.o \
+tests/unit/host/options_test-objs := core/key_file.o host/options.o host/option_value.o host/disk_option.o host/net_option.o \
 	devices/nvme/nvme_emu_fault.o
 tests/unit/host/net_split_test-objs := host/net_split.o
 tests/unit/host/guest_view_test-objs := host/guest_view.o host/memory.o core/guest_memory.o core/guest_access.o
@@ -331,7 +332,7 @@ paravisor-link := $(if $(paravisor-objs),$(paravisor-objs) $(boot-objs) $(vtl-ob
 	$(core-objs) $(proto-objs))
 vtlhost-link   := $(if $(host-objs),$(host-objs) $(igvm-reader-objs) $(vmbus-objs) $(vpci-objs) $(pci-objs) $(nvme-emu-objs) $(mana-function-objs) $(core-objs) $(proto-objs))
 vtpmd-link     := $(if $(vtpmd-objs),$(vtpmd-objs) $(tpm-objs) $(core-objs) $(proto-objs))
-vtpm-setup-link := $(vtpm-setup-objs) $(tpm-objs)
+vtpm-setup-link := $(vtpm-setup-objs) $(tpm-objs) core/key_file.o
 igvmtool-link  := $(igvmtool-objs) $(igvm-objs)
 vtpm-link      := $(if $(vtpm-objs),$(vtpm-objs) $(tpm-objs) $(core-objs))
 init-link      := $(init-objs)

@@ -41,6 +41,8 @@ static const char usage[] =
 	"                       none (default); ,vf: with a function of the guest's own beside "
 	"the card\n"
 	"  --guest-state FILE   the guest's persistent state (vTPM and others), made when missing\n"
+	"  --tpm-key FILE       the vTPM's part of it is sealed: 64 hexadecimal digits or 32 "
+	"bytes\n"
 	"  --timeout SECONDS    end the run after that long\n"
 	"  --no-reboot          a guest reset ends the run\n"
 	"  --log FILE           VTL2's log (- is standard error)\n"
@@ -63,6 +65,7 @@ enum option_id {
 	OPTION_NVME,
 	OPTION_NET,
 	OPTION_GUEST_STATE,
+	OPTION_TPM_KEY,
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
 	OPTION_LOG,
@@ -83,6 +86,7 @@ static const struct option long_options[] = {
 	{ "nvme", required_argument, NULL, OPTION_NVME },
 	{ "net", required_argument, NULL, OPTION_NET },
 	{ "guest-state", required_argument, NULL, OPTION_GUEST_STATE },
+	{ "tpm-key", required_argument, NULL, OPTION_TPM_KEY },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "no-reboot", no_argument, NULL, OPTION_NO_REBOOT },
 	{ "log", required_argument, NULL, OPTION_LOG },
@@ -91,6 +95,17 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
+
+static int read_tpm_key(struct options *o, const char *path)
+{
+	int ret = key_file_read(path, o->tpm_key);
+
+	if (ret)
+		fprintf(stderr, "vtlhost: --tpm-key '%s': %s\n", path,
+			ret == -EINVAL ? "not 64 hexadecimal digits or 32 bytes" : strerror(-ret));
+	o->has_tpm_key = !ret;
+	return ret ? -EINVAL : 0;
+}
 
 static int take(struct options *o, int id)
 {
@@ -124,6 +139,8 @@ static int take(struct options *o, int id)
 	case OPTION_GUEST_STATE:
 		o->guest_state = optarg;
 		return 0;
+	case OPTION_TPM_KEY:
+		return read_tpm_key(o, optarg);
 	case OPTION_TIMEOUT:
 		return option_count("--timeout", optarg, 1, MAX_TIMEOUT, &o->timeout);
 	case OPTION_NO_REBOOT:

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/key_file.h"
 #include "host/disk_option.h"
 #include "host/net_option.h"
 
@@ -18,6 +19,8 @@ struct options {
 	const char *append;      /* or NULL */
 	const char *log;         /* VTL2's log: a path, or NULL: kept for the run only */
 	const char *guest_state; /* the VMGS device: a path, or NULL for none */
+	bool has_tpm_key;        /* the guest's TPM seals what it keeps there */
+	uint8_t tpm_key[KEY_FILE_SIZE];
 	unsigned int cpus;
 	uint64_t memory;      /* bytes of VTL0 RAM */
 	uint64_t vtl2_memory; /* bytes of VTL2 RAM */

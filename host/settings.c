@@ -260,7 +260,8 @@ static void append_firmware(struct text *text)
 		     "\"ChassisSerialNumber\":\"0\",\"ChassisAssetTag\":\"0\"}");
 }
 
-static void append_static(struct text *text, const char *settings, size_t len)
+static void append_static(struct text *text, const struct options *options, const char *settings,
+			  size_t len)
 {
 	append(text, "\"Static\":{\"LegacyMemoryMap\":false,\"PauseAfterBootFailure\":false,"
 		     "\"PxeIpV6\":false,\"MeasureAdditionalPcrs\":true,"
@@ -272,7 +273,13 @@ static void append_static(struct text *text, const char *settings, size_t len)
 		     "\"SystemSKUNumber\":\"None\",\"SystemFamily\":\"Virtual Machine\","
 		     "\"BiosLockString\":\"0\",\"MemoryDeviceSerialNumber\":\"0\"},"
 		     "\"VmbusRedirectionEnabled\":true,\"NoPersistentSecrets\":false,"
-		     "\"WatchdogEnabled\":false,\"Vtl2Settings\":\"");
+		     "\"WatchdogEnabled\":false,");
+	if (options->has_tpm_key) {
+		append(text, "\"EntresolTpmKey\":\"");
+		append_base64(text, (const char *)options->tpm_key, sizeof(options->tpm_key));
+		append(text, "\",");
+	}
+	append(text, "\"Vtl2Settings\":\"");
 	append_base64(text, settings, len);
 	append(text, "\"}");
 }
@@ -299,7 +306,7 @@ char *host_settings_platform(const struct options *options, size_t *len)
 	append(&text, "{");
 	append_firmware(&text);
 	append(&text, ",\"V2\":{");
-	append_static(&text, vtl2, vtl2_len);
+	append_static(&text, options, vtl2, vtl2_len);
 	append(&text, ",");
 	append_dynamic(&text);
 	append(&text, "}}");

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +97,7 @@ static int read_settings(struct machine *m)
 		ret = settings_parse_platform(m->settings, text, len, why, sizeof(why));
 	else
 		ret = -ENOMEM;
+	explicit_bzero(text, len); /* a key may be in it */
 	free(text);
 	if (ret)
 		machine_end(m, HOST_PORT_FAILURE, "the host's settings: %s",
@@ -209,10 +211,14 @@ static int start_vtpm(struct machine *m)
 
 	if (m->options.no_tpm || (m->settings && !m->settings->tpm))
 		return 0;
+	if (m->settings && m->settings->has_tpm_key)
+		config.key = m->settings->tpm_key;
 	ret = read_vtpm_state(m, &config, &state);
 	if (!ret)
 		ret = vtpm_create(&m->vtpm, &config);
 	free(state);
+	if (m->settings)
+		explicit_bzero(m->settings->tpm_key, sizeof(m->settings->tpm_key));
 	if (!ret)
 		ret = ppi_start(&m->ppi, m->vtpm, m->bus);
 	return ret && ret != -ENODEV ? fail(m, "cannot start the vTPM", ret) : 0;

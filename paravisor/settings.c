@@ -426,6 +426,29 @@ int settings_parse(struct settings *settings, const char *text, size_t len, char
 	return read_settings(&r, text, len, true);
 }
 
+/* Ours: other paravisors do not know it, other hosts do not have it. */
+static int read_tpm_key(struct reader *r, uint32_t value)
+{
+	struct settings *settings = r->settings;
+	char *bytes = NULL;
+	size_t len;
+	int ret;
+
+	if (value == JSON_NONE)
+		return 0;
+	ret = decode(r, value, &bytes, &len);
+	if (!ret && len != sizeof(settings->tpm_key))
+		ret = fail(r, -EINVAL, "EntresolTpmKey is not %zu bytes",
+			   sizeof(settings->tpm_key));
+	if (!ret) {
+		memcpy(settings->tpm_key, bytes, len);
+		settings->has_tpm_key = true;
+		explicit_bzero(bytes, len);
+	}
+	free(bytes);
+	return ret;
+}
+
 static int read_platform(struct reader *r)
 {
 	uint32_t v2 = member(r, member(r, 0, "V2"), "Static");
@@ -434,6 +457,8 @@ static int read_platform(struct reader *r)
 	size_t len = 0;
 	int ret = read_bool(r, member(r, 0, "V1"), "EnableTpm", &r->settings->tpm);
 
+	if (!ret)
+		ret = read_tpm_key(r, member(r, v2, "EntresolTpmKey"));
 	if (ret || value == JSON_NONE)
 		return ret;
 	ret = decode(r, value, &bytes, &len);

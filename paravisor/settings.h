@@ -18,6 +18,7 @@
 #define SETTINGS_DEVICES_MAX     256
 #define SETTINGS_STRIPE_MAX      64
 #define SETTINGS_NICS_MAX        8
+#define SETTINGS_TPM_KEY         32 /* bytes */
 
 /* A namespace of an NVMe controller that the host assigns to VTL2. */
 struct settings_device {
@@ -48,8 +49,10 @@ struct settings_nic {
 };
 
 struct settings {
-	bool tpm;              /* VTL0 is to have a TPM */
-	uint32_t sub_channels; /* of a SCSI controller, at most; UINT32_MAX: not said */
+	bool tpm;                          /* VTL0 is to have a TPM */
+	bool has_tpm_key;                  /* which seals what it keeps */
+	uint8_t tpm_key[SETTINGS_TPM_KEY]; /* whoever has used it wipes it */
+	uint32_t sub_channels;             /* of a SCSI controller, at most; UINT32_MAX: not said */
 	unsigned int controller_count, lun_count, device_count, nic_count;
 	struct guid controllers[SETTINGS_CONTROLLERS_MAX]; /* instances on VTL0's VMBus */
 	struct settings_lun luns[SETTINGS_CONTROLLERS_MAX * SETTINGS_LUNS_MAX];

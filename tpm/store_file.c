@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
-#include <mbedtls/platform_util.h>
 #include "tpm/store_file.h"
 
 static int file_read(void *ctx, uint64_t offset, void *buf, size_t len)
@@ -82,26 +80,4 @@ int store_file_open(struct store_file *f, const char *path, bool durable)
 void store_file_close(struct store_file *f)
 {
 	close(f->fd);
-}
-
-int store_key_read(const char *path, uint8_t key[STORE_KEY_SIZE])
-{
-	char text[2 * STORE_KEY_SIZE + 2] = { 0 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n == STORE_KEY_SIZE) {
-		memcpy(key, text, STORE_KEY_SIZE);
-	} else if (n >= 2 * STORE_KEY_SIZE) {
-		for (int i = 0; i < STORE_KEY_SIZE && !err; i++)
-			err = sscanf(text + 2 * i, "%2hhx", &key[i]) == 1 ? 0 : -EINVAL;
-	} else {
-		err = -EINVAL;
-	}
-	mbedtls_platform_zeroize(text, sizeof(text));
-	return err;
 }

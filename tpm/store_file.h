@@ -16,7 +16,4 @@ extern const struct store_device store_file_device;
 int store_file_open(struct store_file *f, const char *path, bool durable);
 void store_file_close(struct store_file *f);
 
-/* Reads a key that seals a state: 64 hexadecimal digits or 32 bytes. 0, -EINVAL when the file has neither, or -errno. */
-int store_key_read(const char *path, uint8_t key[STORE_KEY_SIZE]);
-
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <mbedtls/platform_util.h>
 #include "core/call_filter.h"
+#include "core/key_file.h"
 #include "tpm/server.h"
 #include "tpm/store_file.h"
 
@@ -280,7 +281,7 @@ static int serve(const struct options *o)
 	struct instance in = { 0 };
 	struct server server = { .instance = &in, .terminate_on_disconnect = o->terminate };
 	uint8_t key[STORE_KEY_SIZE];
-	int err = o->key_file ? store_key_read(o->key_file, key) : 0;
+	int err = o->key_file ? key_file_read(o->key_file, key) : 0;
 
 	if (err) {
 		fprintf(stderr, "vtpmd: %s: %s\n", o->key_file, strerror(-err));

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <mbedtls/platform_util.h>
+#include "core/key_file.h"
 #include "tpm/setup/manufacture.h"
 #include "tpm/store_file.h"
 
@@ -432,7 +433,7 @@ static int set_up(struct options *o)
 	if (snprintf(path, sizeof(path), "%s%s", o->dir ? o->dir : o->file,
 		     o->dir ? "/vtpm.permanent" : "") >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	if (o->key_file && (ret = store_key_read(o->key_file, key))) {
+	if (o->key_file && (ret = key_file_read(o->key_file, key))) {
 		warnx("%s: %s", o->key_file, strerror(-ret));
 		return ret;
 	}

@@ -38,6 +38,21 @@ static void no_disks(void **state)
 	assert_int_equal(settings.sub_channels, 0);
 }
 
+static void tpm_key(void **state)
+{
+	struct options options = { .cpus = 1 };
+
+	(void)state;
+	read_platform(&options);
+	assert_true(settings.tpm);
+	assert_false(settings.has_tpm_key);
+	options.has_tpm_key = true;
+	memset(options.tpm_key, 0xA5, sizeof(options.tpm_key));
+	read_platform(&options);
+	assert_true(settings.has_tpm_key);
+	assert_memory_equal(settings.tpm_key, options.tpm_key, sizeof(options.tpm_key));
+}
+
 static void disks(void **state)
 {
 	struct options options = {
@@ -136,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_disks),
+		cmocka_unit_test(tpm_key),
 		cmocka_unit_test(disks),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(identities_differ_and_stay),

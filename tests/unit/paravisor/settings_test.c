@@ -221,6 +221,16 @@ static void test_platform(void **state)
 			 -EINVAL);
 	assert_true(why[0]);
 	assert_int_equal(parse_platform(""), -EINVAL);
+	assert_false(settings.has_tpm_key);
+	assert_int_equal(parse_platform("{\"V2\":{\"Static\":{\"EntresolTpmKey\":"
+					"\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"}}}"),
+			 0);
+	assert_true(settings.has_tpm_key);
+	for (unsigned int i = 0; i < SETTINGS_TPM_KEY; i++)
+		assert_int_equal(settings.tpm_key[i], i);
+	assert_int_equal(parse_platform("{\"V2\":{\"Static\":{\"EntresolTpmKey\":\"AAEC\"}}}"),
+			 -EINVAL);
+	assert_int_equal(parse_platform("{\"V2\":{\"Static\":{\"EntresolTpmKey\":7}}}"), -EINVAL);
 }
 
 int main(void)
