@@ -235,7 +235,7 @@ tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o
 vtpmd-objs := tpm/vtpmd.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
 # What makes a TPM's state before its first use.
-vtpm-setup-parts := $(addprefix tpm/setup/,ek.o ek_cert.o issuer.o manufacture.o)
+vtpm-setup-parts := $(addprefix tpm/setup/,ek.o ek_cert.o issuer.o manufacture.o options.o)
 vtpm-setup-objs := tpm/setup/vtpm_setup.o $(vtpm-setup-parts) tpm/instance.o tpm/store_file.o
 # The vTPM's process in VTL2.
 vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
