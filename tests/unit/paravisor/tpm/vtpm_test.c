@@ -35,6 +35,7 @@ struct fixture {
 	int to[2], from[2];
 	pid_t child;
 	struct vtpm_test test; /* of the next child */
+	bool fifo;
 	uint8_t *backed; /* what the backing made durable */
 	unsigned int writes;
 };
@@ -67,6 +68,7 @@ static void create(struct fixture *f, const void *state)
 	const struct vtpm_config config = {
 		.loop = f->loop,
 		.bus = f->bus,
+		.fifo = f->fifo,
 		.from = f->from[0],
 		.to = f->to[1],
 		.backing = &backing,
@@ -155,8 +157,9 @@ static size_t take_response(struct fixture *f, uint8_t *rsp)
 	while (get(f, CTRL_START))
 		assert_true(event_loop_run_once(f->loop, 10000) > 0);
 	for (size_t i = 0; i < len; i++) {
-		assert_int_equal(io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + DATA + i, 1, &byte),
-				 IO_DONE);
+		assert_int_equal(
+			io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + DATA + i, 1, &byte),
+			IO_DONE);
 		rsp[i] = (uint8_t)byte;
 		if (i == 5)
 			len = (size_t)rsp[4] << 8 | rsp[5];
@@ -338,7 +341,7 @@ static void test_hang(void **state)
 	start_child(f);
 	say_death(f, VTPM_LINK_DIED);
 	take_response(f, rsp);
-	assert_int_equal(code(rsp), 0x101); /* TPM_RC_FAILURE */
+	assert_int_equal(code(rsp), 0x101);                                /* TPM_RC_FAILURE */
 	while (run(f, get_random, sizeof(get_random), rsp, NULL) == 0x922) /* TPM_RC_RETRY */
 		assert_true(event_loop_run_once(f->loop, 10000) >= 0);
 	assert_int_equal(code(rsp), 0);
@@ -416,6 +419,57 @@ static void test_execute(void **state)
 	len = sizeof(rsp);
 	assert_int_equal(vtpm_execute(f->vtpm, get_random, sizeof(get_random) - 1, rsp, &len),
 			 0x142);
+}
+
+/* --- the other interface --- */
+
+static uint8_t fifo_get(struct fixture *f, uint32_t reg)
+{
+	uint64_t byte;
+
+	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 1, &byte), IO_DONE);
+	return (uint8_t)byte;
+}
+
+static void fifo_set(struct fixture *f, uint32_t reg, uint8_t byte)
+{
+	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 1, byte), IO_DONE);
+}
+
+static void fifo_run(struct fixture *f, uint8_t *rsp, size_t len)
+{
+	fifo_set(f, 0x18, 0x40); /* ready */
+	for (size_t i = 0; i < sizeof(get_random); i++)
+		fifo_set(f, 0x24, get_random[i]);
+	fifo_set(f, 0x18, 0x20); /* go */
+	while (!(fifo_get(f, 0x18) & 0x10))
+		assert_true(event_loop_run_once(f->loop, 10000) > 0);
+	for (size_t i = 0; i < len; i++)
+		rsp[i] = fifo_get(f, 0x24);
+}
+
+/* A command, and what becomes of one when the process dies. */
+static void test_fifo(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[20];
+
+	f->fifo = true;
+	create(f, NULL);
+	assert_true(vtpm_is_fifo(f->vtpm));
+	fifo_set(f, 0x00, 0x02); /* request access */
+	fifo_run(f, rsp, sizeof(rsp));
+	assert_int_equal(code(rsp), 0);
+	assert_int_equal(rsp[5], sizeof(rsp));
+	fifo_set(f, 0x18, 0x40);
+	log_set_level(-1);
+	kill_child(f);
+	say_death(f, VTPM_LINK_GONE);
+	while (event_loop_run_once(f->loop, 0) > 0)
+		;
+	fifo_run(f, rsp, 10);
+	assert_int_equal(code(rsp), 0x101); /* TPM_RC_FAILURE */
+	log_set_level(LOG_ERROR);
 }
 
 /* --- the physical presence interface --- */
@@ -580,6 +634,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hash_much, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_execute, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fifo, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ppi_clear, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ppi_banks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ppi_requests, setup, teardown),
