@@ -31,7 +31,10 @@ int mana_nic_ring_take(struct mana_nic_ring *ring, void *entry)
 		return 0;
 	if (owner != (pass & GDMA_OWNER_MASK))
 		return -EPROTO;
-	memcpy(entry, at, ring->entry - 4);
+	if (ring->entry == sizeof(struct gdma_cqe))
+		memcpy(entry, at, sizeof(struct gdma_cqe) - 4);
+	else
+		memcpy(entry, at, sizeof(struct gdma_eqe) - 4);
 	memcpy((uint8_t *)entry + ring->entry - 4, &info, 4);
 	ring->head++;
 	return 1;
@@ -70,6 +73,21 @@ static void put(struct mana_nic_wq *wq, uint32_t *offset, const void *bytes, uin
 	*offset += len;
 }
 
+/* An entry that does not go around the queue's end. Sizes are written out: they make plain stores. */
+static void put_whole(uint8_t *to, const struct gdma_wqe *header, const void *oob,
+		      uint32_t oob_size, const struct gdma_sge *sges, uint32_t count)
+{
+	memcpy(to, header, sizeof(*header));
+	to += sizeof(*header);
+	if (oob_size == GDMA_OOB_SMALL)
+		memcpy(to, oob, GDMA_OOB_SMALL);
+	else
+		memcpy(to, oob, GDMA_OOB_LARGE);
+	to += oob_size;
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(to + i * sizeof(sges[0]), &sges[i], sizeof(sges[0]));
+}
+
 /* Queues' sizes are powers of two. What is between the SGEs and the entry's end nobody reads. */
 uint32_t mana_nic_wq_post(struct mana_nic_wq *wq, uint32_t flags, uint32_t vbytes, const void *oob,
 			  uint32_t oob_size, const struct gdma_sge *sges, uint32_t count)
@@ -80,10 +98,15 @@ uint32_t mana_nic_wq_post(struct mana_nic_wq *wq, uint32_t flags, uint32_t vbyte
 		.flags = flags | count | oob_size / 4 << GDMA_WQE_OOB_SHIFT,
 	};
 
+	wq->head += size;
+	if ((offset & (wq->bytes - 1)) + size <= wq->bytes) {
+		put_whole(wq->base + (offset & (wq->bytes - 1)), &header, oob, oob_size, sges,
+			  count);
+		return size;
+	}
 	put(wq, &offset, &header, sizeof(header));
 	put(wq, &offset, oob, oob_size);
 	put(wq, &offset, sges, count * (uint32_t)sizeof(sges[0]));
-	wq->head += size;
 	return size;
 }
 

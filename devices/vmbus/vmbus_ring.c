@@ -300,14 +300,39 @@ static int make_room(struct vmbus_ring_writer *writer, uint32_t needed)
 	return 0;
 }
 
-/* Lays the packet and its trailer out from *index on. */
-static int put_packet(const struct vmbus_ring *ring, uint32_t *index,
+/* A packet's bytes and its trailer, in a piece of the ring that is in one page. */
+static int put_in_page(uint8_t *to, const struct vmpacket_descriptor *desc,
+		       const struct vmbus_ring_packet *packet,
+		       const struct vmpacket_trailer *trailer)
+{
+	uint8_t *payload = to + sizeof(*desc) + packet->extension_len;
+	static const uint8_t padding[8];
+	size_t pad = -packet->payload_len & 7;
+
+	if (copy(to, desc, sizeof(*desc)) ||
+	    (packet->extension_len &&
+	     copy(to + sizeof(*desc), packet->extension, packet->extension_len)) ||
+	    copy(payload, packet->payload, packet->payload_len) ||
+	    (pad && copy(payload + packet->payload_len, padding, pad)) ||
+	    copy(payload + packet->payload_len + pad, trailer, sizeof(*trailer)))
+		return -EPROTO;
+	return 0;
+}
+
+/* Lays the packet and its trailer, `len` bytes together, out from *index on. */
+static int put_packet(const struct vmbus_ring *ring, uint32_t *index, uint32_t len,
 		      const struct vmpacket_descriptor *desc,
 		      const struct vmbus_ring_packet *packet)
 {
 	static const uint8_t padding[8];
 	struct vmpacket_trailer trailer = { .offset = *index };
+	uint8_t *page = ring->data[*index / VMBUS_PAGE_SIZE];
+	uint32_t offset = *index % VMBUS_PAGE_SIZE;
 
+	if (len <= VMBUS_PAGE_SIZE - offset) {
+		*index = advance(ring, *index, len);
+		return put_in_page(page + offset, desc, packet, &trailer);
+	}
 	if (copy_to(ring, index, desc, sizeof(*desc)) ||
 	    copy_to(ring, index, packet->extension, packet->extension_len) ||
 	    copy_to(ring, index, packet->payload, packet->payload_len) ||
@@ -341,7 +366,7 @@ int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_p
 		.flags = packet->flags,
 		.trans_id = packet->trans_id,
 	};
-	err = put_packet(ring, &index, &desc, packet);
+	err = put_packet(ring, &index, len + TRAILER_SIZE, &desc, packet);
 	if (err)
 		return err;
 	writer->write = index;
