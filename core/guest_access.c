@@ -40,26 +40,47 @@ extern const char guest_access_text[], guest_access_text_end[], guest_access_fau
 		 "setne %al\nmovzbl %al, %eax\n")
 
 /*
- * Most copies are headers of a few words, which cost less word by word than `rep movsb` takes to
- * begin. rdi: to, rsi: from, rdx: bytes.
+ * Most copies are headers of a few words, which cost less in pieces of 16 bytes than `rep movsb` takes to begin. The
+ * last piece may overlap the one before: bytes that change meanwhile are copied as they were at some time, as always.
+ * rdi: to, rsi: from, rdx: bytes.
  */
-#define COPY_BYTES               \
-	"mov %rdx, %rcx\n"       \
-	"cmp $128, %rdx\n"       \
-	"ja 3f\n"                \
-	"shr $3, %rcx\n"         \
-	"jz 2f\n"                \
-	"1: movq (%rsi), %rax\n" \
-	"movq %rax, (%rdi)\n"    \
-	"add $8, %rsi\n"         \
-	"add $8, %rdi\n"         \
-	"dec %rcx\n"             \
-	"jnz 1b\n"               \
-	"2: mov %edx, %ecx\n"    \
-	"and $7, %ecx\n"         \
-	"jz 4f\n"                \
-	"3: rep movsb\n"         \
-	"4: xor %eax, %eax\n"
+#define COPY_BYTES                              \
+	"cmp $16, %rdx\n"                       \
+	"jb 3f\n"                               \
+	"cmp $256, %rdx\n"                      \
+	"ja 2f\n"                               \
+	"lea -16(%rdx), %rcx\n"                 \
+	"movups (%rsi,%rcx), %xmm1\n"           \
+	"xor %eax, %eax\n"                      \
+	"cmp %rcx, %rax\n"                      \
+	"jae 5f\n"                              \
+	"1: movups (%rsi,%rax), %xmm0\n"        \
+	"movups %xmm0, (%rdi,%rax)\n"           \
+	"add $16, %rax\n"                       \
+	"cmp %rcx, %rax\n"                      \
+	"jb 1b\n"                               \
+	"5: movups %xmm1, (%rdi,%rcx)\n"        \
+	"xor %eax, %eax\n"                      \
+	"ret\n"                                 \
+	"2: mov %rdx, %rcx\n"                   \
+	"rep movsb\n"                           \
+	"xor %eax, %eax\n"                      \
+	"ret\n"                                 \
+	"3: cmp $8, %rdx\n"                     \
+	"jb 4f\n"                               \
+	"movq (%rsi), %rax\n"                   \
+	"movq -8(%rsi,%rdx), %rcx\n"            \
+	"movq %rax, (%rdi)\n"                   \
+	"movq %rcx, -8(%rdi,%rdx)\n"            \
+	"xor %eax, %eax\n"                      \
+	"ret\n"                                 \
+	"4: test %rdx, %rdx\n"                  \
+	"jz 7f\n"                               \
+	"6: movb -1(%rsi,%rdx), %al\n"          \
+	"movb %al, -1(%rdi,%rdx)\n"             \
+	"dec %rdx\n"                            \
+	"jnz 6b\n"                              \
+	"7: xor %eax, %eax\n"
 
 __asm__(".pushsection .text.guest_access, \"ax\", @progbits\n"
 	".balign 16\n"
