@@ -122,7 +122,7 @@ scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o
 	scsi_dvd.o)
 nvme-objs := $(addprefix devices/storage/,nvme.o nvme_admin.o nvme_controller.o nvme_issue.o \
 	nvme_namespace.o nvme_prp.o nvme_queue.o nvme_ring.o nvme_status.o)
-storage-objs := $(scsi-objs) $(nvme-objs) $(addprefix devices/storage/,storvsp.o stripe.o)
+storage-objs := $(scsi-objs) $(nvme-objs) $(addprefix devices/storage/,storvsp.o stripe.o disc_tray.o)
 devices-objs += $(storage-objs)
 core-objs += core/disk.o
 storage-test-objs := $(storage-objs) core/disk.o devices/storage/file_disk.o $(vmbus-test-objs) \
@@ -171,7 +171,9 @@ tests/fuzz/mana_function_fuzz-objs := $(mana-test-objs)
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o shim_log.o \
-	get.o vmbus_uio.o guest_ram.o storage.o network.o relay.o)
+	get.o vmbus_uio.o guest_ram.o opener.o network.o relay.o)
+paravisor-storage-objs := $(addprefix paravisor/,storage.o storage_change.o storage_function.o storage_unit.o)
+paravisor-objs += $(paravisor-storage-objs)
 paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o ppi.o state.o vtpm.o)
 vtpm-interface-objs := tpm/interface.o tpm/crb.o tpm/tis.o
 paravisor-objs += $(paravisor-tpm-objs) $(vtpm-interface-objs) tpm/store.o
@@ -197,6 +199,8 @@ tests/fuzz/settings_fuzz-objs := $(settings-objs)
 get-client-objs := paravisor/get.o tests/unit/paravisor/fake_uio.o core/event_loop.o core/log.o
 tests/unit/paravisor/get_test-objs := $(get-client-objs)
 tests/fuzz/get_client_fuzz-objs := $(get-client-objs)
+tests/unit/paravisor/storage_test-objs := $(sort $(paravisor-storage-objs) $(settings-objs) $(storage-objs) core/disk.o \
+	$(nvme-emu-objs) $(pci-objs) $(vmbus-test-objs) $(vmbus-client-objs))
 tests/unit/paravisor/guest_ram_test-objs := paravisor/guest_ram.o core/guest_memory.o core/guest_access.o
 tests/fuzz/intercept_message_fuzz-objs := $(exit-objs) vtl/mshv_decode.o
 tests/fuzz/hypercall_fuzz-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o core/retarget.o

@@ -20,7 +20,9 @@ struct console {
 	struct console_handler handler;
 	struct event_watch watch;
 	struct event_timer retry; /* VTL2 did not take all of it */
-	bool watching, terminal, escaped;
+	bool watching, terminal;
+	bool escapes; /* Ctrl-A means something */
+	bool escaped;
 	bool in_command;
 	char command[256];
 	size_t command_len;
@@ -122,7 +124,7 @@ static bool filter(struct console *console, const uint8_t *in, size_t len)
 		} else if (console->escaped) {
 			if (!take_escaped(console, in[i]))
 				return false;
-		} else if (console->terminal && in[i] == ESCAPE) {
+		} else if (console->escapes && in[i] == ESCAPE) {
 			console->escaped = true;
 		} else {
 			console->buffer[console->pending++] = in[i];
@@ -174,6 +176,8 @@ struct console *console_create(struct event_loop *loop, const struct console_han
 	console->watch.fd = STDIN_FILENO;
 	event_timer_init(&console->retry, loop, on_retry);
 	make_raw(console);
+	/* What a pipe brings is the guest's, all of it, unless somebody (a test) says otherwise. */
+	console->escapes = console->terminal || getenv("ENTRESOL_ESCAPES");
 	/* A file or /dev/null cannot be polled and has no input worth waiting for. */
 	start_watching(console);
 	return console;

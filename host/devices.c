@@ -108,7 +108,10 @@ int host_devices_add_disk(struct host_devices *devices, unsigned int index)
 {
 	int ret = host_disks_add(devices->disks, index);
 
-	return ret ? ret : send_settings(devices);
+	if (ret)
+		return ret;
+	host_disks_note_removed(devices->disks);
+	return send_settings(devices);
 }
 
 /* A VTL2 that does not listen is not asked. */

@@ -22,7 +22,7 @@ void host_devices_destroy(struct host_devices *devices);
 
 /*
  * What the monitor changes (host/monitor.h): a disk that was added to the options, disks that were
- * marked as removed there, and one LUN's. VTL2 hears of the first two by GET. 0 or -errno. The main
+ * marked as removed there (maybe before one was added in their place), and one LUN's. VTL2 hears of the first two by GET. 0 or -errno. The main
  * thread.
  */
 int host_devices_add_disk(struct host_devices *devices, unsigned int index);

@@ -88,7 +88,9 @@ static int check(const struct disk_option *disks, unsigned int count)
 	const struct disk_option *disk = &disks[count];
 	unsigned int i;
 
-	if (!disk->path && !disk->size)
+	if (disk->empty && !disk->dvd)
+		return option_fail("--nvme", "none", "is for dvd");
+	if (!disk->path && !disk->size && !disk->empty)
 		return option_fail("--nvme", "memory", "needs size=");
 	if (disk->lun >= HOST_MAX_LUNS)
 		return option_fail("--nvme", disk->path ? disk->path : "memory",
@@ -111,7 +113,8 @@ int disk_option_parse(char *text, struct disk_option *disks, unsigned int *count
 	if (!*word)
 		return option_fail("--nvme", text, "must begin with a file's name");
 	*disk = (struct disk_option){
-		.path = strcmp(word, "memory") ? word : NULL,
+		.path = strcmp(word, "memory") && strcmp(word, "none") ? word : NULL,
+		.empty = !strcmp(word, "none"),
 		.lun = free_lun(disks, *count),
 		.chunk_kib = DEFAULT_CHUNK,
 		.sector_size = 512,

@@ -15,7 +15,8 @@
 #define HOST_MAX_LUNS  64 /* of the SCSI controller in the VTL2 settings */
 
 struct disk_option {
-	const char *path; /* into the command line; NULL: memory */
+	const char *path; /* into the command line; NULL: memory, or nothing */
+	bool empty;       /* a drive with nothing in it, behind which there is no controller */
 	uint64_t size;    /* bytes; 0: as large as the file is */
 	unsigned int lun;
 	unsigned int chunk_kib; /* of a stripe: the first disk's counts */
@@ -27,7 +28,7 @@ struct disk_option {
 };
 
 /*
- * Takes "FILE[,ro][,dvd][,size=SIZE][,lun=N][,chunk=KIB][,sector=512|4096]
+ * Takes "FILE|memory|none[,ro][,dvd][,size=SIZE][,lun=N][,chunk=KIB][,sector=512|4096]
  * [,fault=KIND[:KEY=VALUE]...]", which it cuts apart in
  * place, and appends it to disks[0..*count). On a mistake prints one line and returns -EINVAL.
  */

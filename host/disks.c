@@ -152,8 +152,12 @@ static int create_disk(struct host_disks *disks, unsigned int index)
 {
 	const struct disk_option *option = &disks->partition->options->disks[index];
 	struct host_disk *disk = &disks->disks[index];
-	int ret = open_backing(option, &disk->fd);
+	int ret;
 
+	disk->fd = -1;
+	if (option->empty)
+		return 0;
+	ret = open_backing(option, &disk->fd);
 	if (ret)
 		return ret;
 	disk->ns = create_namespace(disks, index);

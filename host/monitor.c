@@ -28,10 +28,10 @@ static int take_lun(char **rest, unsigned int *lun)
 	return option_count("LUN", next_word(rest), 0, HOST_MAX_LUNS - 1, lun);
 }
 
-/* The option's text has to last as long as the options, which is as long as we do. */
-static int add(struct options *options, struct partition *partition, char **rest)
+/* A disk by its option's text, which has to last as long as the options do. 0 or -errno. */
+static int add_disk(struct options *options, struct partition *partition, const char *option)
 {
-	char *text = strdup(next_word(rest));
+	char *text = strdup(option);
 	int ret = text ? disk_option_parse(text, options->disks, &options->disk_count) : -ENOMEM;
 
 	if (ret) {
@@ -39,11 +39,60 @@ static int add(struct options *options, struct partition *partition, char **rest
 		return ret;
 	}
 	if (!options->disks[options->disk_count - 1].path)
-		free(text); /* memory: nothing points into it */
+		free(text); /* memory, or nothing: nothing points into it */
 	ret = host_devices_add_disk(partition->devices, options->disk_count - 1);
 	if (ret)
 		options->disks[options->disk_count - 1].removed = true;
 	return ret;
+}
+
+static int add(struct options *options, struct partition *partition, char **rest)
+{
+	return add_disk(options, partition, next_word(rest));
+}
+
+/* The drive's disk, or NULL. */
+static struct disk_option *find_drive(struct options *options, unsigned int lun)
+{
+	for (unsigned int i = 0; i < options->disk_count; i++)
+		if (options->disks[i].lun == lun && !options->disks[i].removed)
+			return options->disks[i].dvd ? &options->disks[i] : NULL;
+	return NULL;
+}
+
+/* A disk in the place of another: what is in the drive goes when VTL2 says so, but not without the new one. */
+static int exchange(struct options *options, struct partition *partition, unsigned int lun,
+		    const char *file)
+{
+	struct disk_option *old = find_drive(options, lun);
+	char option[200];
+	int ret;
+
+	if (!old)
+		return -ENOENT;
+	if (snprintf(option, sizeof(option), "%s,dvd,lun=%u", file, lun) >= (int)sizeof(option))
+		return -ENAMETOOLONG;
+	old->removed = true;
+	ret = add_disk(options, partition, option);
+	if (ret)
+		old->removed = false;
+	return ret;
+}
+
+static int insert(struct options *options, struct partition *partition, char **rest)
+{
+	unsigned int lun;
+	int ret = take_lun(rest, &lun);
+
+	return ret ? ret : exchange(options, partition, lun, next_word(rest));
+}
+
+static int eject(struct options *options, struct partition *partition, char **rest)
+{
+	unsigned int lun;
+	int ret = take_lun(rest, &lun);
+
+	return ret ? ret : exchange(options, partition, lun, "none");
 }
 
 static int remove_lun(struct options *options, struct partition *partition, char **rest)
@@ -103,6 +152,10 @@ void monitor_command(struct options *options, struct partition *partition, char 
 		ret = add(options, partition, &rest);
 	else if (!strcmp(verb, "remove"))
 		ret = remove_lun(options, partition, &rest);
+	else if (!strcmp(verb, "insert"))
+		ret = insert(options, partition, &rest);
+	else if (!strcmp(verb, "eject"))
+		ret = eject(options, partition, &rest);
 	else if (!strcmp(verb, "resize"))
 		ret = resize(partition, &rest);
 	else if (!strcmp(verb, "fault"))
@@ -115,8 +168,8 @@ void monitor_command(struct options *options, struct partition *partition, char 
 		ret = -ENOSYS;
 	if (ret == -ENOSYS)
 		snprintf(answer, len,
-			 "commands: add FILE[,...]; remove LUN; resize LUN SIZE; "
-			 "fault LUN FAULT; vf on|off; net up|down|reset");
+			 "commands: add FILE[,...]; remove LUN; insert LUN FILE; eject LUN; "
+			 "resize LUN SIZE; fault LUN FAULT; vf on|off; net up|down|reset");
 	else
 		snprintf(answer, len, "%s: %s", verb, ret ? strerror(-ret) : "done");
 }

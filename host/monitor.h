@@ -8,6 +8,7 @@
  *
  *   add FILE[,...]      a disk, as --nvme takes it
  *   remove LUN
+ *   insert LUN FILE     another disc into a DVD drive; eject LUN: none
  *   resize LUN SIZE
  *   fault LUN FAULT     its first controller misbehaves from now on (nvme_emu_fault_parse()); none: no more
  *   net up|down|reset   the card's link; the function asks its driver to reset it

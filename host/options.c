@@ -31,7 +31,8 @@ static const char usage[] =
 	"  --vtl2-append STRING words for VTL2's kernel; the image takes what it allows\n"
 	"  --nvme FILE[,...]    an NVMe disk of VTL2's, which becomes a SCSI disk of the guest's;\n"
 	"                       FILE: a file, a block device, or memory; may be repeated; with\n"
-	"                       ro (read-only), dvd, size=SIZE (of a new file or of memory),\n"
+	"                       ro (read-only), dvd (FILE may be none), size=SIZE (of a new file "
+	"or of memory),\n"
 	"                       lun=N (disks of the same LUN are striped), chunk=KIB (default "
 	"128),\n"
 	"                       sector=512|4096, fault=KIND[:KEY=VALUE]... (docs/nvme.md)\n"
@@ -50,7 +51,8 @@ static const char usage[] =
 	"or 1\n"
 	"  --probe              say whether KVM can run guests here: exit 0, or 2 and why not\n"
 	"Ctrl-A x ends a run from the terminal; Ctrl-A c and a line is a command: add FILE[,...],\n"
-	"remove LUN, resize LUN SIZE, fault LUN FAULT (disks), vf on|off, net up|down|reset "
+	"remove LUN, insert LUN FILE, eject LUN (DVDs), resize LUN SIZE, fault LUN FAULT,\n"
+	"vf on|off, net up|down|reset "
 	"(network).\n";
 
 enum option_id {

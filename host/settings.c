@@ -141,8 +141,8 @@ static void append_devices(struct text *text, const struct options *options, uns
 	const char *separator = "";
 	unsigned int i;
 
-	append(text, striped ? "\"physical_devices\":{\"type\":\"striped\",\"devices\":["
-			     : "\"physical_devices\":{\"type\":\"single\",\"device\":");
+	append(text, striped ? ",\"physical_devices\":{\"type\":\"striped\",\"devices\":["
+			     : ",\"physical_devices\":{\"type\":\"single\",\"device\":");
 	for (i = 0; i < options->disk_count; i++) {
 		if (options->disks[i].lun != lun || options->disks[i].removed)
 			continue;
@@ -163,14 +163,15 @@ static void append_lun(struct text *text, const struct options *options,
 	guid_format(&device, id);
 	append(text,
 	       "{\"location\":%u,\"device_id\":\"%s\",\"vendor_id\":\"Entresol\","
-	       "\"product_id\":\"Virtual Disk\",\"product_revision_level\":\"1.0\","
-	       "\"serial_number\":\"%.8s%u\",\"model_number\":\"Virtual Disk\",",
-	       disk->lun, id, id + 24, disk->lun);
+	       "\"product_id\":\"Virtual %s\",\"product_revision_level\":\"1.0\","
+	       "\"serial_number\":\"%.8s%u\",\"model_number\":\"Virtual Disk\"",
+	       disk->lun, id, disk->dvd ? "DVD-ROM" : "Disk", id + 24, disk->lun);
 	if (disk->dvd)
-		append(text, "\"is_dvd\":true,");
+		append(text, ",\"is_dvd\":true");
 	if (count > 1)
-		append(text, "\"chunk_size_in_kb\":%u,", disk->chunk_kib);
-	append_devices(text, options, disk->lun, count > 1);
+		append(text, ",\"chunk_size_in_kb\":%u", disk->chunk_kib);
+	if (!disk->empty)
+		append_devices(text, options, disk->lun, count > 1);
 	append(text, "}");
 }
 

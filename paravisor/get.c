@@ -132,22 +132,24 @@ static void send_result(struct get *get, uint16_t id, const char *why)
 	notify(get, &message, sizeof(message.result) + len);
 }
 
+void get_settings_modified(struct get *get, const char *why)
+{
+	if (why)
+		log_warn("GET: new settings refused: %s", why);
+	send_result(get, GET_MODIFY_VTL2_SETTINGS_COMPLETED, why);
+}
+
 static void apply_modification(struct get *get)
 {
-	struct text *text = &get->modification;
-	char error[160] = "";
-	int ret = -ENOSYS;
+	struct text text = get->modification;
 
-	if (get->handler.modify_settings)
-		ret = get->handler.modify_settings(get->handler.ctx, text->bytes ? text->bytes : "",
-						   text->len, error, sizeof(error));
-	drop(text);
-	if (ret)
-		log_warn("GET: new settings refused: %s (errno %d)", error, -ret);
-	send_result(get, GET_MODIFY_VTL2_SETTINGS_COMPLETED,
-		    !ret       ? NULL
-		    : error[0] ? error
-			       : "not possible");
+	get->modification = (struct text){ 0 };
+	if (get->handler.modify_settings && text.len) {
+		get->handler.modify_settings(get->handler.ctx, text.bytes, text.len);
+		return;
+	}
+	drop(&text);
+	get_settings_modified(get, "not possible");
 }
 
 static int modify_settings(struct get *get, uint16_t id, size_t len)

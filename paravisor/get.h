@@ -45,11 +45,16 @@ void get_vmgs_write(struct get *get, uint64_t offset, const void *data, size_t l
 
 /* Called on the loop's thread. */
 struct get_handler {
-	/* New VTL2 settings: the caller's text. An error, with its reason, goes back to the host. */
-	int (*modify_settings)(void *ctx, const char *text, size_t len, char *error,
-			       size_t error_len);
+	/*
+	 * New VTL2 settings: `text` is the handler's, which frees it. Ends with get_settings_modified(), now or later; more
+	 * may come before that.
+	 */
+	void (*modify_settings)(void *ctx, char *text, size_t len);
 	void *ctx;
 };
+
+/* Tells the host that new settings are in force, or with `why` that they are not. Loop's thread. */
+void get_settings_modified(struct get *get, const char *why);
 
 /* From now on the host's notifications are handled, on `loop`. 0 or -errno. Loop's thread. */
 int get_start(struct get *get, struct event_loop *loop, const struct get_handler *handler);

@@ -20,7 +20,9 @@ struct io_bus;
 struct relay;
 struct settings;
 struct network;
+struct opener;
 struct storage;
+struct dma_pool;
 struct vmbus_server;
 struct vp;
 struct vtl;
@@ -41,6 +43,8 @@ struct machine {
 	struct storage *storage;    /* NULL: none */
 	struct network *network;    /* NULL: none */
 	struct relay *relay;        /* NULL: VTL0 has no functions for itself */
+	struct opener *opener;      /* of functions */
+	struct dma_pool *pool;     /* NULL: none */
 	uint64_t pool_len;          /* bytes of VTL0's RAM that VTL2 keeps for its devices */
 	struct vtpm *vtpm;          /* NULL: VTL0 has no TPM */
 	struct ppi *ppi;            /* its physical presence interface */

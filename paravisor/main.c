@@ -20,6 +20,7 @@
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
 #include "paravisor/network.h"
+#include "paravisor/opener.h"
 #include "paravisor/sandbox.h"
 #include "paravisor/settings.h"
 #include "paravisor/shim_log.h"
@@ -108,18 +109,15 @@ static int read_settings(struct machine *m)
 /* VTL0's RAM, and what needs it or VTL2's kernel: the sandbox takes the latter away. */
 static int open_memory(struct machine *m)
 {
-	struct dma_pool *pool;
 	uint64_t pool_size = 0;
 	int ret;
 
 	if (m->settings)
 		pool_size = storage_pool_size(m->settings, m->topology.vp_count) +
 			    network_pool_size(m->settings, m->topology.vp_count);
-	ret = guest_ram_map(m, pool_size, &pool);
+	ret = guest_ram_map(m, pool_size, &m->pool);
 	if (!ret && m->settings)
-		ret = storage_open(m, m->settings, pool, &m->storage);
-	if (!ret && m->settings)
-		ret = network_open(m, m->settings, pool, &m->network);
+		ret = network_open(m, m->settings, m->pool, &m->network);
 	return ret;
 }
 
@@ -298,13 +296,34 @@ static int start_vmbus(struct machine *m)
 	return ret ? fail(m, "VMBus server", ret) : 0;
 }
 
+/* --- new settings while VTL0 runs */
+
+static void settings_modified(void *ctx, const struct settings *settings, const char *why)
+{
+	struct machine *m = ctx;
+
+	if (settings)
+		network_update(m->network, settings);
+	get_settings_modified(m->get, why);
+}
+
+static void modify_settings(void *ctx, char *text, size_t len)
+{
+	struct machine *m = ctx;
+	int ret = storage_modify(m->storage, text, len, settings_modified, m);
+
+	if (ret)
+		get_settings_modified(m->get, ret == -EBUSY ? "too many changes at a time"
+							    : "out of memory");
+}
+
 static int start_devices(struct machine *m)
 {
-	static const struct get_handler handler;
+	const struct get_handler handler = { modify_settings, m };
 	int ret = 0;
 
-	if (m->storage)
-		ret = storage_start(m->storage, m->settings, m->vmbus);
+	if (m->settings)
+		ret = storage_start(m, m->settings, m->opener, m->pool, &m->storage);
 	if (!ret && m->network)
 		ret = network_start(m->network, m->settings, m->vmbus);
 	if (ret || !m->get)
@@ -333,6 +352,9 @@ static int assemble(struct machine *m, int argc, char *argv[])
 
 	if (ret)
 		return ret;
+	ret = opener_start(&m->opener);
+	if (ret)
+		return fail(m, "opener of functions", ret);
 	ret = guest_access_install_fault_handler();
 	if (ret)
 		return fail(m, "fault handler", ret);

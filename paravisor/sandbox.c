@@ -17,16 +17,17 @@
 /* Descriptors that may still be opened are numbered below this: /proc/meminfo, and no leak. */
 #define SPARE_FILES 1024
 
-/* All sets empty, and the bounding set with them: nothing an execve could bring back. */
-static int drop_capabilities(void)
+/* All sets are empty but for `kept`, and the bounding set too: nothing an execve could bring back. */
+static int drop_capabilities(uint32_t kept)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { { .effective = kept,
+									   .permitted = kept } };
 
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
 			return -errno;
-	return syscall(SYS_capset, &header, none) ? -errno : 0;
+	return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }
 
 static int limit(int resource, rlim_t value)
@@ -111,22 +112,41 @@ static const struct call_rule allowed[] = {
 	{ .number = SYS_tkill },
 };
 
+/* What finding, binding and opening a function is made of. */
+static const struct call_rule allowed_opener[] = {
+	{ .number = SYS_read },
+	{ .number = SYS_write },
+	{ .number = SYS_open, .arg = 1, .mask = O_CREAT | O_TRUNC | O_APPEND, .value = 0 },
+	{ .number = SYS_openat, .arg = 2, .mask = O_CREAT | O_TRUNC | O_APPEND, .value = 0 },
+	{ .number = SYS_close },
+	{ .number = SYS_ioctl },
+	{ .number = SYS_fstat },
+	{ .number = SYS_fcntl },
+	{ .number = SYS_readlink },
+	{ .number = SYS_getdents64 },
+	{ .number = SYS_nanosleep },
+	{ .number = SYS_clock_nanosleep },
+	{ .number = SYS_mmap, .arg = 2, .mask = PROT_EXEC, .value = 0 },
+	{ .number = SYS_munmap },
+	{ .number = SYS_brk },
+	{ .number = SYS_rt_sigreturn },
+	{ .number = SYS_exit_group },
+};
+
 /* Every thread's, and in its place: what a bug of ours asks for is refused, and said. */
 static void report_call(int number)
 {
 	log_limited(LOG_ERROR, "system call %d is not allowed to the paravisor", number);
 }
 
-static int filter_calls(void)
+static int filter_calls(const struct call_rule *rules, size_t count)
 {
 	int ret = call_filter_report(report_call);
 
-	return ret ? ret
-		   : call_filter_install(allowed, sizeof(allowed) / sizeof(*allowed),
-					 CALL_DENIED_TRAPS);
+	return ret ? ret : call_filter_install(rules, count, CALL_DENIED_TRAPS);
 }
 
-int sandbox_enter(void)
+static int confine(uint32_t capabilities, const struct call_rule *rules, size_t count)
 {
 	int ret;
 
@@ -136,6 +156,17 @@ int sandbox_enter(void)
 	if (!ret)
 		ret = limit(RLIMIT_NOFILE, SPARE_FILES);
 	if (!ret)
-		ret = drop_capabilities();
-	return ret ? ret : filter_calls();
+		ret = drop_capabilities(capabilities);
+	return ret ? ret : filter_calls(rules, count);
+}
+
+int sandbox_enter(void)
+{
+	return confine(0, allowed, sizeof(allowed) / sizeof(*allowed));
+}
+
+int sandbox_enter_opener(void)
+{
+	return confine(1u << CAP_SYS_RAWIO, allowed_opener,
+		       sizeof(allowed_opener) / sizeof(*allowed_opener));
 }

@@ -9,4 +9,7 @@
  */
 int sandbox_enter(void);
 
+/* Likewise for the process that opens functions (paravisor/opener.h), which keeps CAP_SYS_RAWIO. */
+int sandbox_enter_opener(void);
+
 #endif

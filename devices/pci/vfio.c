@@ -106,7 +106,7 @@ static const struct pci_device_ops vfio_ops = {
 
 /* --- Opening */
 
-static int open_group(struct vfio_function *function)
+static int open_group(struct vfio_function *function, bool no_iommu)
 {
 	char path[96], target[256];
 	const char *number;
@@ -120,17 +120,15 @@ static int open_group(struct vfio_function *function)
 	number = strrchr(target, '/');
 	if (!number)
 		return -ENODEV;
-	snprintf(path, sizeof(path), "/dev/vfio/%s%.16s", function->pool ? "noiommu-" : "",
-		 number + 1);
+	snprintf(path, sizeof(path), "/dev/vfio/%s%.16s", no_iommu ? "noiommu-" : "", number + 1);
 	function->group = open(path, O_RDWR | O_CLOEXEC);
 	return function->group < 0 ? -errno : 0;
 }
 
 /* Documentation/driver-api/vfio.rst has the order of these. */
-static int open_device(struct vfio_function *function)
+static int open_device(struct vfio_function *function, unsigned long type)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
-	unsigned long type = function->pool ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU;
 	int err;
 
 	function->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
@@ -138,7 +136,7 @@ static int open_device(struct vfio_function *function)
 		return -errno;
 	if (ioctl(function->container, VFIO_GET_API_VERSION) != VFIO_API_VERSION)
 		return -EPROTO;
-	err = open_group(function);
+	err = open_group(function, type == VFIO_NOIOMMU_IOMMU);
 	if (err)
 		return err;
 	if (ioctl(function->group, VFIO_GROUP_GET_STATUS, &status))
@@ -148,7 +146,7 @@ static int open_device(struct vfio_function *function)
 	if (ioctl(function->group, VFIO_GROUP_SET_CONTAINER, &function->container) ||
 	    ioctl(function->container, VFIO_SET_IOMMU, type))
 		return -errno;
-	err = vfio_dma_open(function);
+	err = type == VFIO_NOIOMMU_IOMMU ? 0 : vfio_dma_open(function);
 	if (err)
 		return err;
 	function->fd = ioctl(function->group, VFIO_GROUP_GET_DEVICE_FD, function->address);
@@ -209,20 +207,47 @@ void vfio_close(struct pci_device_access *pci)
 	free(function);
 }
 
+/* The device's descriptor keeps the group's and the container's open. */
+int vfio_open_device(const char *address)
+{
+	struct vfio_function function = { .container = -1, .group = -1, .fd = -1 };
+	int err;
+
+	snprintf(function.address, sizeof(function.address), "%s", address);
+	err = open_device(&function, VFIO_NOIOMMU_IOMMU);
+	if (function.group >= 0)
+		close(function.group);
+	if (function.container >= 0)
+		close(function.container);
+	return err ? err : function.fd;
+}
+
+static int open_or_take_device(struct vfio_function *function, int device)
+{
+	if (!device)
+		return open_device(function,
+				   function->pool ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU);
+	function->fd = device;
+	return 0;
+}
+
 int vfio_open(const struct vfio_config *config, struct pci_device_access **pci)
 {
 	struct vfio_function *function = calloc(1, sizeof(*function));
 	int err;
 
-	if (!function)
+	if (!function) {
+		if (config->device)
+			close(config->device);
 		return -ENOMEM;
+	}
 	function->device.ops = &vfio_ops;
 	function->memory = config->memory;
 	function->pool = config->pool;
 	function->container = function->group = function->fd = -1;
 	snprintf(function->address, sizeof(function->address), "%s", config->address);
 	pthread_mutex_init(&function->lock, NULL);
-	err = open_device(function);
+	err = open_or_take_device(function, config->device);
 	if (!err)
 		err = open_regions(function);
 	if (!err)

@@ -21,11 +21,18 @@ struct vfio_config {
 	const struct guest_memory *memory; /* what the function reaches at its GPA */
 	struct dma_pool *pool;    /* physical memory, without an IOMMU; NULL: there is one */
 	unsigned int max_vectors; /* of MSI-X that are wanted; 0: all */
+	int device; /* what vfio_open_device() gave, the function's from now on; 0: open it here */
 };
 
 /*
+ * What needs privileges (CAP_SYS_RAWIO) of opening a function without an IOMMU: the descriptor that is
+ * all that the rest takes, in this process or another. Or -errno.
+ */
+int vfio_open_device(const char *address);
+
+/*
  * Opens a function that vfio-pci is bound to (vfio_bind()). Everything privileged happens here: what
- * follows needs no capability and opens nothing. 0 or -errno.
+ * follows needs no capability and opens nothing. 0 or -errno, and then `device` is closed, too.
  */
 int vfio_open(const struct vfio_config *config, struct pci_device_access **pci);
 

@@ -33,8 +33,6 @@ int vfio_dma_open(struct vfio_function *function)
 {
 	uint64_t gpa, len;
 
-	if (function->pool)
-		return 0;
 	function->next_iova = IOVA_BASE;
 	for (unsigned int i = 0; !guest_memory_range(function->memory, i, &gpa, &len); i++) {
 		int err = map(function, gpa, guest_memory_bulk(function->memory, gpa, len), len);

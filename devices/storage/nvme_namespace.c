@@ -184,7 +184,7 @@ static bool update(struct nvme_namespace *ns, const struct disk_info *info, int 
 
 	pthread_mutex_lock(&ns->nvme->lock);
 	same = ns->gone == gone && same_info(&ns->info, info);
-	if (!same && ns->info.sectors && shift && shift != ns->sector_shift)
+	if (!same && ns->sector_shift && shift && shift != ns->sector_shift)
 		gone = -ENODEV;
 	if (!same) {
 		ns->info = *info;
@@ -197,6 +197,15 @@ static bool update(struct nvme_namespace *ns, const struct disk_info *info, int 
 	if (!same)
 		disk_changed(&ns->disk);
 	return !same;
+}
+
+/* It keeps the size of its sectors: users count in it. */
+static bool take_away(struct nvme_namespace *ns)
+{
+	struct disk_info info = ns->info; /* only this thread writes it */
+
+	info.sectors = 0;
+	return update(ns, &info, -ENODEV);
 }
 
 static int look_at(struct nvme *nvme, uint32_t nsid, bool *changed)
@@ -216,7 +225,7 @@ static int look_at(struct nvme *nvme, uint32_t nsid, bool *changed)
 		ns = add(nvme, nsid);
 	if (!ns)
 		return -ENOMEM;
-	*changed |= update(ns, &info, info.sectors ? 0 : -ENODEV);
+	*changed |= info.sectors ? update(ns, &info, 0) : take_away(ns);
 	return 0;
 }
 
@@ -251,7 +260,6 @@ static bool listed(const uint32_t *nsids, int count, uint32_t nsid)
 
 int nvme_namespaces_scan(struct nvme *nvme, bool *changed)
 {
-	static const struct disk_info nothing;
 	uint32_t nsids[NVME_NAMESPACES_MAX];
 	int count = list(nvme, nsids);
 
@@ -259,7 +267,7 @@ int nvme_namespaces_scan(struct nvme *nvme, bool *changed)
 		return count;
 	for (struct nvme_namespace *ns = nvme->namespaces; ns; ns = ns->next)
 		if (!listed(nsids, count, ns->nsid))
-			*changed |= update(ns, &nothing, -ENODEV);
+			*changed |= take_away(ns);
 	for (int i = 0; i < count; i++) {
 		int err = look_at(nvme, nsids[i], changed);
 

@@ -38,9 +38,12 @@ static void invalid_field(struct scsi_command *command)
 /* Finishes the command and returns false when the extent is not on the disk. */
 static bool check_extent(struct scsi_command *command, uint64_t sectors, struct extent extent)
 {
-	if (extent.sector <= sectors && extent.count <= sectors - extent.sector)
+	if (sectors && extent.sector <= sectors && extent.count <= sectors - extent.sector)
 		return true;
-	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_LBA_OUT_OF_RANGE);
+	if (!sectors)
+		scsi_fail_not_present(command);
+	else
+		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_LBA_OUT_OF_RANGE);
 	return false;
 }
 

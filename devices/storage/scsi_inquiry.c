@@ -180,12 +180,16 @@ static uint32_t mode_page(uint8_t code, bool changeable, uint8_t *data)
 	static const struct {
 		uint8_t code, len;
 		uint8_t byte, value;
+		uint8_t byte_2, value_2; /* byte_2 0: none */
 	} known[] = {
-		{ MODE_CACHING, 18, 2,
-		  0x04 }, /* writes are cached until SYNCHRONIZE CACHE or FUA */
-		{ MODE_CONTROL, 10, 3, 0x10 },      /* commands may be reordered */
-		{ MODE_EXCEPTIONS, 10, 2, 0x08 },   /* none are reported */
-		{ MODE_CAPABILITIES, 18, 2, 0x3F }, /* reads every kind of disc */
+		/* writes are cached until SYNCHRONIZE CACHE or FUA */
+		{ MODE_CACHING, 18, 2, 0x04, 0, 0 },
+		/* commands may be reordered */
+		{ MODE_CONTROL, 10, 3, 0x10, 0, 0 },
+		/* none are reported */
+		{ MODE_EXCEPTIONS, 10, 2, 0x08, 0, 0 },
+		/* reads every kind of disc; a tray that locks and ejects */
+		{ MODE_CAPABILITIES, 18, 2, 0x3F, 6, 0x29 },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -196,6 +200,8 @@ static uint32_t mode_page(uint8_t code, bool changeable, uint8_t *data)
 		data[1] = known[i].len;
 		if (!changeable)
 			data[known[i].byte] = known[i].value;
+		if (!changeable && known[i].byte_2)
+			data[known[i].byte_2] = known[i].value_2;
 		return known[i].len + 2u;
 	}
 	return 0;
@@ -261,9 +267,13 @@ void scsi_mode_sense(struct scsi_lun *lun, struct scsi_command *command)
 void scsi_read_capacity_10(struct scsi_lun *lun, struct scsi_command *command)
 {
 	struct disk_info info = scsi_lun_info(lun);
-	uint64_t last = info.sectors ? info.sectors - 1 : 0;
+	uint64_t last = info.sectors - 1;
 	uint8_t data[8];
 
+	if (!info.sectors) {
+		scsi_fail_not_present(command);
+		return;
+	}
 	store_be32(data, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
 	store_be32(data + 4, info.sector_size);
 	scsi_finish_with(command, data, sizeof(data), sizeof(data));
@@ -275,7 +285,11 @@ void scsi_read_capacity_16(struct scsi_lun *lun, struct scsi_command *command)
 	uint32_t ratio = info.physical_sector_size / info.sector_size;
 	uint8_t data[32] = { 0 };
 
-	store_be64(data, info.sectors ? info.sectors - 1 : 0);
+	if (!info.sectors) {
+		scsi_fail_not_present(command);
+		return;
+	}
+	store_be64(data, info.sectors - 1);
 	store_be32(data + 8, info.sector_size);
 	data[13] = ratio > 1 ? (uint8_t)__builtin_ctz(ratio) : 0;
 	if (info.can_unmap)

@@ -28,6 +28,20 @@ struct scsi_shape {
 	bool read_only;
 };
 
+/* What a drive has to tell of its medium (MMC-6 6.7.2.5), once. */
+enum scsi_media_event {
+	SCSI_MEDIA_NO_EVENT = 0,
+	SCSI_MEDIA_NEW = 2,
+	SCSI_MEDIA_REMOVED = 3,
+};
+
+/* A drive's; all atomic. */
+struct scsi_drive {
+	bool open; /* the guest has ejected the medium: the tray is out, until it is loaded again */
+	bool prevented; /* the guest wants the medium to stay */
+	uint32_t event; /* enum scsi_media_event */
+};
+
 struct scsi_lun {
 	struct scsi_lun_config config;
 	uint32_t changes;        /* of the disk, so far; atomic, like the next two */
@@ -36,6 +50,7 @@ struct scsi_lun {
 	unsigned int references; /* atomic */
 	uint32_t attention; /* unit attention to report once, enum scsi_additional_sense; atomic */
 	struct disk_watcher watcher;
+	struct scsi_drive drive;
 	pthread_mutex_t lock; /* of reservation */
 	struct scsi_reservation reservation;
 };
@@ -45,6 +60,9 @@ void scsi_fail(struct scsi_command *command, enum scsi_sense_key key,
 	       enum scsi_additional_sense code);
 void scsi_fail_errno(struct scsi_command *command, int err);
 
+/* There is nothing to read: a disk that is gone, a drive without a medium. */
+void scsi_fail_not_present(struct scsi_command *command);
+
 /* Puts the first `len` bytes, cut at the CDB's allocation length, and finishes. */
 void scsi_finish_with(struct scsi_command *command, const void *data, uint32_t len,
 		      uint32_t allocation);
@@ -53,6 +71,9 @@ void scsi_finish_with(struct scsi_command *command, const void *data, uint32_t l
 int scsi_command_take(struct scsi_command *command, void *buf, uint32_t len);
 
 struct disk_info scsi_lun_info(struct scsi_lun *lun);
+
+/* It is not what it was: to be called before the initiator is told so. Any thread. */
+void scsi_lun_changed(struct scsi_lun *lun);
 
 /* The part of it that every transfer wants, without the disk's lock. */
 struct scsi_shape scsi_lun_shape(struct scsi_lun *lun);
@@ -82,5 +103,12 @@ void scsi_dvd_toc(struct scsi_lun *lun, struct scsi_command *command);
 void scsi_dvd_configuration(struct scsi_lun *lun, struct scsi_command *command);
 void scsi_dvd_event_status(struct scsi_lun *lun, struct scsi_command *command);
 void scsi_dvd_disc_info(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_dvd_track_info(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_dvd_structure(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_dvd_start_stop(struct scsi_lun *lun, struct scsi_command *command);
+void scsi_dvd_prevent(struct scsi_lun *lun, struct scsi_command *command);
+
+/* The medium has changed. Any thread. */
+void scsi_dvd_changed(struct scsi_lun *lun);
 
 #endif

@@ -82,6 +82,14 @@ void scsi_fail(struct scsi_command *command, enum scsi_sense_key key,
 	scsi_finish(command, SCSI_CHECK_CONDITION);
 }
 
+void scsi_fail_not_present(struct scsi_command *command)
+{
+	bool open = __atomic_load_n(&command->lun->drive.open, __ATOMIC_RELAXED);
+
+	scsi_fail(command, SCSI_SENSE_NOT_READY,
+		  open ? SCSI_ASC_TRAY_OPEN : SCSI_ASC_MEDIUM_NOT_PRESENT);
+}
+
 void scsi_fail_errno(struct scsi_command *command, int err)
 {
 	bool write = command->direction == SCSI_DATA_OUT;
@@ -101,7 +109,7 @@ void scsi_fail_errno(struct scsi_command *command, int err)
 		scsi_finish(command, SCSI_RESERVATION_CONFLICT);
 		break;
 	case -ENODEV:
-		scsi_fail(command, SCSI_SENSE_NOT_READY, SCSI_ASC_MEDIUM_NOT_PRESENT);
+		scsi_fail_not_present(command);
 		break;
 	case -ENOMEM:
 		scsi_finish(command, SCSI_BUSY);
@@ -140,6 +148,8 @@ struct disk_info scsi_lun_info(struct scsi_lun *lun)
 	lun->config.disk->ops->get_info(lun->config.disk, &info);
 	if (lun->config.dvd || lun->config.read_only)
 		info.read_only = true;
+	if (__atomic_load_n(&lun->drive.open, __ATOMIC_RELAXED))
+		info.sectors = 0;
 	if (lun->config.no_unmap)
 		info.can_unmap = false;
 	if (lun->config.max_size && info.sectors > lun->config.max_size / info.sector_size)
@@ -162,6 +172,11 @@ static void look_at_disk(struct scsi_lun *lun, uint32_t changes)
 	__atomic_store_n(&lun->shape_of, changes, __ATOMIC_RELEASE);
 }
 
+void scsi_lun_changed(struct scsi_lun *lun)
+{
+	__atomic_fetch_add(&lun->changes, 1, __ATOMIC_RELEASE);
+}
+
 struct scsi_shape scsi_lun_shape(struct scsi_lun *lun)
 {
 	uint32_t changes = __atomic_load_n(&lun->changes, __ATOMIC_ACQUIRE);
@@ -177,10 +192,21 @@ struct scsi_shape scsi_lun_shape(struct scsi_lun *lun)
 
 /* --- Commands that are small enough to be here */
 
-static void nothing_to_do(struct scsi_lun *lun, struct scsi_command *command)
+/* A disk that is gone has no sectors. */
+static void test_unit_ready(struct scsi_lun *lun, struct scsi_command *command)
 {
-	(void)lun;
-	scsi_finish(command, SCSI_GOOD);
+	if (scsi_lun_shape(lun).sectors)
+		scsi_finish(command, SCSI_GOOD);
+	else
+		scsi_fail_not_present(command);
+}
+
+static void start_stop(struct scsi_lun *lun, struct scsi_command *command)
+{
+	if (lun->config.dvd)
+		scsi_dvd_start_stop(lun, command);
+	else
+		scsi_finish(command, SCSI_GOOD);
 }
 
 /* The unit attention that is pending, once; mostly there is none, which costs less to see. */
@@ -232,10 +258,11 @@ static void service_action_in(struct scsi_lun *lun, struct scsi_command *command
 
 /* --- Dispatch */
 
-#define ON_DISK    0x1
-#define ON_DVD     0x2
-#define DESPITE_UA 0x4 /* answered although a unit attention is pending (SPC-5 5.14) */
-#define ON_BOTH    (ON_DISK | ON_DVD)
+#define ON_DISK     0x1
+#define ON_DVD      0x2
+#define DESPITE_UA  0x4 /* answered although a unit attention is pending (SPC-5 5.14) */
+#define ON_BOTH     (ON_DISK | ON_DVD)
+#define WITH_MEDIUM 0x8
 
 struct scsi_dispatch {
 	void (*handle)(struct scsi_lun *lun, struct scsi_command *command);
@@ -243,14 +270,14 @@ struct scsi_dispatch {
 };
 
 static const struct scsi_dispatch dispatch[256] = {
-	[SCSI_TEST_UNIT_READY] = { nothing_to_do, ON_BOTH },
+	[SCSI_TEST_UNIT_READY] = { test_unit_ready, ON_BOTH },
 	[SCSI_REQUEST_SENSE] = { request_sense, ON_BOTH | DESPITE_UA },
 	[SCSI_READ_6] = { scsi_read, ON_DISK },
 	[SCSI_WRITE_6] = { scsi_write, ON_DISK },
 	[SCSI_INQUIRY] = { scsi_inquiry, ON_BOTH | DESPITE_UA },
 	[SCSI_MODE_SENSE_6] = { scsi_mode_sense, ON_BOTH },
-	[SCSI_START_STOP_UNIT] = { nothing_to_do, ON_BOTH },
-	[SCSI_PREVENT_ALLOW_MEDIUM_REMOVAL] = { nothing_to_do, ON_DVD },
+	[SCSI_START_STOP_UNIT] = { start_stop, ON_BOTH },
+	[SCSI_PREVENT_ALLOW_MEDIUM_REMOVAL] = { scsi_dvd_prevent, ON_DVD },
 	[SCSI_READ_CAPACITY_10] = { scsi_read_capacity_10, ON_BOTH },
 	[SCSI_READ_10] = { scsi_read, ON_BOTH },
 	[SCSI_WRITE_10] = { scsi_write, ON_DISK },
@@ -258,10 +285,12 @@ static const struct scsi_dispatch dispatch[256] = {
 	[SCSI_SYNCHRONIZE_CACHE_10] = { scsi_synchronize, ON_BOTH },
 	[SCSI_WRITE_SAME_10] = { scsi_write_same, ON_DISK },
 	[SCSI_UNMAP] = { scsi_unmap, ON_DISK },
-	[SCSI_READ_TOC] = { scsi_dvd_toc, ON_DVD },
+	[SCSI_READ_TOC] = { scsi_dvd_toc, ON_DVD | WITH_MEDIUM },
 	[SCSI_GET_CONFIGURATION] = { scsi_dvd_configuration, ON_DVD | DESPITE_UA },
 	[SCSI_GET_EVENT_STATUS_NOTIFICATION] = { scsi_dvd_event_status, ON_DVD | DESPITE_UA },
-	[SCSI_READ_DISC_INFORMATION] = { scsi_dvd_disc_info, ON_DVD },
+	[SCSI_READ_DISC_INFORMATION] = { scsi_dvd_disc_info, ON_DVD | WITH_MEDIUM },
+	[SCSI_READ_TRACK_INFORMATION] = { scsi_dvd_track_info, ON_DVD | WITH_MEDIUM },
+	[SCSI_READ_DISC_STRUCTURE] = { scsi_dvd_structure, ON_DVD | WITH_MEDIUM },
 	[SCSI_MODE_SENSE_10] = { scsi_mode_sense, ON_BOTH },
 	[SCSI_PERSISTENT_RESERVE_IN] = { scsi_reserve_in, ON_DISK },
 	[SCSI_PERSISTENT_RESERVE_OUT] = { scsi_reserve_out, ON_DISK },
@@ -298,7 +327,10 @@ void scsi_lun_execute(struct scsi_lun *lun, struct scsi_command *command)
 			return;
 		}
 	}
-	entry->handle(lun, command);
+	if ((entry->flags & WITH_MEDIUM) && !scsi_lun_shape(lun).sectors)
+		scsi_fail_not_present(command);
+	else
+		entry->handle(lun, command);
 }
 
 int scsi_absent_execute(struct scsi_command *command)
@@ -321,8 +353,14 @@ static void disk_has_changed(struct disk_watcher *watcher)
 {
 	struct scsi_lun *lun = container_of(watcher, struct scsi_lun, watcher);
 
-	__atomic_fetch_add(&lun->changes, 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&lun->attention, SCSI_ASC_CAPACITY_CHANGED, __ATOMIC_RELEASE);
+	if (lun->config.dvd) {
+		scsi_dvd_changed(lun);
+	} else {
+		scsi_lun_changed(lun);
+		__atomic_store_n(&lun->attention, SCSI_ASC_CAPACITY_CHANGED, __ATOMIC_RELEASE);
+	}
+	if (lun->config.changed)
+		lun->config.changed(lun->config.ctx);
 }
 
 struct scsi_lun *scsi_lun_create(const struct scsi_lun_config *config)

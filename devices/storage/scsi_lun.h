@@ -57,14 +57,19 @@ struct scsi_identity {
 
 struct scsi_lun_config {
 	struct disk *disk; /* outlives the unit */
-	bool dvd;          /* read-only, 2048-byte sectors */
+	bool dvd; /* a drive: read-only, 2048-byte sectors, no medium while there are none (disc_tray.h) */
 	bool read_only;    /* even if the disk is not */
 	bool no_unmap;     /* likewise */
 	uint64_t max_size; /* bytes: no more of the disk is shown; 0: all is */
 	struct scsi_identity identity;
+	/*
+	 * The disk has changed: a unit attention waits for the next command, and an idle guest will not send one
+	 * before its controller asks it to (storvsp_rescan()). Any thread; must not wait. May be NULL.
+	 */
+	void (*changed)(void *ctx);
 	/* The last reference is gone; the disk is free. May be NULL. */
 	void (*released)(void *ctx);
-	void *ctx;
+	void *ctx; /* of both */
 };
 
 /* A unit with one reference, the caller's. NULL when out of memory. */

@@ -805,7 +805,7 @@ void storvsp_destroy(struct storvsp *storvsp, void (*gone)(void *ctx), void *ctx
 	vmbus_channel_rescind(storvsp->primary.channel);
 }
 
-static void ask_for_rescan(struct storvsp *storvsp)
+void storvsp_rescan(struct storvsp *storvsp)
 {
 	__atomic_store_n(&storvsp->rescan, true, __ATOMIC_RELEASE);
 	vmbus_channel_wake(storvsp->primary.channel);
@@ -826,7 +826,7 @@ int storvsp_attach(struct storvsp *storvsp, uint8_t target, uint8_t number, stru
 	}
 	pthread_mutex_unlock(&storvsp->lock);
 	if (!err)
-		ask_for_rescan(storvsp);
+		storvsp_rescan(storvsp);
 	return err;
 }
 
@@ -843,6 +843,6 @@ int storvsp_detach(struct storvsp *storvsp, uint8_t target, uint8_t number)
 	if (!lun)
 		return -ENOENT;
 	scsi_lun_put(lun);
-	ask_for_rescan(storvsp);
+	storvsp_rescan(storvsp);
 	return 0;
 }

@@ -41,4 +41,7 @@ void storvsp_destroy(struct storvsp *storvsp, void (*gone)(void *ctx), void *ctx
 int storvsp_attach(struct storvsp *storvsp, uint8_t target, uint8_t number, struct scsi_lun *lun);
 int storvsp_detach(struct storvsp *storvsp, uint8_t target, uint8_t number);
 
+/* Has the guest look again at what there is: a unit has something to say. Any thread. */
+void storvsp_rescan(struct storvsp *storvsp);
+
 #endif

@@ -18,16 +18,20 @@ static void drop_line(void *ctx, enum log_level level, const char *line, size_t 
 	(void)len;
 }
 
-/* Reads all of its text: one byte too many is seen. */
-static int take_settings(void *ctx, const char *text, size_t len, char *error, size_t error_len)
-{
-	unsigned int *sum = ctx;
+struct taker {
+	struct get *get;
+	unsigned int sum;
+};
 
-	(void)error;
-	(void)error_len;
+/* Reads all of its text: one byte too many is seen. */
+static void take_settings(void *ctx, char *text, size_t len)
+{
+	struct taker *taker = ctx;
+
 	for (size_t i = 0; i < len; i++)
-		*sum += (uint8_t)text[i];
-	return *sum & 1 ? -EINVAL : 0;
+		taker->sum += (uint8_t)text[i];
+	free(text);
+	get_settings_modified(taker->get, taker->sum & 1 ? "odd" : NULL);
 }
 
 /*
@@ -41,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	static struct event_loop *loop;
 	const struct log_sink sink = { drop_line, NULL };
-	unsigned int sum = 0;
-	const struct get_handler handler = { .modify_settings = take_settings, .ctx = &sum };
+	struct taker taker = { 0 };
+	const struct get_handler handler = { .modify_settings = take_settings, .ctx = &taker };
 	struct get *get;
 	char *text;
 	size_t len;
@@ -58,10 +62,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_uio.in_len += size - 1;
 	if (get_create(&get))
 		return 0;
-	if (data[0] & 2 && !get_platform_settings(get, &text, &len)) {
-		take_settings(&sum, text, len, NULL, 0);
-		free(text);
-	}
+	taker.get = get;
+	if (data[0] & 2 && !get_platform_settings(get, &text, &len))
+		take_settings(&taker, text, len);
 	loop = event_loop_create();
 	if (loop && !get_start(get, loop, &handler))
 		event_loop_run_once(loop, 0);

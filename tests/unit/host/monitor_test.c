@@ -109,6 +109,29 @@ static void comes_and_goes(void **state)
 	free((void *)(uintptr_t)options.disks[2].path);
 }
 
+static void discs_are_exchanged(void **state)
+{
+	(void)state;
+	options.disks[1].dvd = true;
+	assert_string_equal(command("insert 1 memory,size=1M"), "insert: done");
+	assert_int_equal(devices.added, 2);
+	assert_true(options.disks[1].removed);
+	assert_true(options.disks[2].dvd && !options.disks[2].removed);
+	assert_int_equal(options.disks[2].lun, 1);
+	assert_string_equal(command("eject 1"), "eject: done");
+	assert_true(options.disks[3].dvd && options.disks[3].empty);
+	assert_true(options.disks[2].removed);
+	devices.result = -EIO;
+	assert_null(strstr(command("insert 1 memory,size=1M"), "done"));
+	assert_false(options.disks[3].removed);
+	assert_true(options.disks[4].removed);
+	assert_null(strstr(command("insert 1 memory"), "done"));
+	assert_false(options.disks[3].removed);
+	devices.result = 0;
+	assert_null(strstr(command("eject 0"), "done")); /* no drive */
+	assert_null(strstr(command("insert 7 memory,size=1M"), "done"));
+}
+
 static void failures_are_said(void **state)
 {
 	(void)state;
@@ -155,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(comes_and_goes, setup),
+		cmocka_unit_test_setup(discs_are_exchanged, setup),
 		cmocka_unit_test_setup(failures_are_said, setup),
 		cmocka_unit_test_setup(changes, setup),
 		cmocka_unit_test_setup(vtl0s_own_function, setup),

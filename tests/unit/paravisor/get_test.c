@@ -156,15 +156,14 @@ static void test_endless_settings(void **state)
 
 static char modification[64];
 
-static int take_settings(void *ctx, const char *text, size_t len, char *error, size_t error_len)
+/* "later" is not answered yet. */
+static void take_settings(void *ctx, char *text, size_t len)
 {
-	(void)ctx;
 	snprintf(modification, sizeof(modification), "%.*s", (int)len, text);
-	if (!strcmp(modification, "bad")) {
-		snprintf(error, error_len, "no good");
-		return -EINVAL;
-	}
-	return 0;
+	free(text);
+	if (strcmp(modification, "later"))
+		get_settings_modified(*(struct get **)ctx,
+				      strcmp(modification, "bad") ? NULL : "no good");
 }
 
 static void queue_modification(const char *text, bool more)
@@ -194,10 +193,10 @@ static struct get_result last_result(void)
 
 static void test_modifications(void **state)
 {
-	const struct get_handler handler = { .modify_settings = take_settings };
+	struct get *get = created();
+	const struct get_handler handler = { .modify_settings = take_settings, .ctx = &get };
 	const struct get_header unknown = { GET_HEADER_VERSION_1, GET_GUEST_NOTIFICATION, 999 };
 	struct event_loop *loop = event_loop_create();
-	struct get *get = created();
 
 	(void)state;
 	assert_int_equal(get_start(get, loop, &handler), 0);
@@ -213,6 +212,17 @@ static void test_modifications(void **state)
 	event_loop_run_once(loop, 0);
 	assert_int_equal(last_result().status, GET_RESULT_FAILURE);
 	assert_memory_equal(fake_uio.out + sizeof(struct get_result), "no good", 7);
+
+	fake_uio.sent = 0;
+	queue_modification("later", false);
+	event_loop_run_once(loop, 0);
+	assert_int_equal(fake_uio.sent, 0);
+	get_settings_modified(get, NULL);
+	assert_int_equal(last_result().status, GET_RESULT_SUCCESS);
+
+	queue_modification("", false);
+	event_loop_run_once(loop, 0);
+	assert_int_equal(last_result().status, GET_RESULT_FAILURE);
 
 	/* A dead channel is left alone, though it stays readable. */
 	fake_uio.in_end = -EPROTO;

@@ -14,6 +14,7 @@
 #include "core/event_loop.h"
 #include "core/guest_memory.h"
 #include "core/log.h"
+#include "devices/storage/disc_tray.h"
 #include "devices/storage/file_disk.h"
 #include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_lun.h"
@@ -796,7 +797,7 @@ static void a_dvd(void **state)
 	assert_int_equal(IN(64, SCSI_READ_TOC, 0, 0, 0, 0, 0, 0, 0, 64, 0), SRB_STATUS_SUCCESS);
 	assert_int_equal(load_be16(buffer()), 18);
 	assert_int_equal(load_be32(buffer() + 16), DISK_SIZE / 2048);
-	assert_int_equal(IN(64, SCSI_GET_CONFIGURATION, 0, 0, 0, 0, 0, 0, 0, 64, 0),
+	assert_int_equal(IN(128, SCSI_GET_CONFIGURATION, 0, 0, 0, 0, 0, 0, 0, 128, 0),
 			 SRB_STATUS_SUCCESS);
 	assert_int_equal(load_be16(buffer() + 6), 0x10);
 	assert_int_equal(load_be32(buffer()) + 4, m.answer.vm_srb.data_transfer_length);
@@ -808,6 +809,195 @@ static void a_dvd(void **state)
 	assert_int_equal(IN(64, SCSI_MODE_SENSE_10, 0, 0x2A, 0, 0, 0, 0, 0, 64, 0),
 			 SRB_STATUS_SUCCESS);
 	assert_int_equal(IN(64, SCSI_INQUIRY, 1, 0xB0, 0, 64, 0), SRB_STATUS_ERROR);
+}
+
+/* --- A drive whose medium comes and goes */
+
+static bool medium_free;
+
+static void medium_released(void *ctx)
+{
+	assert_ptr_equal(ctx, &m);
+	medium_free = true;
+}
+
+/* The controller's unit is a drive over a tray; 512-byte sectors lie in it, or nothing. */
+static struct disc_tray *replace_by_drive(void)
+{
+	struct disc_tray *tray = disc_tray_create();
+	struct scsi_lun_config config = { .disk = disc_tray_disk(tray),
+					  .dvd = true,
+					  .released = lun_released,
+					  .ctx = &m.released };
+
+	replace_unit(false, 512, false);
+	assert_int_equal(storvsp_detach(m.storvsp, 0, 0), 0);
+	m.released = false;
+	m.lun = scsi_lun_create(&config);
+	assert_int_equal(storvsp_attach(m.storvsp, 0, 0, m.lun), 0);
+	scsi_lun_put(m.lun);
+	client_run(&m.client);
+	while (receive(&m.chan, &(uint64_t){ 0 }, &(struct vstor_packet){ 0 }))
+		;
+	return tray;
+}
+
+static void load(struct disc_tray *tray, bool medium)
+{
+	const struct disc_medium disc = { medium ? file_disk_disk(m.file) : NULL, medium_released,
+					  &m };
+
+	medium_free = false;
+	assert_int_equal(disc_tray_load(tray, &disc), 0);
+}
+
+static void remove_drive(struct disc_tray *tray)
+{
+	assert_int_equal(storvsp_detach(m.storvsp, 0, 0), 0);
+	assert_true(m.released);
+	disc_tray_destroy(tray);
+}
+
+/* Event code << 8 | status of the medium. */
+static uint32_t media_event(void)
+{
+	assert_int_equal(IN(8, SCSI_GET_EVENT_STATUS_NOTIFICATION, 1, 0, 0, 0x10, 0, 0, 0, 8, 0),
+			 SRB_STATUS_SUCCESS);
+	return load_be16(buffer() + 4);
+}
+
+static void expect_absent(enum scsi_additional_sense code)
+{
+	const uint32_t absent = SENSE(SCSI_SENSE_NOT_READY, code);
+
+	assert_int_equal(NONE(SCSI_TEST_UNIT_READY, 0, 0, 0, 0, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), absent);
+	assert_int_equal(IN(2048, SCSI_READ_10, 0, 0, 0, 0, 1, 0, 0, 1, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), absent);
+	assert_int_equal(IN(64, SCSI_READ_TOC, 0, 0, 0, 0, 0, 0, 0, 64, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), absent);
+	assert_int_equal(IN(8, SCSI_READ_CAPACITY_10, 0, 0, 0, 0, 0, 0, 0, 0, 0), SRB_STATUS_ERROR);
+	assert_int_equal(IN(128, SCSI_GET_CONFIGURATION, 0, 0, 0, 0, 0, 0, 0, 128, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(load_be16(buffer() + 6), 0);
+}
+
+static void expect_new_medium(void)
+{
+	assert_int_equal(NONE(SCSI_TEST_UNIT_READY, 0, 0, 0, 0, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_UNIT_ATTENTION, SCSI_ASC_MEDIUM_CHANGED));
+	assert_int_equal(media_event(), 0x0202);
+	assert_int_equal(media_event(), 0x0002);
+	assert_int_equal(NONE(SCSI_TEST_UNIT_READY, 0, 0, 0, 0, 0), SRB_STATUS_SUCCESS);
+}
+
+static void a_medium_comes_and_goes(void **state)
+{
+	struct disc_tray *tray = replace_by_drive();
+
+	(void)state;
+	expect_absent(SCSI_ASC_MEDIUM_NOT_PRESENT);
+	assert_int_equal(media_event(), 0x0000);
+	load(tray, true);
+	expect_new_medium();
+	assert_int_equal(IN(8, SCSI_READ_CAPACITY_10, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(load_be32(buffer()), DISK_SIZE / 2048 - 1);
+	assert_int_equal(load_be32(buffer() + 4), 2048);
+	fill(3, 4096);
+	assert_int_equal(pwrite(m.fd, buffer(), 4096, 5 * 2048), 4096);
+	memset(m.client.ram + BUFFER, 0, 4096);
+	assert_int_equal(IN(4096, SCSI_READ_10, 0, 0, 0, 0, 5, 0, 0, 2, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(buffer()[4095], (uint8_t)(3 + 4095 * 13 + 15));
+	assert_int_equal(IN(4096, SCSI_READ_10, 0, 0, 0, DISK_SIZE / 2048 / 256, 0, 0, 0, 1, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_LBA_OUT_OF_RANGE));
+	load(tray, false);
+	assert_true(medium_free);
+	assert_int_equal(media_event(), 0x0300);
+	client_run(&m.client);
+	expect_absent(SCSI_ASC_MEDIUM_NOT_PRESENT);
+	remove_drive(tray);
+}
+
+/* A read keeps the medium that it began with. */
+static void a_medium_goes_under_a_read(void **state)
+{
+	struct disc_tray *tray = replace_by_drive();
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+	uint64_t id;
+
+	(void)state;
+	load(tray, true);
+	expect_new_medium();
+	packet.vm_srb.cdb_length = 10;
+	packet.vm_srb.data_in = VMSCSI_DATA_IN;
+	packet.vm_srb.data_transfer_length = 2048;
+	memcpy(packet.vm_srb.cdb_or_sense, (uint8_t[]){ SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1 }, 9);
+	send_packet(&m.chan, &packet, 1, BUFFER, 2048);
+	event_loop_run_once(m.client.loops[0], 0);
+	load(tray, false);
+	assert_false(medium_free);
+	client_run(&m.client);
+	assert_true(medium_free);
+	assert_true(receive(&m.chan, &id, &packet));
+	assert_int_equal(packet.vm_srb.srb_status, SRB_STATUS_SUCCESS);
+	remove_drive(tray);
+}
+
+static void the_guest_ejects(void **state)
+{
+	struct disc_tray *tray = replace_by_drive();
+
+	(void)state;
+	load(tray, true);
+	expect_new_medium();
+	assert_int_equal(NONE(SCSI_PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 1, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 2, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_REMOVAL_PREVENTED));
+	assert_int_equal(NONE(SCSI_PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 0, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 2, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(media_event(), 0x0301);
+	expect_absent(SCSI_ASC_TRAY_OPEN);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 3, 0), SRB_STATUS_SUCCESS);
+	expect_new_medium();
+	/* The motor is none of the tray's business, and the host closes a tray that it fills. */
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 0, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(media_event(), 0x0002);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 2, 0), SRB_STATUS_SUCCESS);
+	load(tray, true);
+	expect_new_medium();
+	remove_drive(tray);
+}
+
+static void a_drive_describes_its_disc(void **state)
+{
+	struct disc_tray *tray = replace_by_drive();
+
+	(void)state;
+	load(tray, true);
+	expect_new_medium();
+	IN(64, SCSI_READ_TRACK_INFORMATION, 1, 0, 0, 0, 1, 0, 0, 64, 0);
+	assert_int_equal(m.answer.vm_srb.data_transfer_length, load_be16(buffer()) + 2);
+	assert_int_equal(load_be32(buffer() + 24), DISK_SIZE / 2048);
+	assert_int_equal(IN(64, SCSI_READ_TRACK_INFORMATION, 1, 0, 0, 0, 2, 0, 0, 64, 0),
+			 SRB_STATUS_ERROR);
+	IN(4096, SCSI_READ_DISC_STRUCTURE, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0);
+	assert_int_equal(m.answer.vm_srb.data_transfer_length, load_be16(buffer()) + 2);
+	assert_int_equal(load_be32(buffer() + 12), 0x30000 + DISK_SIZE / 2048 - 1);
+	assert_int_equal(IN(64, SCSI_READ_DISC_STRUCTURE, 0, 0, 0, 0, 0, 0, 9, 0, 64, 0, 0),
+			 SRB_STATUS_ERROR);
+	IN(64, SCSI_MODE_SENSE_10, 0, 0x2A, 0, 0, 0, 0, 0, 64, 0);
+	assert_int_equal(buffer()[8 + 6], 0x29);
+	for (unsigned int type = 0; type < 3; type++) {
+		IN(128, SCSI_GET_CONFIGURATION, (uint8_t)type, 0, 0x1F, 0, 0, 0, 0, 128, 0);
+		assert_int_equal(load_be16(buffer() + 8), 0x1F);
+		assert_int_equal(buffer()[10] & 1, 1);
+		assert_int_equal(load_be32(buffer()) + 4, type == 2 ? 16 : 24);
+	}
+	remove_drive(tray);
 }
 
 #define test(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -835,6 +1025,10 @@ int main(void)
 		test_ready(a_read_only_disk),
 		test_ready(a_4kn_disk),
 		test_ready(a_dvd),
+		test_ready(a_medium_comes_and_goes),
+		test_ready(a_medium_goes_under_a_read),
+		test_ready(the_guest_ejects),
+		test_ready(a_drive_describes_its_disc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
