@@ -168,7 +168,7 @@ tests/fuzz/mana_nic_fuzz-objs := $(mana-test-objs)
 tests/fuzz/mana_function_fuzz-objs := $(mana-test-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
-paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o exit.o exit_pio.o \
+paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o crash.o exit.o exit_pio.o \
 	exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o exit_hypercall.o hypercall.o \
 	interrupt.o host_port.o counters.o sandbox.o start_state.o settings.o shim_log.o \
 	get.o vmbus_uio.o guest_ram.o opener.o network.o relay.o)
@@ -179,7 +179,7 @@ vtpm-interface-objs := tpm/interface.o tpm/crb.o tpm/tis.o
 paravisor-objs += $(paravisor-tpm-objs) $(vtpm-interface-objs) tpm/store.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
-	exit_hypercall.o hypercall.o machine.o) core/retarget.o vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
+	exit_hypercall.o hypercall.o machine.o crash.o) core/retarget.o core/event_loop.o vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
 tests/unit/paravisor/exit_test-objs := $(exit-objs)
 tests/unit/paravisor/hypercall_test-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o core/retarget.o
@@ -291,10 +291,10 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
-host-objs += host/devices.o host/monitor.o host/disks.o host/get.o host/vmgs.o host/settings.o host/net.o host/net_backend.o \
+host-objs += host/crash.o host/devices.o host/monitor.o host/disks.o host/get.o host/vmgs.o host/settings.o host/net.o host/net_backend.o \
 	host/net_open.o host/net_option.o host/net_split.o host/guest_view.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
-	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o \
+	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o host/crash.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
 	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o core/retarget.o
 tests/unit/host/hypercall_test-objs := $(host-test-objs)

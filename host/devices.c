@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "host/crash.h"
 #include "host/disks.h"
 #include "host/get.h"
 #include "host/net.h"
@@ -38,6 +39,15 @@ static void ended(void *ctx, enum host_get_end how, const char *reason)
 	partition_end(devices->partition, outcomes[how], "%s", reason);
 }
 
+static void crash_reason(void *ctx, uint64_t control, const uint64_t parameters[5], char *reason,
+			 size_t size)
+{
+	struct host_devices *devices = ctx;
+
+	host_crash_reason(&devices->partition->memory, HOST_VIEW_VTL0, control, parameters, reason,
+			  size);
+}
+
 static uint64_t reference_time(void *ctx)
 {
 	struct host_devices *devices = ctx;
@@ -58,6 +68,7 @@ static void modified(void *ctx, const char *error)
 
 static const struct host_get_ops get_ops = {
 	.ended = ended,
+	.crash_reason = crash_reason,
 	.reference_time = reference_time,
 	.modified = modified,
 };

@@ -370,13 +370,14 @@ static void on_modified(struct host_get *get, const struct message *message)
 static void on_crash(struct host_get *get, const struct message *message)
 {
 	struct get_vtl_crash crash;
-	char reason[MAX_REASON];
+	char what[160] = "", reason[MAX_REASON];
 
 	memcpy(&crash, message->bytes, sizeof(crash));
-	snprintf(reason, sizeof(reason), "crash reported by VP %u: %#llx %#llx %#llx %#llx %#llx",
-		 crash.vp_index, (unsigned long long)crash.parameters[0],
-		 (unsigned long long)crash.parameters[1], (unsigned long long)crash.parameters[2],
-		 (unsigned long long)crash.parameters[3], (unsigned long long)crash.parameters[4]);
+	if (get->config.ops->crash_reason)
+		get->config.ops->crash_reason(get->config.ctx, crash.control, crash.parameters,
+					      what, sizeof(what));
+	snprintf(reason, sizeof(reason), "%s%sreported by VP %u", what, what[0] ? ", " : "crash ",
+		 crash.vp_index);
 	end(get, HOST_GET_CRASH, reason);
 }
 

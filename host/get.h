@@ -25,6 +25,13 @@ struct host_get_ops {
 	/* The reason is one printable line, "" when nothing is known. The channel's loop. */
 	void (*ended)(void *ctx, enum host_get_end how, const char *reason);
 
+	/*
+	 * What the guest's crash parameters say (TLFS, HV_X64_MSR_CRASH_CTL and P0 to P4), as one line. ended() follows. May
+	 * be NULL. The channel's loop.
+	 */
+	void (*crash_reason)(void *ctx, uint64_t control, const uint64_t parameters[5],
+			     char *reason, size_t size);
+
 	/* The partition's reference time, units of 100 ns. */
 	uint64_t (*reference_time)(void *ctx);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "host/crash.h"
 #include "host/registers.h"
 #include "host/shim_log.h"
 #include "host/vmbus.h"
@@ -104,49 +105,26 @@ static int write_reference_tsc(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
-/*
- * The guest's own words about its end, where it left any (TLFS 3.14, HV_CRASH_CTL_REG_CONTENTS): to
- * the log, and the line that says why into `why`.
- */
-static void take_crash_message(struct vcpu *vcpu, const uint64_t crash[5], char *why, size_t size)
-{
-	static const char panic[] = "Kernel panic - not syncing: ";
-	static const char stopped[] = "stopped: "; /* the boot shim's */
-	const char *who = vcpu->vtl == HOST_VTL2 ? "vtl2" : "vtl0";
-	char text[HV_PAGE_SIZE + 1], *line, *save, *found;
-	uint64_t len = crash[4] < HV_PAGE_SIZE ? crash[4] : HV_PAGE_SIZE;
-
-	if (host_memory_read(&vcpu->vp->partition->memory, vcpu->view, crash[3], text, len))
-		return;
-	text[len] = 0;
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		log_info("%s's last words: %s", who, line);
-		found = strstr(line, panic);
-		if (found)
-			snprintf(why, size, "%s", found + strlen(panic));
-		else if (!strncmp(line, stopped, strlen(stopped)))
-			snprintf(why, size, "boot shim: %s", line + strlen(stopped));
-	}
-}
-
 static int write_crash_control(struct vcpu *vcpu, uint64_t value)
 {
 	struct partition *partition = vcpu->vp->partition;
-	const uint64_t *p = partition->vtl[vcpu->vtl].crash;
 	char why[160];
 
 	if (!(value & HV_CRASH_CTL_CRASH_NOTIFY))
 		return 0;
-	snprintf(why, sizeof(why), "crash parameters %llx %llx %llx %llx %llx",
-		 (unsigned long long)p[0], (unsigned long long)p[1], (unsigned long long)p[2],
-		 (unsigned long long)p[3], (unsigned long long)p[4]);
-	if (value & HV_CRASH_CTL_CRASH_MESSAGE)
-		take_crash_message(vcpu, p, why, sizeof(why));
+	host_crash_reason(&partition->memory, vcpu->view, value, partition->vtl[vcpu->vtl].crash,
+			  why, sizeof(why));
 	if (vcpu->vtl == HOST_VTL2)
 		partition_end(partition, RUN_VTL2_CRASH, "%s", why);
 	else
 		partition_end(partition, RUN_GUEST_CRASH, "%s", why);
 	return 0;
+}
+
+/* As on Hyper-V, VTL0's crash MSRs are VTL2's to have, which passes on what it makes of them. */
+static bool crash_is_for_vtl2(const struct vcpu *vcpu)
+{
+	return vcpu->vtl == HOST_VTL0 && atomic_load(&vcpu->vp->partition->intercepts.msrs);
 }
 
 /*
@@ -215,9 +193,13 @@ int msr_read_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		return 0;
 	}
 	case HV_X64_MSR_CRASH_P0 ... HV_X64_MSR_CRASH_P4:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		*value = vtl->crash[msr - HV_X64_MSR_CRASH_P0];
 		return 0;
 	case HV_X64_MSR_CRASH_CTL:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		*value = HV_CRASH_CTL_CRASH_NOTIFY | HV_CRASH_CTL_CRASH_MESSAGE;
 		return 0;
 	default:
@@ -272,9 +254,13 @@ int msr_write_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return msr & 1 ? stimer_write_count(vcpu, index, value)
 			       : stimer_write_config(vcpu, index, value);
 	case HV_X64_MSR_CRASH_P0 ... HV_X64_MSR_CRASH_P4:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		vtl->crash[msr - HV_X64_MSR_CRASH_P0] = value;
 		return 0;
 	case HV_X64_MSR_CRASH_CTL:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		return write_crash_control(vcpu, value);
 	default:
 		return -ENOENT;

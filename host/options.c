@@ -52,8 +52,7 @@ static const char usage[] =
 	"  --probe              say whether KVM can run guests here: exit 0, or 2 and why not\n"
 	"Ctrl-A x ends a run from the terminal; Ctrl-A c and a line is a command: add FILE[,...],\n"
 	"remove LUN, insert LUN FILE, eject LUN (DVDs), resize LUN SIZE, fault LUN FAULT,\n"
-	"vf on|off, net up|down|reset "
-	"(network).\n";
+	"vf on|off, net up|down|reset (network).\n";
 
 enum option_id {
 	OPTION_IGVM = 256,

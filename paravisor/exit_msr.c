@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "core/x86/x86.h"
+#include "paravisor/crash.h"
 #include "paravisor/machine.h"
 #include "paravisor/vp.h"
 #include "proto/hv_cpuid.h"
@@ -55,15 +56,16 @@ static int answer_read(struct vp *vp, uint64_t value)
 int exit_msr(struct vp *vp, const struct vp_exit *exit)
 {
 	const struct vp_exit_msr *msr = &exit->msr;
+	uint64_t value = msr->write ? msr->value : 0;
 	int ret = 0;
 
-	if (!is_ignored(msr->index)) {
+	if (!crash_msr(vp, msr->index, msr->write, &value) && !is_ignored(msr->index)) {
 		log_limited(LOG_DEBUG, "VP %u: no MSR %#x to %s", vp->index, msr->index,
 			    msr->write ? "write" : "read");
 		return exit_raise(vp, X86_VECTOR_GP);
 	}
 	if (!msr->write)
-		ret = answer_read(vp, 0);
+		ret = answer_read(vp, value);
 	if (ret)
 		return ret;
 	return vtl_vp_skip(vp->vtl, exit, exit->instruction_length ? 0 : 2);

@@ -511,3 +511,16 @@ void get_triple_fault(struct get *get, uint32_t vp)
 	if (get)
 		notify(get, &message, sizeof(message));
 }
+
+void get_vtl_crash(struct get *get, uint32_t vp, uint64_t control, const uint64_t parameters[5])
+{
+	struct get_vtl_crash message = {
+		.header = header_of(GET_HOST_NOTIFICATION, GET_VTL_CRASH),
+		.vp_index = vp,
+		.control = control,
+	};
+
+	memcpy(message.parameters, parameters, sizeof(message.parameters));
+	if (get)
+		notify(get, &message, sizeof(message));
+}

@@ -67,5 +67,7 @@ void get_vtl0_started(struct get *get, bool success, const char *why);
 void get_power_off(struct get *get);
 void get_reset(struct get *get);
 void get_triple_fault(struct get *get, uint32_t vp);
+/* What VTL0 wrote to its crash MSRs (HV_CRASH_CTL_REG_CONTENTS, P0 to P4). */
+void get_vtl_crash(struct get *get, uint32_t vp, uint64_t control, const uint64_t parameters[5]);
 
 #endif

@@ -44,7 +44,7 @@ struct machine {
 	struct network *network;    /* NULL: none */
 	struct relay *relay;        /* NULL: VTL0 has no functions for itself */
 	struct opener *opener;      /* of functions */
-	struct dma_pool *pool;     /* NULL: none */
+	struct dma_pool *pool;      /* NULL: none */
 	uint64_t pool_len;          /* bytes of VTL0's RAM that VTL2 keeps for its devices */
 	struct vtpm *vtpm;          /* NULL: VTL0 has no TPM */
 	struct ppi *ppi;            /* its physical presence interface */
@@ -54,6 +54,8 @@ struct machine {
 	struct vp *vps; /* topology.vp_count of them */
 
 	uint64_t mtrr_def_type; /* of all VPs at the start */
+	uint64_t crash[5];      /* parameters of VTL0's crash MSRs; atomic */
+	bool crash_pending;     /* VTL0's report is on its way to the host; atomic */
 
 	/* How the run ends: the first outcome counts. */
 	pthread_mutex_t end_lock;

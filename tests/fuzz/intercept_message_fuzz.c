@@ -5,6 +5,7 @@
 #include "core/io_bus.h"
 #include "core/log.h"
 #include "paravisor/exit.h"
+#include "paravisor/get.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
 #include "paravisor/vmbus.h"
@@ -44,6 +45,14 @@ int interrupt_deliverable(struct vp *vp)
 void vp_wake(struct vp *vp)
 {
 	(void)vp;
+}
+
+void get_vtl_crash(struct get *get, uint32_t vp, uint64_t control, const uint64_t parameters[5])
+{
+	(void)get;
+	(void)vp;
+	(void)control;
+	(void)parameters;
 }
 
 static enum io_result device_read(void *dev, uint64_t offset, unsigned int size, uint64_t *value)

@@ -44,6 +44,14 @@ static void ended(void *ctx, enum host_get_end how, const char *reason)
 	snprintf(t.reason, sizeof(t.reason), "%s", reason);
 }
 
+static void crash_reason(void *ctx, uint64_t control, const uint64_t parameters[5], char *reason,
+			 size_t size)
+{
+	(void)ctx;
+	snprintf(reason, size, "%llx of %llu", (unsigned long long)parameters[0],
+		 (unsigned long long)control);
+}
+
 static uint64_t reference_time(void *ctx)
 {
 	(void)ctx;
@@ -59,6 +67,7 @@ static void modified(void *ctx, const char *error)
 
 static const struct host_get_ops ops = {
 	.ended = ended,
+	.crash_reason = crash_reason,
 	.reference_time = reference_time,
 	.modified = modified,
 };
@@ -311,6 +320,7 @@ static void ends(void **state)
 	struct get_header reset = notice(GET_RESET);
 	struct get_vtl_crash crash = { .header = notice(GET_VTL_CRASH),
 				       .vp_index = 1,
+				       .control = 5,
 				       .parameters = { 0xabc } };
 	struct get_triple_fault fault = { .header = notice(GET_TRIPLE_FAULT), .vp_index = 3 };
 
@@ -325,7 +335,7 @@ static void ends(void **state)
 	assert_int_equal(t.how, HOST_GET_RESET);
 	send_message(&crash, sizeof(crash));
 	assert_int_equal(t.how, HOST_GET_CRASH);
-	assert_non_null(strstr(t.reason, "VP 1: 0xabc"));
+	assert_string_equal(t.reason, "abc of 5, reported by VP 1");
 	send_message(&fault, sizeof(fault));
 	assert_int_equal(t.how, HOST_GET_CRASH);
 	assert_non_null(strstr(t.reason, "VP 3"));

@@ -8,13 +8,16 @@
 #include <cmocka.h>
 
 #include "core/device_lock.h"
+#include "core/event_loop.h"
 #include "core/guest_memory.h"
 #include "core/io_bus.h"
 #include "paravisor/exit.h"
+#include "paravisor/get.h"
 #include "paravisor/interrupt.h"
 #include "paravisor/machine.h"
 #include "paravisor/vmbus.h"
 #include "paravisor/vp.h"
+#include "proto/hv_cpuid.h"
 #include "tests/unit/fake/fake_vtl.h"
 
 #define RAM_SIZE (64u << 10)
@@ -60,6 +63,21 @@ int interrupt_deliverable(struct vp *v)
 void vp_wake(struct vp *v)
 {
 	(void)v;
+}
+
+static struct {
+	unsigned int count;
+	uint32_t vp;
+	uint64_t control, parameters[5];
+} crash;
+
+void get_vtl_crash(struct get *get, uint32_t index, uint64_t control, const uint64_t parameters[5])
+{
+	assert_ptr_equal(get, &crash);
+	crash.count++;
+	crash.vp = index;
+	crash.control = control;
+	memcpy(crash.parameters, parameters, sizeof(crash.parameters));
 }
 
 static enum io_result device_read(void *dev, uint64_t offset, unsigned int size, uint64_t *value)
@@ -303,6 +321,51 @@ static void test_msrs(void **state)
 	expect_exception(X86_VECTOR_GP, 0);
 }
 
+static void access_msr(uint32_t index, bool write, uint64_t value)
+{
+	exit_.msr = (struct vp_exit_msr){ index, write, value };
+	dispatch(VP_EXIT_MSR);
+}
+
+static void test_crash_report(void **state)
+{
+	struct vp first = { .machine = &machine };
+
+	(void)state;
+	first.loop = event_loop_create();
+	machine.vps = &first;
+	machine.get = (struct get *)&crash;
+	crash.count = 0;
+	access_msr(HV_X64_MSR_CRASH_CTL, false, 0);
+	assert_int_equal(fake.cpu.cpu.gpr[X86_RDX], 0xC0000000); /* notify, with a message */
+	for (uint32_t i = 0; i < 5; i++)
+		access_msr(HV_X64_MSR_CRASH_P0 + i, true, 0x123456789ull * (i + 1));
+	access_msr(HV_X64_MSR_CRASH_P4, false, 0);
+	assert_int_equal(fake.cpu.cpu.gpr[X86_RDX] << 32 | fake.cpu.cpu.gpr[X86_RAX],
+			 0x123456789ull * 5);
+	access_msr(HV_X64_MSR_CRASH_CTL, true, 0);
+	event_loop_run_once(first.loop, 0);
+	assert_int_equal(crash.count, 0);
+	vp.index = 3;
+	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
+	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
+	assert_int_equal(crash.count, 0); /* VP 0's to say, and once */
+	event_loop_run_once(first.loop, 0);
+	assert_int_equal(crash.count, 1);
+	assert_int_equal(crash.vp, 3);
+	assert_int_equal(crash.control, HV_CRASH_CTL_CRASH_NOTIFY);
+	assert_int_equal(crash.parameters[0], 0x123456789ull);
+	assert_int_equal(crash.parameters[4], 0x123456789ull * 5);
+	assert_false(machine_has_ended(&machine));
+
+	machine.get = NULL;
+	machine.vps = NULL;
+	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
+	assert_int_equal(machine.outcome.result, HOST_PORT_CRASH);
+	vp.index = 0;
+	event_loop_destroy(first.loop);
+}
+
 static void test_cpuid(void **state)
 {
 	(void)state;
@@ -394,6 +457,7 @@ int main(void)
 		TEST(test_protected_and_absent_memory),
 		TEST(test_not_emulated),
 		TEST(test_msrs),
+		TEST(test_crash_report),
 		TEST(test_cpuid),
 		TEST(test_hypercall),
 		TEST(test_interrupts),

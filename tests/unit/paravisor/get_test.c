@@ -237,6 +237,7 @@ static void test_ends(void **state)
 	struct get *get = created();
 	struct get_power_off off;
 	struct get_triple_fault fault;
+	struct get_vtl_crash crash;
 
 	(void)state;
 	get_power_off(get);
@@ -249,6 +250,13 @@ static void test_ends(void **state)
 	get_triple_fault(get, 3);
 	memcpy(&fault, fake_uio.out, sizeof(fault));
 	assert_int_equal(fault.vp_index, 3);
+	get_vtl_crash(get, 2, 1ull << 63, (uint64_t[5]){ [4] = 7 });
+	memcpy(&crash, fake_uio.out, sizeof(crash));
+	assert_int_equal(fake_uio.out_len, sizeof(crash));
+	assert_int_equal(crash.header.message_id, GET_VTL_CRASH);
+	assert_int_equal(crash.vp_index, 2);
+	assert_int_equal(crash.control, 1ull << 63);
+	assert_int_equal(crash.parameters[4], 7);
 	get_vtl0_started(get, false, "why");
 	assert_int_equal(last_result().header.message_id, GET_START_VTL0_COMPLETED);
 	assert_int_equal(last_result().status, GET_RESULT_FAILURE);
