@@ -12,6 +12,7 @@
 
 #include "core/event_loop.h"
 #include "core/log.h"
+#include "devices/storage/disc_tray.h"
 #include "devices/storage/file_disk.h"
 #include "devices/storage/scsi_lun.h"
 #include "devices/storage/storvsp.h"
@@ -31,7 +32,8 @@ static struct storvsp *storvsp;
 static struct file_disk *file;
 static struct scsi_lun *luns[2];
 static int fd = -1;
-static unsigned int released;
+static struct disc_tray *tray; /* unit 1's: the file, or nothing */
+static unsigned int released, loaded, unloaded;
 static bool gone;
 
 static void lun_released(void *ctx)
@@ -46,6 +48,22 @@ static void controller_gone(void *ctx)
 	gone = true;
 }
 
+static void medium_released(void *ctx)
+{
+	(void)ctx;
+	unloaded++;
+}
+
+static void load(bool medium)
+{
+	const struct disc_medium disc = { medium ? file_disk_disk(file) : NULL, medium_released,
+					  NULL };
+
+	if (disc_tray_load(tray, &disc))
+		abort();
+	loaded += medium;
+}
+
 static void make_units(void)
 {
 	struct file_disk_config disk = {
@@ -53,10 +71,13 @@ static void make_units(void)
 	};
 
 	file = file_disk_create(&disk);
-	if (!file)
+	tray = disc_tray_create();
+	if (!file || !tray)
 		abort();
+	load(true);
 	for (int i = 0; i < 2; i++) {
-		struct scsi_lun_config config = { .disk = file_disk_disk(file),
+		struct scsi_lun_config config = { .disk = i ? disc_tray_disk(tray)
+							    : file_disk_disk(file),
 						  .dvd = i,
 						  .released = lun_released };
 
@@ -168,7 +189,7 @@ static void step(struct fuzz_input *in)
 	uint8_t buf[256];
 	uint8_t unit;
 
-	switch (fuzz_take(in, 1) % 10) {
+	switch (fuzz_take(in, 1) % 11) {
 	case 0:
 	case 1:
 	case 2:
@@ -203,6 +224,9 @@ static void step(struct fuzz_input *in)
 	case 9:
 		event_loop_run_once(client.loops[fuzz_take(in, 1) % CLIENT_VPS], 0);
 		break;
+	case 10:
+		load(fuzz_take(in, 1) & 1);
+		break;
 	}
 }
 
@@ -211,7 +235,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input in = { data, size };
 
 	log_set_level(LOG_ERROR);
-	released = 0;
+	released = loaded = unloaded = 0;
 	gone = false;
 	if (fd < 0)
 		fd = memfd_create("disk", 0);
@@ -231,6 +255,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	storvsp_destroy(storvsp, controller_gone, NULL);
 	client_run(&client);
 	if (!gone || released != 2)
+		abort();
+	disc_tray_destroy(tray);
+	if (loaded != unloaded)
 		abort();
 	client_fini(&client);
 	file_disk_destroy(file);
