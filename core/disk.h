@@ -20,6 +20,54 @@ enum disk_operation {
 	DISK_FLUSH, /* all writes that are done are durable; sector and count are not used */
 	DISK_UNMAP, /* a hint; what is unmapped may or may not read as zeroes */
 	DISK_WRITE_ZEROES,
+	DISK_RESERVATION, /* `reservation` says what; sector and count are not used */
+};
+
+/*
+ * Persistent reservations of a disk that other machines may have too: every machine may register a
+ * key, and one of them, or all that have, hold the reservation. Types and rules are NVMe's (NVMe 1.4, 8.8),
+ * which are SCSI's (SPC-5 5.13).
+ */
+enum disk_reservation_action {
+	DISK_RESERVATION_REGISTER, /* key `other_key`, by a machine that has none */
+	DISK_RESERVATION_UNREGISTER,
+	DISK_RESERVATION_REPLACE, /* one's key by `other_key` */
+	DISK_RESERVATION_ACQUIRE,
+	DISK_RESERVATION_PREEMPT, /* from who has `other_key` */
+	DISK_RESERVATION_PREEMPT_ABORT,
+	DISK_RESERVATION_RELEASE,
+	DISK_RESERVATION_CLEAR,
+	DISK_RESERVATION_REPORT,
+};
+
+enum disk_reservation_type {
+	DISK_NOT_RESERVED,
+	DISK_RESERVED_WRITE, /* to the holder */
+	DISK_RESERVED_EXCLUSIVE,
+	DISK_RESERVED_WRITE_REGISTRANTS, /* to all registrants, one of whom holds it */
+	DISK_RESERVED_EXCLUSIVE_REGISTRANTS,
+	DISK_RESERVED_WRITE_ALL, /* all registrants hold it */
+	DISK_RESERVED_EXCLUSIVE_ALL,
+};
+
+#define DISK_REGISTRANTS_MAX 9
+
+struct disk_registrant {
+	uint64_t key;
+	uint16_t port; /* of the disk's, by which it came */
+	bool holds;
+};
+
+struct disk_reservation {
+	enum disk_reservation_action action;
+	enum disk_reservation_type type; /* asked for; a report's answer */
+	bool ignore_key;                 /* unregister, replace: whatever one's key is */
+	uint64_t key, other_key;         /* one's own is `key` */
+
+	/* A report: of more registrants than fit, the first. */
+	uint32_t generation;
+	unsigned int registrant_count;
+	struct disk_registrant registrants[DISK_REGISTRANTS_MAX];
 };
 
 /* A piece of guest memory. */
@@ -38,6 +86,7 @@ struct disk_request {
 	uint64_t sector, count;              /* in sectors of the disk, inside it */
 	const struct disk_segment *segments; /* read and write: together exactly `count` sectors */
 	unsigned int segment_count;
+	struct disk_reservation *reservation; /* the caller's, too */
 	/*
 	 * err: 0; -EIO: the medium failed; -EFAULT: the memory is not the guest's RAM; -ENOSPC;
 	 * -EROFS; -EBADE: a reservation; -ENODEV: the disk is gone; -ETIMEDOUT and -ECANCELED: worth
@@ -59,6 +108,7 @@ struct disk_info {
 	bool can_unmap;
 	bool can_write_zeroes;
 	bool unmap_reads_zero;
+	bool can_reserve;           /* knows DISK_RESERVATION */
 	uint32_t unmap_granularity; /* sectors; 0: unknown */
 	uint32_t unmap_alignment;   /* sectors */
 	uint8_t id[16];             /* never that of another disk; the same after a restart */

@@ -149,6 +149,20 @@ static int start_thread(struct storage *storage)
 	return -pthread_create(&storage->thread, NULL, run, storage);
 }
 
+/*
+ * The GUIDs of a VM's controllers are its own and last as long as it does (FNV-1a, 64 bits, of the first one's; not 0,
+ * which is nobody).
+ */
+static uint64_t make_host_id(const struct settings *settings)
+{
+	const uint8_t *byte = (const uint8_t *)&settings->controllers[0];
+	uint64_t hash = 0xCBF29CE484222325ull;
+
+	for (size_t i = 0; i < sizeof(settings->controllers[0]); i++)
+		hash = (hash ^ byte[i]) * 0x100000001B3ull;
+	return hash ? hash : 1;
+}
+
 int storage_start(struct machine *machine, const struct settings *settings, struct opener *opener,
 		  struct dma_pool *pool, struct storage **result)
 {
@@ -160,6 +174,7 @@ int storage_start(struct machine *machine, const struct settings *settings, stru
 		storage->machine = machine;
 		storage->opener = opener;
 		storage->pool = pool;
+		storage->host_id = make_host_id(settings);
 		pthread_mutex_init(&storage->lock, NULL);
 		*result = storage;
 		ret = storage_apply(storage, settings, &error);

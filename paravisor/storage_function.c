@@ -53,6 +53,7 @@ static int start_driver(struct storage *storage, struct storage_function *functi
 		.memory = storage->machine->memory,
 		.name = function->address,
 		.max_queues = storage->machine->topology.vp_count,
+		.host_id = storage->host_id,
 	};
 	int ret = nvme_create(&config, &function->nvme);
 

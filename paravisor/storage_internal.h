@@ -59,6 +59,7 @@ struct storage {
 	struct machine *machine;
 	struct opener *opener;
 	struct dma_pool *pool;
+	uint64_t host_id; /* by which reservations know this VM */
 	struct storage_controller controllers[SETTINGS_CONTROLLERS_MAX];
 
 	pthread_mutex_t

@@ -111,6 +111,8 @@ static int perform(struct file_disk *file, const struct disk_request *request)
 	case DISK_UNMAP:
 	case DISK_WRITE_ZEROES:
 		return punch(file, request);
+	case DISK_RESERVATION:
+		break;
 	}
 	return -EOPNOTSUPP;
 }

@@ -25,6 +25,11 @@ struct nvme_config {
 	unsigned int io_timeout_ms;    /* 0: 30,000 */
 	unsigned int admin_timeout_ms; /* 0: 10,000 */
 	/*
+	 * By which reservations know this machine: the same after a restart and never that of another that may have the
+	 * same namespaces. 0: there is none, and disks have no reservations.
+	 */
+	uint64_t host_id;
+	/*
 	 * A namespace has come, gone or changed size, or the controller has failed for good. On the
 	 * driver's thread; must not wait. May be NULL. Disks' watchers are told beside this.
 	 */

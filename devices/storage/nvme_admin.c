@@ -174,6 +174,18 @@ int nvme_admin_set_feature(struct nvme *nvme, uint8_t feature, uint32_t value, u
 	return nvme_admin_call(nvme, &sqe, result);
 }
 
+int nvme_admin_set_host_id(struct nvme *nvme, uint64_t id)
+{
+	struct nvme_sqe sqe = {
+		.opcode = NVME_ADMIN_SET_FEATURES,
+		.cdw10 = NVME_FEATURE_HOST_ID,
+		.prp1 = nvme->data_address,
+	};
+
+	memcpy(nvme->data, &id, sizeof(id));
+	return nvme_admin_call(nvme, &sqe, NULL);
+}
+
 /* The completion queue first: the submission queue names it (5.3, 5.4). */
 int nvme_admin_create_queue(struct nvme *nvme, struct nvme_queue *queue)
 {

@@ -241,6 +241,8 @@ int nvme_controller_enable(struct nvme *nvme)
 	if ((nvme->oaes & NVME_AEC_NS_ATTRIBUTES) &&
 	    nvme_admin_set_feature(nvme, NVME_FEATURE_ASYNC_EVENTS, NVME_AEC_NS_ATTRIBUTES, NULL))
 		log_warn("%s: does not tell of changed namespaces", nvme->name);
+	nvme->host_known = nvme->config.host_id && nvme->oncs & NVME_ONCS_RESERVATIONS &&
+			   !nvme_admin_set_host_id(nvme, nvme->config.host_id);
 	nvme_admin_ask_event(nvme);
 	return 0;
 }

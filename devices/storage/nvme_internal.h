@@ -187,6 +187,7 @@ struct nvme {
 	uint16_t oacs, oncs;
 	uint32_t oaes;
 	uint8_t vwc;
+	bool host_known; /* the controller has our identifier, and reservations */
 	uint16_t awupf;
 	uint16_t vendor;
 	uint32_t nn, version;
@@ -265,6 +266,8 @@ int nvme_admin_call(struct nvme *nvme, struct nvme_sqe *sqe, uint32_t *result);
 
 /* Identify into nvme->data. */
 int nvme_admin_identify(struct nvme *nvme, uint8_t cns, uint32_t nsid);
+/* Feature 81h (5.21.1.19), which reservations need. 0 or -errno. */
+int nvme_admin_set_host_id(struct nvme *nvme, uint64_t id);
 int nvme_admin_set_feature(struct nvme *nvme, uint8_t feature, uint32_t value, uint32_t *result);
 int nvme_admin_create_queue(struct nvme *nvme, struct nvme_queue *queue);
 void nvme_admin_abort(struct nvme *nvme, const struct nvme_abort *abort);
@@ -322,6 +325,11 @@ unsigned int nvme_queue_poll(struct nvme_queue *queue);
 
 /* Makes commands for the request until it has all or there is no room (-EAGAIN); 0 or -errno. */
 int nvme_issue(struct nvme_queue *queue, struct nvme_io *io);
+
+/* nvme_reservation.c: `data` is a slot's NVME_CHUNK_SIZE bytes, or a copy of them. */
+void nvme_reservation_command(const struct disk_reservation *reservation, struct nvme_sqe *sqe,
+			      void *data);
+void nvme_reservation_report(const void *data, struct disk_reservation *reservation);
 
 /* Done with the slot's data: copies it to where it belongs. 0 or -EFAULT. */
 int nvme_issue_finish(struct nvme_queue *queue, struct nvme_slot *slot);

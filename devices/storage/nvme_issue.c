@@ -1,6 +1,7 @@
 /* From requests to commands of the NVM command set (NVMe 1.4, 6). */
 
 #include <errno.h>
+#include <string.h>
 
 #include "devices/storage/nvme_internal.h"
 
@@ -98,8 +99,16 @@ static int64_t bounce(struct nvme_queue *queue, struct nvme_slot *slot, struct n
 int nvme_issue_finish(struct nvme_queue *queue, struct nvme_slot *slot)
 {
 	const struct disk_request *request = slot->io->request;
+	uint8_t report[NVME_CHUNK_SIZE];
+	uint64_t address;
 	int err = 0;
 
+	if (request->operation == DISK_RESERVATION) {
+		memcpy(report, chunk_of(queue, slot, &address), sizeof(report));
+		if (request->reservation->action == DISK_RESERVATION_REPORT)
+			nvme_reservation_report(report, request->reservation);
+		return 0;
+	}
 	if (slot->bounce == NVME_NO_BOUNCE) {
 		nvme_count(&queue->counters.bytes_direct, slot->bytes);
 		return 0;
@@ -173,6 +182,15 @@ static int64_t write_zeroes(struct nvme_queue *queue, struct nvme_slot *slot, st
 	return (int64_t)count;
 }
 
+static int64_t reservation(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io)
+{
+	if (!(queue->nvme->oncs & NVME_ONCS_RESERVATIONS))
+		return -EOPNOTSUPP;
+	nvme_reservation_command(io->request->reservation, &slot->sqe,
+				 chunk_of(queue, slot, &slot->sqe.prp1));
+	return 0;
+}
+
 static int64_t build(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io)
 {
 	slot->sqe = (struct nvme_sqe){
@@ -190,6 +208,8 @@ static int64_t build(struct nvme_queue *queue, struct nvme_slot *slot, struct nv
 		return unmap(queue, slot, io);
 	case DISK_WRITE_ZEROES:
 		return write_zeroes(queue, slot, io);
+	case DISK_RESERVATION:
+		return reservation(queue, slot, io);
 	}
 	return -EOPNOTSUPP;
 }

@@ -102,6 +102,7 @@ static void fill_info(const struct nvme *nvme, uint32_t nsid, const struct nvme_
 		.read_only = id->nsattr & NVME_NSATTR_READ_ONLY,
 		.can_unmap = nvme->oncs & NVME_ONCS_DSM,
 		.can_write_zeroes = nvme->oncs & NVME_ONCS_WRITE_ZEROES,
+		.can_reserve = nvme->host_known && id->rescap & NVME_RESCAP_ALL_TYPES,
 		.unmap_reads_zero = (id->dlfeat & NVME_DLFEAT_READS_MASK) == NVME_DLFEAT_READS_ZERO,
 	};
 	if (id->nsfeat & NVME_NSFEAT_OPTIMAL)

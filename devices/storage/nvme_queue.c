@@ -109,7 +109,7 @@ static int check(const struct nvme_namespace *ns, const struct disk_request *req
 
 	if (gone)
 		return gone;
-	if (request->operation == DISK_FLUSH)
+	if (request->operation == DISK_FLUSH || request->operation == DISK_RESERVATION)
 		return 0;
 	if (request->sector > sectors || request->count > sectors - request->sector)
 		return -EIO;
@@ -128,6 +128,8 @@ static void start(struct nvme_queue *queue, struct disk_request *request)
 	if (!err && request->operation == DISK_FLUSH) {
 		/* Without a volatile cache, what is done is durable. */
 		io->unissued = queue->nvme->vwc & NVME_VWC_PRESENT;
+	} else if (!err && request->operation == DISK_RESERVATION) {
+		io->unissued = true;
 	} else if (!err) {
 		io->sector = request->sector;
 		io->left = request->count;

@@ -16,6 +16,8 @@ static int generic_errno(uint16_t code)
 		return 0;
 	case NVME_SC_INVALID_OPCODE:
 		return -EOPNOTSUPP;
+	case NVME_SC_INVALID_FIELD:
+		return -EINVAL;
 	case NVME_SC_POWER_LOSS:
 	case NVME_SC_ABORT_REQUESTED:
 	case NVME_SC_ABORT_SQ_DELETED:

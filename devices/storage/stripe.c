@@ -288,6 +288,7 @@ static void get_info(struct disk *disk, struct disk_info *info)
 	info->sectors = info->sectors / stripe->chunk * stripe->chunk * stripe->member_count;
 	info->sector_size = stripe->sector_size;
 	info->unmap_alignment = 0;
+	info->can_reserve = false; /* of one, or of all? */
 	memcpy(info->id, stripe->id, sizeof(info->id));
 	memcpy(info->serial, stripe->serial, sizeof(info->serial));
 }

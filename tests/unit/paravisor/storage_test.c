@@ -128,7 +128,8 @@ void machine_end(struct machine *machine, enum host_port_result result, const ch
 
 /* --- The guest's driver */
 
-static void send_srb(const uint8_t *cdb, size_t cdb_len, uint8_t lun, uint32_t len)
+static void send_srb(const uint8_t *cdb, size_t cdb_len, uint8_t lun, uint32_t len,
+		     uint8_t direction)
 {
 	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
 	struct {
@@ -139,7 +140,7 @@ static void send_srb(const uint8_t *cdb, size_t cdb_len, uint8_t lun, uint32_t l
 
 	packet.vm_srb.cdb_length = (uint8_t)cdb_len;
 	packet.vm_srb.lun = lun;
-	packet.vm_srb.data_in = len ? VMSCSI_DATA_IN : VMSCSI_DATA_NONE;
+	packet.vm_srb.data_in = len ? direction : VMSCSI_DATA_NONE;
 	packet.vm_srb.data_transfer_length = len;
 	memcpy(packet.vm_srb.cdb_or_sense, cdb, cdb_len);
 	assert_int_equal(client_send(&t.chan,
@@ -196,7 +197,7 @@ static void run_until(bool (*condition)(uint64_t), uint64_t argument)
 /* The SRB's status without its flags. */
 static uint8_t srb(const uint8_t *cdb, size_t cdb_len, uint8_t lun, uint32_t len)
 {
-	send_srb(cdb, cdb_len, lun, len);
+	send_srb(cdb, cdb_len, lun, len, VMSCSI_DATA_IN);
 	run_until(take_answer, t.next_id);
 	return t.answer.vm_srb.srb_status & 0x3F;
 }
@@ -206,6 +207,30 @@ static uint32_t sense(void)
 	const uint8_t *data = t.answer.vm_srb.cdb_or_sense;
 
 	return (uint32_t)(data[2] & 0xF) << 16 | load_be16(&data[12]);
+}
+
+/* With 24 bytes of parameters: a key and another one. */
+static uint8_t reserve_out(uint8_t lun, uint8_t action, uint8_t type, uint64_t key,
+			   uint64_t other_key)
+{
+	uint8_t *parameters = t.client.ram + BUFFER;
+
+	memset(parameters, 0, 24);
+	store_be64(parameters, key);
+	store_be64(parameters + 8, other_key);
+	send_srb((const uint8_t[10]){ SCSI_PERSISTENT_RESERVE_OUT, action, type, [8] = 24 }, 10,
+		 lun, 24, VMSCSI_DATA_OUT);
+	run_until(take_answer, t.next_id);
+	return t.answer.vm_srb.scsi_status;
+}
+
+/* The answer is in the buffer; its length without the header. */
+static uint32_t reserve_in(uint8_t lun, uint8_t action)
+{
+	assert_int_equal(srb((const uint8_t[10]){ SCSI_PERSISTENT_RESERVE_IN, action, [8] = 200 },
+			     10, lun, 200),
+			 SRB_STATUS_SUCCESS);
+	return load_be32(t.client.ram + BUFFER + 4);
 }
 
 static uint8_t test_ready(uint8_t lun)
@@ -343,7 +368,9 @@ static void inject(unsigned int controller, const char *text)
 
 static int make_controller(struct controller *controller)
 {
-	struct nvme_emu_config config = { .serial = "TEST", .io_queues = CLIENT_VPS, .workers = 1 };
+	struct nvme_emu_config config = {
+		.serial = "TEST", .shared = true, .io_queues = CLIENT_VPS, .workers = 1
+	};
 	struct nvme_emu_namespace_config ns = { .fd = -1,
 						.memory_len = DISK_SIZE,
 						.block_size = SECTOR };
@@ -485,7 +512,7 @@ static void a_unit_goes_with_commands_under_way(void **state)
 
 	(void)state;
 	inject(1, "delay,ms=300,opcode=2");
-	send_srb(read_10, sizeof(read_10), 1, SECTOR);
+	send_srb(read_10, sizeof(read_10), 1, SECTOR, VMSCSI_DATA_IN);
 	slow = t.next_id;
 	event_loop_run_once(t.client.loops[0], 0);
 	assert_int_equal(ask(settings_text("0=0", 1)), 0);
@@ -622,6 +649,52 @@ static void a_medium_is_exchanged(void **state)
 	assert_int_equal(test_ready(2), SRB_STATUS_INVALID_LUN);
 }
 
+/* A reservation is the namespace's: of LUN 0's, SCSI's words become NVMe's. LUN 1, a stripe, keeps its own. */
+static void reservations_go_down(void **state)
+{
+	const uint8_t *data = t.client.ram + BUFFER;
+
+	(void)state;
+	for (uint8_t lun = 0; lun < 2; lun++) {
+		assert_int_equal(reserve_in(lun, 0), 0);
+		assert_int_equal(reserve_out(lun, 1, 1, 7, 0), SCSI_RESERVATION_CONFLICT);
+		assert_int_equal(reserve_out(lun, 0, 0, 0, 0), SCSI_GOOD);
+		assert_int_equal(reserve_out(lun, 6, 0, 0, 0), SCSI_GOOD); /* ignore, none: none */
+		assert_int_equal(reserve_out(lun, 0, 0, 0, 0xABCD), SCSI_GOOD);
+		assert_int_equal(reserve_in(lun, 0), 8);
+		assert_int_equal(load_be64(data + 8), 0xABCD);
+		assert_int_equal(reserve_in(lun, 1), 0);
+		assert_int_equal(reserve_out(lun, 0, 0, 1, 2), SCSI_RESERVATION_CONFLICT);
+		assert_int_equal(reserve_out(lun, 1, 5, 0xABCD, 0), SCSI_GOOD);
+		assert_int_equal(reserve_in(lun, 1), 16);
+		assert_int_equal(load_be64(data + 8), 0xABCD);
+		assert_int_equal(data[21], 5);
+		assert_int_equal(reserve_in(lun, 3), 24);
+		assert_int_equal(load_be64(data + 8), 0xABCD);
+		assert_int_equal(data[20] & 1, 1);
+		assert_int_equal(data[21], 5);
+		assert_int_equal(reserve_out(lun, 1, 6, 0xABCD, 0), SCSI_RESERVATION_CONFLICT);
+		assert_int_equal(reserve_out(lun, 2, 6, 0xABCD, 0), SCSI_CHECK_CONDITION);
+		assert_int_equal(sense(),
+				 SCSI_SENSE_ILLEGAL_REQUEST << 16 | SCSI_ASC_INVALID_RELEASE);
+		assert_int_equal(reserve_out(lun, 0, 0, 0xABCD, 0x77), SCSI_GOOD);
+		assert_int_equal(reserve_out(lun, 2, 5, 0x77, 0), SCSI_GOOD);
+		assert_int_equal(reserve_in(lun, 1), 0);
+		assert_int_equal(reserve_out(lun, 1, 8, 0x77, 0), SCSI_GOOD);
+		assert_int_equal(reserve_in(lun, 1), 16);
+		assert_int_equal(load_be64(data + 8), 0);
+		assert_int_equal(data[21], 8);
+		assert_int_equal(reserve_out(lun, 3, 0, 0x77, 0), SCSI_GOOD);
+		assert_int_equal(reserve_in(lun, 0), 0);
+	}
+	/* By another controller of the namespace's it is seen, too. */
+	assert_int_equal(nvme_emu_attach(t.controllers[3].emu, 2, t.controllers[0].ns), 0);
+	assert_int_equal(reserve_out(0, 6, 0, 0, 0x99), SCSI_GOOD);
+	assert_true(modify(settings_text("0=0;1=1,2;4=3.2", 1)));
+	assert_int_equal(reserve_in(4, 0), 8);
+	assert_int_equal(load_be64(data + 8), 0x99);
+}
+
 static void the_end_is_told_to_controllers(void **state)
 {
 	(void)state;
@@ -665,6 +738,7 @@ int main(void)
 		test_two(controllers_come_and_go),
 		test_two(changes_wait_their_turn),
 		test_two(a_medium_is_exchanged),
+		test_two(reservations_go_down),
 		test_two(the_end_is_told_to_controllers),
 		cmocka_unit_test(the_pool_has_room_for_more),
 	};

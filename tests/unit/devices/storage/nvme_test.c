@@ -468,6 +468,134 @@ static void shutdown_is_told(void **state)
 	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 8, 0), -ENODEV);
 }
 
+/* --- Reservations: two machines, each with a controller of its own, have namespace 1 */
+
+static struct rig other;
+
+static int reserve(struct rig *machine, enum disk_reservation_action action,
+		   struct disk_reservation *what)
+{
+	struct disk_request request = { .operation = DISK_RESERVATION, .reservation = what };
+
+	what->action = action;
+	return rig_execute(machine, &request);
+}
+
+static int reserve_with(struct rig *machine, enum disk_reservation_action action, uint64_t key,
+			uint64_t other_key, enum disk_reservation_type type)
+{
+	struct disk_reservation what = { .key = key, .other_key = other_key, .type = type };
+
+	return reserve(machine, action, &what);
+}
+
+static void start_two_machines(void)
+{
+	assert_int_equal(rig_init(&other), 0);
+	rig.emu_config.shared = other.emu_config.shared = true;
+	other.emu_config.controller_id = 2;
+	rig.config.host_id = 0x1111;
+	other.config.host_id = 0x2222;
+	other.size[0] = 0;
+	assert_int_equal(rig_start(&rig), 0);
+	assert_int_equal(rig_start(&other), 0);
+	assert_int_equal(nvme_emu_attach(other.emu, 1, rig.namespaces[0]), 0);
+	assert_true(rig_wait(&other, &other.changed));
+	other.disk = nvme_namespace_disk(other.nvme, 1);
+	assert_non_null(other.disk);
+}
+
+static void expect_report(enum disk_reservation_type type, uint64_t first, bool first_holds,
+			  uint64_t second)
+{
+	struct disk_reservation report = { 0 };
+
+	assert_int_equal(reserve(&other, DISK_RESERVATION_REPORT, &report), 0);
+	assert_int_equal(report.type, type);
+	assert_int_equal(report.registrant_count, (first != 0) + (second != 0));
+	for (unsigned int i = 0; i < report.registrant_count; i++) {
+		const struct disk_registrant *r = &report.registrants[i];
+
+		assert_int_equal(r->key, r->port == 1 ? first : second);
+		assert_int_equal(r->holds, type && (r->port == 1) == first_holds);
+	}
+}
+
+static void reservations_keep_others_out(void **state)
+{
+	struct disk_info info;
+
+	(void)state;
+	start_two_machines();
+	rig.disk->ops->get_info(rig.disk, &info);
+	assert_true(info.can_reserve);
+	assert_int_equal(reserve_with(&rig, DISK_RESERVATION_ACQUIRE, 1, 0, DISK_RESERVED_WRITE),
+			 -EBADE);
+	assert_int_equal(reserve_with(&rig, DISK_RESERVATION_REGISTER, 0, 0xA1, 0), 0);
+	assert_int_equal(reserve_with(&other, DISK_RESERVATION_REGISTER, 0, 0xB2, 0), 0);
+	expect_report(DISK_NOT_RESERVED, 0xA1, false, 0xB2);
+	assert_int_equal(reserve_with(&rig, DISK_RESERVATION_ACQUIRE, 0xA1, 0, DISK_RESERVED_WRITE),
+			 0);
+	expect_report(DISK_RESERVED_WRITE, 0xA1, true, 0xB2);
+	assert_int_equal(rig_transfer(&rig, DISK_WRITE, 0, 8, 0), 0);
+	assert_int_equal(rig_transfer(&other, DISK_WRITE, 0, 8, 0), -EBADE);
+	assert_int_equal(rig_transfer(&other, DISK_READ, 0, 8, 0), 0);
+	assert_int_equal(
+		reserve_with(&other, DISK_RESERVATION_ACQUIRE, 0xB2, 0, DISK_RESERVED_WRITE),
+		-EBADE);
+	/* A machine that is gone is pushed out by who has its key. */
+	assert_int_equal(
+		reserve_with(&other, DISK_RESERVATION_PREEMPT, 0xB2, 0xA1, DISK_RESERVED_EXCLUSIVE),
+		0);
+	expect_report(DISK_RESERVED_EXCLUSIVE, 0, false, 0xB2);
+	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 8, 0), -EBADE);
+	assert_int_equal(rig_transfer(&other, DISK_WRITE, 0, 8, 0), 0);
+	assert_int_equal(
+		reserve_with(&other, DISK_RESERVATION_RELEASE, 0xB2, 0, DISK_RESERVED_WRITE),
+		-EINVAL);
+	assert_int_equal(
+		reserve_with(&other, DISK_RESERVATION_RELEASE, 0xB2, 0, DISK_RESERVED_EXCLUSIVE),
+		0);
+	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 8, 0), 0);
+	assert_int_equal(reserve_with(&other, DISK_RESERVATION_REPLACE, 0xB2, 0xB3, 0), 0);
+	expect_report(DISK_NOT_RESERVED, 0, false, 0xB3);
+	assert_int_equal(reserve_with(&other, DISK_RESERVATION_UNREGISTER, 0xB2, 0, 0), -EBADE);
+	assert_int_equal(reserve_with(&other, DISK_RESERVATION_CLEAR, 0xB3, 0, 0), 0);
+	expect_report(DISK_NOT_RESERVED, 0, false, 0);
+	assert_int_equal(rig_stop(&other), 0);
+	rig_fini(&other);
+}
+
+/* The controller forgets who we are at a reset, and is told again. */
+static void a_reset_keeps_the_reservation(void **state)
+{
+	(void)state;
+	start_two_machines();
+	assert_int_equal(reserve_with(&rig, DISK_RESERVATION_REGISTER, 0, 0xA1, 0), 0);
+	assert_int_equal(
+		reserve_with(&rig, DISK_RESERVATION_ACQUIRE, 0xA1, 0, DISK_RESERVED_EXCLUSIVE), 0);
+	assert_int_equal(rig_fault(&rig, "fatal,count=1"), 0);
+	assert_int_equal(rig_transfer(&rig, DISK_WRITE, 0, 8, 0), 0);
+	assert_int_equal(rig_counters(&rig).resets, 1);
+	assert_int_equal(rig_transfer(&other, DISK_READ, 0, 8, 0), -EBADE);
+	assert_int_equal(
+		reserve_with(&rig, DISK_RESERVATION_RELEASE, 0xA1, 0, DISK_RESERVED_EXCLUSIVE), 0);
+	assert_int_equal(rig_transfer(&other, DISK_READ, 0, 8, 0), 0);
+	assert_int_equal(rig_stop(&other), 0);
+	rig_fini(&other);
+}
+
+/* Who has no identifier has no reservations. */
+static void nobody_reserves_nothing(void **state)
+{
+	struct disk_info info;
+
+	(void)state;
+	assert_int_equal(rig_start(&rig), 0);
+	rig.disk->ops->get_info(rig.disk, &info);
+	assert_false(info.can_reserve);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -518,6 +646,9 @@ int main(int argc, char *argv[])
 		TEST(controllers_that_do_not_start_are_refused),
 		TEST(nothing_there_is_refused),
 		TEST(shutdown_is_told),
+		TEST(reservations_keep_others_out),
+		TEST(a_reset_keeps_the_reservation),
+		TEST(nobody_reserves_nothing),
 	};
 
 	if (argc > 1)
