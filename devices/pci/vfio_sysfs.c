@@ -12,6 +12,7 @@
 
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define LOOK_NS     5000000
+#define PROBE_NS    5000000000ull
 
 static int write_file(const char *path, const char *text)
 {
@@ -25,17 +26,43 @@ static int write_file(const char *path, const char *text)
 	return err;
 }
 
-static bool bound_to_vfio(const char *address)
+/* Does the link in the function's folder have that in its target? */
+static bool link_has(const char *address, const char *name, const char *what)
 {
-	char path[96], driver[128];
+	char path[96], target[128];
 	ssize_t len;
 
-	snprintf(path, sizeof(path), PCI_DEVICES "%.32s/driver", address);
-	len = readlink(path, driver, sizeof(driver) - 1);
+	snprintf(path, sizeof(path), PCI_DEVICES "%.32s/%s", address, name);
+	len = readlink(path, target, sizeof(target) - 1);
 	if (len <= 0)
 		return false;
-	driver[len] = 0;
-	return strstr(driver, "/vfio-pci") != NULL;
+	target[len] = 0;
+	return strstr(target, what) != NULL;
+}
+
+/* The driver's link comes before its probe, the group's link in the course of that. */
+static bool bound_to_vfio(const char *address)
+{
+	return link_has(address, "driver", "/vfio-pci") && link_has(address, "iommu_group", "/");
+}
+
+/*
+ * A function that has just come is not matched with drivers before its bus has added it; that may be at any moment.
+ * Asking for a probe waits for one that is under way.
+ */
+static int probe(const char *address)
+{
+	static const char ask[] = "/sys/bus/pci/drivers_probe";
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	int err = 0;
+
+	for (uint64_t waited = 0; waited < PROBE_NS; waited += LOOK_NS) {
+		err = write_file(ask, address);
+		if (bound_to_vfio(address))
+			return write_file(ask, address);
+		nanosleep(&pause, NULL);
+	}
+	return err ? err : -ENODEV;
 }
 
 int vfio_bind(const char *address, bool iommu)
@@ -58,10 +85,7 @@ int vfio_bind(const char *address, bool iommu)
 	err = write_file(path, address);
 	if (err && err != -ENOENT)
 		return err;
-	err = write_file("/sys/bus/pci/drivers_probe", address);
-	if (err)
-		return err;
-	return bound_to_vfio(address) ? 0 : -ENODEV;
+	return probe(address);
 }
 
 /* The first entry of a folder whose name has this form; -ENOENT. */
