@@ -442,6 +442,7 @@ static const struct pci_device_ops liar_ops = {
 struct asked {
 	struct disk_request request;
 	struct disk_segment segments[SEGMENTS];
+	struct disk_reservation reservation;
 	bool answered;
 };
 
@@ -451,7 +452,8 @@ static void done(struct disk_request *request, int err)
 {
 	struct asked *asked = container_of(request, struct asked, request);
 
-	if (asked->answered || err > 0)
+	if (asked->answered || err > 0 ||
+	    asked->reservation.registrant_count > DISK_REGISTRANTS_MAX)
 		abort();
 	asked->answered = true;
 	answers++;
@@ -476,12 +478,17 @@ static bool make(struct liar *liar, struct disk *disk, struct asked *asked)
 
 	disk->ops->get_info(disk, &info);
 	*asked = (struct asked){ 0 };
-	*request = (struct disk_request){ .operation = take(liar, 1) % 5,
+	*request = (struct disk_request){ .operation = take(liar, 1) % 6,
 					  .fua = take(liar, 1) & 1,
 					  .segments = asked->segments,
 					  .done = done };
 	if (!info.sectors)
 		return false;
+	if (request->operation == DISK_RESERVATION) {
+		asked->reservation.action = take(liar, 1) % (DISK_RESERVATION_REPORT + 1);
+		request->reservation = &asked->reservation;
+		return true;
+	}
 	request->sector = take(liar, 2) % info.sectors;
 	request->count = 1 + take(liar, 1) % 64;
 	if (request->count > info.sectors - request->sector)
@@ -540,6 +547,7 @@ static void run(struct liar *liar, struct event_loop **loops)
 	struct nvme_config config = { .pci = &liar->pci,
 				      .memory = liar->memory,
 				      .queue_depth = 8,
+				      .host_id = 1,
 				      .io_timeout_ms = 8,
 				      .admin_timeout_ms = 20 };
 	unsigned int over = 0;
