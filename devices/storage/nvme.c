@@ -276,15 +276,17 @@ static void shut_down(struct nvme *nvme)
 static void stop(struct nvme *nvme)
 {
 	bool live = nvme_state(nvme) == NVME_LIVE;
+	unsigned int open;
 
 	nvme->stop_wanted = false;
 	end_io(nvme, NVME_STOPPED, -ENODEV);
 	pthread_mutex_lock(&nvme->lock);
-	nvme->open_queues = nvme->queue_count;
+	open = nvme->queue_count;
 	pthread_mutex_unlock(&nvme->lock);
 	tell_queues(nvme, nvme_queue_close);
-	while (nvme->open_queues)
-		event_loop_run_once(nvme->loop, -1);
+	while (open)
+		if (!sem_wait(&nvme->queue_closed))
+			open--;
 	if (live)
 		nvme_controller_shutdown(nvme);
 	if (nvme_controller_present(nvme))
@@ -416,6 +418,7 @@ static void free_nvme(struct nvme *nvme)
 	pthread_mutex_destroy(&nvme->lock);
 	sem_destroy(&nvme->started);
 	sem_destroy(&nvme->shut_down);
+	sem_destroy(&nvme->queue_closed);
 	free(nvme);
 }
 
@@ -436,6 +439,7 @@ int nvme_create(const struct nvme_config *config, struct nvme **out)
 	pthread_mutex_init(&nvme->lock, NULL);
 	sem_init(&nvme->started, 0, 0);
 	sem_init(&nvme->shut_down, 0, 0);
+	sem_init(&nvme->queue_closed, 0, 0);
 	err = start_thread(nvme);
 	if (err) {
 		log_error("%s: cannot use the controller: errno %d", nvme->name, -err);

@@ -174,6 +174,7 @@ struct nvme {
 	pthread_t thread;
 	struct event_loop *loop; /* of the driver's thread */
 	sem_t started, shut_down;
+	sem_t queue_closed; /* not a post: a loop that is done with us touches ours no more */
 	int start_err;
 
 	uint32_t state;      /* enum nvme_state; atomic */
@@ -211,7 +212,6 @@ struct nvme {
 	struct nvme_queue *wanted; /* queues to be created */
 	struct nvme_abort aborts[8];
 	unsigned int abort_count;
-	unsigned int open_queues; /* that nvme_stop() waits for */
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
 

@@ -531,13 +531,6 @@ void nvme_queue_refused(void *ctx)
 	die(queue, -EIO);
 }
 
-static void closed(void *ctx)
-{
-	struct nvme *nvme = ctx;
-
-	nvme->open_queues--;
-}
-
 void nvme_queue_close(void *ctx)
 {
 	struct nvme_queue *queue = ctx;
@@ -549,7 +542,7 @@ void nvme_queue_close(void *ctx)
 	if (queue->bound)
 		nvme->pci->ops->unbind(nvme->pci, queue->vector);
 	queue->bound = false;
-	nvme_post(nvme->loop, closed, nvme);
+	sem_post(&nvme->queue_closed);
 }
 
 void nvme_queue_destroy(struct nvme_queue *queue)
