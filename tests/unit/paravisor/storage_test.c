@@ -27,6 +27,7 @@
 #include "paravisor/opener.h"
 #include "paravisor/settings.h"
 #include "paravisor/storage.h"
+#include "paravisor/storage_internal.h"
 #include "paravisor/vp.h"
 #include "proto/scsi.h"
 #include "proto/storvsp.h"
@@ -419,16 +420,33 @@ static int setup_two(void **state)
 	return 0;
 }
 
-/* The host takes everything away; what is left is the thread, which has nothing to do. */
+static void leave(void *ctx)
+{
+	(void)ctx;
+	pthread_exit(NULL);
+}
+
+/* The paravisor's lasts as long as it does. It is done with the VPs' loops when it has ended. */
+static void end_thread(void)
+{
+	assert_int_equal(event_loop_post(t.storage->loop, leave, NULL), 0);
+	pthread_join(t.storage->thread, NULL);
+	event_loop_destroy(t.storage->loop);
+	free(t.storage);
+}
+
+/* The host takes everything away. */
 static int teardown(void **state)
 {
 	(void)state;
-	if (t.storage && !t.machine.ended)
-		modify(settings_text("", 1));
+	if (t.storage) {
+		assert_true(modify("{\"version\":\"V1\"}"));
+		end_thread();
+	}
 	for (unsigned int i = 0; i < FUNCTIONS; i++) {
 		struct pci_function *function = nvme_emu_function(t.controllers[i].emu);
 
-		assert_true(t.machine.ended || !t.controllers[i].inproc);
+		assert_null(t.controllers[i].inproc);
 		function->ops->reset(function);
 		function->ops->destroy(function);
 		nvme_emu_namespace_put(t.controllers[i].ns);
