@@ -59,8 +59,10 @@ static int offer_controller(struct change *change, unsigned int index)
 	config.max_sub_channels = (uint16_t)sub_channels;
 	if (controller)
 		ret = storvsp_create(&config, &controller->storvsp);
-	if (ret)
-		return storage_fail(change->error, "SCSI controller", instance, ret);
+	if (ret) {
+		storage_fail(change->error, "SCSI controller", instance, ret);
+		return ret;
+	}
 	controller->instance = *instance;
 	change->controllers[index] = controller;
 	change->offered[index] = true;

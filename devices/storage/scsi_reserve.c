@@ -73,17 +73,18 @@ static void ask_disk(struct scsi_lun *lun, struct scsi_command *command,
 		     const struct disk_reservation *what,
 		     void (*done)(struct disk_request *request, int err))
 {
+	struct disk_reservation *reservation = malloc(sizeof(*reservation));
 	struct disk *disk = lun->config.disk;
 
-	command->parameters = malloc(sizeof(*what));
-	if (!command->parameters) {
+	if (!reservation) {
 		scsi_fail_errno(command, -ENOMEM);
 		return;
 	}
-	*reservation_of(command) = *what;
+	*reservation = *what;
+	command->parameters = (uint8_t *)reservation;
 	command->disk = (struct disk_request){
 		.operation = DISK_RESERVATION,
-		.reservation = reservation_of(command),
+		.reservation = reservation,
 		.done = done,
 		.disk = disk,
 	};
