@@ -17,7 +17,7 @@ struct change {
 	const struct settings *settings;
 	struct storage_error *error;
 	struct storage_controller *controllers[SETTINGS_CONTROLLERS_MAX]; /* the settings' */
-	bool offered[SETTINGS_CONTROLLERS_MAX];                           /* by this change */
+	struct storage_controller *offered[SETTINGS_CONTROLLERS_MAX];     /* by this change */
 	bool kept[SETTINGS_CONTROLLERS_MAX][SETTINGS_LUNS_MAX]; /* units of storage's controllers */
 	unsigned int count, removed;
 	struct storage_unit *fresh[];
@@ -65,7 +65,7 @@ static int offer_controller(struct change *change, unsigned int index)
 	}
 	controller->instance = *instance;
 	change->controllers[index] = controller;
-	change->offered[index] = true;
+	change->offered[index] = controller;
 	return 0;
 }
 
@@ -124,7 +124,7 @@ static void undo(struct change *change)
 		storage_unit_destroy(change->storage, change->fresh[--change->count]);
 	for (unsigned int i = 0; i < change->settings->controller_count; i++)
 		if (change->offered[i])
-			take_controller(change->controllers[i]);
+			take_controller(change->offered[i]);
 }
 
 /* All at once, so that the guest looks at them once; then what their commands are still busy with. */

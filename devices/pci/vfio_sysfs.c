@@ -124,16 +124,23 @@ static bool is_function(const char *name)
 	       !name[end];
 }
 
-/* pci-hyperv makes a host bridge below the VMBus device, with one function behind it. */
+/*
+ * pci-hyperv makes a host bridge below the VMBus device, with one function behind it. The function has all of its files
+ * when it is among its bus's, not before.
+ */
 static int look(const char *device, char address[16])
 {
-	char bus[32], path[160];
+	char bus[32], path[160], target[8];
 	int err = find_entry(device, is_bus, bus, sizeof(bus));
 
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "%s/%s", device, bus);
-	return find_entry(path, is_function, address, 16);
+	err = find_entry(path, is_function, address, 16);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), PCI_DEVICES "%s", address);
+	return readlink(path, target, sizeof(target)) > 0 ? 0 : -ENOENT;
 }
 
 int vfio_find_vpci(const struct guid *instance, unsigned int timeout_ms, char address[16])
