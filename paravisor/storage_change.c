@@ -190,7 +190,7 @@ int storage_apply(struct storage *storage, const struct settings *settings,
 		  struct storage_error *error)
 {
 	struct change *change =
-		calloc(1, sizeof(*change) + settings->lun_count * sizeof(change->fresh[0]));
+		calloc(1, sizeof(*change) + settings->lun_count * sizeof(struct storage_unit *));
 	int ret;
 
 	if (!change)
