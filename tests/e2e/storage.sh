@@ -76,7 +76,7 @@ test_disk_reset() {
 }
 
 # A disk comes, shrinks, grows and goes while the guest writes to it, by the monitor's commands; another goes on all the
-# while. Then a disc is mounted, taken out, exchanged and ejected.
+# while. Then a disc is mounted, taken out and exchanged.
 test_disk_hotplug() {
 	disc=$(dirname "$(stock memtest 1)")/disc.iso
 	truncate -s 16M "$WORK/stays.raw"
@@ -89,8 +89,7 @@ test_disk_hotplug() {
 		until [ -b /dev/sdb ]; do sleep 1; done; size sdb 16384 && echo again;
 		modprobe sr_mod; mkdir /m; mount -t iso9660 -o ro /dev/sr0 /m && ls -R /m; umount /m; echo mounted;
 		disc() { dd if=/dev/sr0 of=/dev/null bs=2048 count=1 2>/dev/null; }; while disc; do sleep 1; done; echo taken;
-		until disc; do sleep 1; done; size sr0 8192 && echo exchanged; eject /dev/sr0; disc || echo ejected;
-		eject -t /dev/sr0; disc && echo loaded; kill $reader; md5sum /dev/sda; dmesg | grep sda.*error'
+		until disc; do sleep 1; done; size sr0 8192 && echo exchanged; kill $reader; md5sum /dev/sda; dmesg | grep sda.*error'
 	type_at '^ready' '\0001cadd memory,size=32M\n' \
 		'^come' '\0001cresize 2 16M\n' '^shrunk' '\0001cresize 2 32M\n' \
 		'^busy' '\0001cremove 2\n' '^gone' '\0001cadd memory,size=8M\n' \
@@ -98,7 +97,7 @@ test_disk_hotplug() {
 	ENTRESOL_ESCAPES=1 boot 300 --guest debian12 --disk "$WORK/stays.raw" --dvd "$disc" --cpus 2 --memory 512M --append \
 		"console=ttyS0 quiet entresol.run=\"$AWAIT; $(echo "$script" | tr -d '\n\t')\""
 	expect_power_off
-	for line in come shrunk grown writer-ended gone again mounted taken exchanged ejected loaded \
+	for line in come shrunk grown writer-ended gone again mounted taken exchanged \
 		"$(head -c 16M /dev/zero | md5sum | cut -c 1-32)"; do
 		expect "^$line"
 	done
