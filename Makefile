@@ -176,7 +176,7 @@ paravisor-storage-objs := $(addprefix paravisor/,storage.o storage_change.o stor
 paravisor-objs += $(paravisor-storage-objs)
 paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.o measured_boot.o ppi.o state.o vtpm.o)
 vtpm-interface-objs := tpm/interface.o tpm/crb.o tpm/tis.o
-paravisor-objs += $(paravisor-tpm-objs) $(vtpm-interface-objs) tpm/store.o
+paravisor-objs += $(paravisor-tpm-objs) $(vtpm-interface-objs) tpm/store.o tpm/crypto/hash.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
 	exit_hypercall.o hypercall.o machine.o crash.o) core/retarget.o core/event_loop.o vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \

@@ -18,12 +18,9 @@
 #define VTPM_LINK_PACKET 4096 /* PIPE_BUF: no larger write stays whole */
 
 enum vtpm_link_type {
-	/* Requests of the paravisor, each answered by VTPM_LINK_DONE but for HASH_START and HASH_DATA. */
+	/* Requests of the paravisor, each answered by VTPM_LINK_DONE. */
 	VTPM_LINK_POWER_ON = 1,
 	VTPM_LINK_EXECUTE,
-	VTPM_LINK_HASH_START,
-	VTPM_LINK_HASH_DATA,
-	VTPM_LINK_HASH_END,
 	VTPM_LINK_RESET, /* TPM2_Shutdown, _TPM_Init, TPM2_Startup */
 	/* Its answer to a request of the vTPM. */
 	VTPM_LINK_STORE_DONE,
@@ -67,17 +64,7 @@ struct vtpm_link_execute {
 };
 static_assert(sizeof(struct vtpm_link_execute) == 16, "packed by nature");
 
-#define VTPM_LINK_HASHES_MAX 5
-
-/* The digests come one after the other, in this order, behind VTPM_LINK_DONE. */
-struct vtpm_link_hash_start {
-	struct vtpm_link_header header;
-	uint16_t count;
-	uint16_t algorithms[VTPM_LINK_HASHES_MAX]; /* TPM_ALG_ID */
-};
-static_assert(sizeof(struct vtpm_link_hash_start) == 20, "packed by nature");
-
-/* The answer to the request of that number: a TPM's response or digests follow. */
+/* The answer to the request of that number: a TPM's response follows. */
 struct vtpm_link_done {
 	struct vtpm_link_header header;
 	int32_t error; /* 0 or -errno */

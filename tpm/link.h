@@ -14,7 +14,6 @@ struct link {
 		struct vtpm_link_header header;
 		struct vtpm_link_power_on power_on;
 		struct vtpm_link_execute execute;
-		struct vtpm_link_hash_start hash_start;
 		struct vtpm_link_store_done store_done;
 	};
 	size_t len; /* of it */

@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include <mbedtls/platform_util.h>
 #include "proto/tpm.h"
-#include "tpm/crypto/hash.h"
 #include "tpm/instance.h"
 #include "tpm/link.h"
 #include "tpm/vtpm_serve.h"
@@ -19,8 +18,6 @@
 struct vtpm {
 	struct link link;
 	struct instance instance;
-	struct hash_ctx hashes[VTPM_LINK_HASHES_MAX];
-	unsigned int hash_count;
 	unsigned long executed;
 	struct vtpm_test test;
 };
@@ -223,42 +220,6 @@ static int execute(struct vtpm *v)
 	return 0;
 }
 
-/* --- hashes of what the paravisor loads: many algorithms at a time, and no TPM command for each KiB --- */
-
-static int hash_begin(struct vtpm *v)
-{
-	const struct vtpm_link_hash_start request = v->link.hash_start;
-
-	if (v->link.len != sizeof(request) || request.count > VTPM_LINK_HASHES_MAX)
-		return -EBADMSG;
-	for (unsigned int i = 0; i < request.count; i++)
-		if (!hash_size(request.algorithms[i]))
-			return -EBADMSG;
-	v->hash_count = request.count;
-	for (unsigned int i = 0; i < v->hash_count; i++)
-		hash_start(&v->hashes[i], request.algorithms[i]);
-	return 0;
-}
-
-static int hash_data(struct vtpm *v)
-{
-	for (unsigned int i = 0; i < v->hash_count; i++)
-		hash_update(&v->hashes[i], v->link.packet + sizeof(v->link.header),
-			    v->link.len - sizeof(v->link.header));
-	return 0;
-}
-
-static int hash_end(struct vtpm *v)
-{
-	uint8_t digests[VTPM_LINK_HASHES_MAX * HASH_MAX_SIZE];
-	size_t len = 0;
-
-	for (unsigned int i = 0; i < v->hash_count; i++)
-		len += hash_finish(&v->hashes[i], digests + len);
-	v->hash_count = 0;
-	return answer(v, v->link.header.id, 0, digests, len);
-}
-
 /* --- */
 
 static int dispatch(struct vtpm *v)
@@ -270,12 +231,6 @@ static int dispatch(struct vtpm *v)
 		return execute(v);
 	case VTPM_LINK_RESET:
 		return reset(v);
-	case VTPM_LINK_HASH_START:
-		return hash_begin(v);
-	case VTPM_LINK_HASH_DATA:
-		return hash_data(v);
-	case VTPM_LINK_HASH_END:
-		return hash_end(v);
 	case VTPM_LINK_STORE_DONE: /* the answer to one who died in our place */
 		return 0;
 	default:

@@ -55,8 +55,9 @@ static int wait_for_room(struct vtpm_link *link)
 	return fds[1].revents ? -EPIPE : 0;
 }
 
-int vtpm_link_push(struct vtpm_link *link, struct vtpm_link_header *header, size_t header_len,
-		   const void *payload, size_t len)
+/* Waits for room in the pipe, of which there is some unless the process does not read. */
+static int push(struct vtpm_link *link, struct vtpm_link_header *header, size_t header_len,
+		const void *payload, size_t len)
 {
 	int ret;
 
@@ -77,7 +78,7 @@ int vtpm_link_send(struct vtpm_link *link, struct vtpm_link_header *header, size
 
 	if (link->request)
 		return -EBUSY;
-	ret = vtpm_link_push(link, header, header_len, payload, len);
+	ret = push(link, header, header_len, payload, len);
 	if (!ret)
 		link->request = request;
 	return ret;

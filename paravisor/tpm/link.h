@@ -45,13 +45,6 @@ void vtpm_link_destroy(struct vtpm_link *link);
 int vtpm_link_send(struct vtpm_link *link, struct vtpm_link_header *header, size_t header_len,
 		   const void *payload, size_t len, struct vtpm_request *request);
 
-/*
- * Sends what is not answered, waiting for room in the pipe (of which a request finds some, unless much was pushed before
- * it). -EPIPE when the process has died meanwhile; died() is called later, by the loop. -ETIMEDOUT after 10 s.
- */
-int vtpm_link_push(struct vtpm_link *link, struct vtpm_link_header *header, size_t header_len,
-		   const void *payload, size_t len);
-
 /* Did the last answer say that the establishment bit is set? */
 bool vtpm_link_established(const struct vtpm_link *link);
 

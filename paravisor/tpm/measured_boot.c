@@ -10,13 +10,14 @@
 #include "paravisor/tpm/vtpm.h"
 #include "proto/ppi.h"
 #include "proto/tpm.h"
+#include "tpm/crypto/hash.h"
 #include "tpm/interface.h"
 
 /* TCG ACPI Specification 1.2, 7.3: the least that a log area may have. */
 #define LOG_SIZE 0x10000u
 
 #define FOUR_GIB 0x100000000ull
-#define CHUNK    0x10000u
+#define CHUNK    0x1000u
 
 /* ACPI's start method of the CRB interface (TCG ACPI Specification 1.2, 7.3.1). */
 #define START_METHOD_FIFO 6
@@ -35,57 +36,62 @@ enum {
 
 /* --- hashing --- */
 
-static int take_digests(struct measured_boot *boot, struct event_digests *digests)
+/* In this process: a pipe to the vTPM's and back costs more than the hash. */
+struct hashing {
+	struct hash_ctx ctx[EVENT_DIGESTS_MAX];
+	unsigned int count;
+};
+
+static void hash_begin(const struct measured_boot *boot, struct hashing *hashing)
 {
-	uint8_t bytes[EVENT_DIGESTS_MAX * EVENT_DIGEST_SIZE];
-	size_t len = sizeof(bytes), at = 0;
-	int ret = vtpm_hash_end(boot->vtpm, bytes, &len);
+	hashing->count = boot->algorithm_count;
+	for (unsigned int i = 0; i < hashing->count; i++)
+		hash_start(&hashing->ctx[i], boot->algorithms[i]);
+}
 
-	if (ret)
-		return ret;
-	digests->count = boot->algorithm_count;
-	for (unsigned int i = 0; i < digests->count; i++) {
-		size_t size = event_digest_size(boot->algorithms[i]);
+static void hash_add(struct hashing *hashing, const void *data, size_t len)
+{
+	for (unsigned int i = 0; i < hashing->count; i++)
+		hash_update(&hashing->ctx[i], data, len);
+}
 
-		if (len - at < size)
-			return -EPROTO;
-		digests->digest[i].algorithm = boot->algorithms[i];
-		memcpy(digests->digest[i].bytes, bytes + at, size);
-		at += size;
+static void hash_end(struct hashing *hashing, struct event_digests *digests)
+{
+	digests->count = hashing->count;
+	for (unsigned int i = 0; i < hashing->count; i++) {
+		digests->digest[i].algorithm = hashing->ctx[i].alg;
+		hash_finish(&hashing->ctx[i], digests->digest[i].bytes);
 	}
-	return 0;
 }
 
-static int hash(struct measured_boot *boot, const void *data, size_t len,
-		struct event_digests *digests)
+static void hash(const struct measured_boot *boot, const void *data, size_t len,
+		 struct event_digests *digests)
 {
-	int ret = vtpm_hash_begin(boot->vtpm, boot->algorithms, boot->algorithm_count);
+	struct hashing hashing;
 
-	if (!ret)
-		ret = vtpm_hash_data(boot->vtpm, data, len);
-	return ret ? ret : take_digests(boot, digests);
+	hash_begin(boot, &hashing);
+	hash_add(&hashing, data, len);
+	hash_end(&hashing, digests);
 }
 
-static int hash_memory(struct measured_boot *boot, uint64_t gpa, uint64_t len,
+static int hash_memory(const struct measured_boot *boot, uint64_t gpa, uint64_t len,
 		       struct event_digests *digests)
 {
-	uint8_t *chunk = malloc(CHUNK);
-	int ret;
+	struct hashing hashing;
+	uint8_t chunk[CHUNK];
+	int ret = 0;
 
-	if (!chunk)
-		return -ENOMEM;
-	ret = vtpm_hash_begin(boot->vtpm, boot->algorithms, boot->algorithm_count);
+	hash_begin(boot, &hashing);
 	while (len && !ret) {
 		size_t n = len < CHUNK ? (size_t)len : CHUNK;
 
 		ret = guest_memory_read(boot->memory, gpa, chunk, n);
-		if (!ret)
-			ret = vtpm_hash_data(boot->vtpm, chunk, n);
+		hash_add(&hashing, chunk, ret ? 0 : n);
 		gpa += n;
 		len -= n;
 	}
-	free(chunk);
-	return ret ? ret : take_digests(boot, digests);
+	hash_end(&hashing, digests);
+	return ret;
 }
 
 /* --- the TPM's commands --- */
@@ -131,7 +137,7 @@ static int parse_banks(struct measured_boot *boot, const uint8_t *p, size_t len)
 			return -EPROTO;
 		algorithm = (uint16_t)(p[0] << 8 | p[1]);
 		bits = p[2];
-		if (any(p + 3, bits) && event_digest_size(algorithm)) {
+		if (any(p + 3, bits) && event_digest_size(algorithm) && hash_size(algorithm)) {
 			if (boot->algorithm_count == EVENT_DIGESTS_MAX)
 				return -EPROTO;
 			boot->algorithms[boot->algorithm_count++] = algorithm;
@@ -195,9 +201,9 @@ static int record_data(struct measured_boot *boot, struct event_log *log, uint32
 		       uint32_t type, const void *data, size_t len)
 {
 	struct event_digests digests;
-	int ret = hash(boot, data, len, &digests);
 
-	return ret ? ret : record(boot, log, pcr, type, &digests, data, len);
+	hash(boot, data, len, &digests);
+	return record(boot, log, pcr, type, &digests, data, len);
 }
 
 /* An event whose digest is that of something larger, which a text names. */
@@ -253,10 +259,10 @@ static int record_cmdline(struct measured_boot *boot, struct event_log *log)
 	memcpy(text, prefix, at);
 	ret = guest_memory_read(boot->memory, LOW_CMDLINE, text + at, LOW_CMDLINE_MAX);
 	len = strnlen(text + at, LOW_CMDLINE_MAX);
-	if (!ret)
-		ret = hash(boot, text + at, len, &digests);
-	if (!ret)
+	if (!ret) {
+		hash(boot, text + at, len, &digests);
 		ret = record(boot, log, PCR_CMDLINE, EV_IPL, &digests, text, at + len + 1);
+	}
 	free(text);
 	return ret;
 }

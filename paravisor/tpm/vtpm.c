@@ -270,47 +270,6 @@ int vtpm_note_changed(struct vtpm *vtpm)
 	return event_loop_post(vtpm->loop, write_note, vtpm);
 }
 
-int vtpm_hash_begin(struct vtpm *vtpm, const uint16_t *algorithms, unsigned int count)
-{
-	struct vtpm_link_hash_start message = { .header.type = VTPM_LINK_HASH_START,
-						.count = (uint16_t)count };
-	int ret;
-
-	if (count > VTPM_LINK_HASHES_MAX)
-		return -EINVAL;
-	memcpy(message.algorithms, algorithms, count * sizeof(*algorithms));
-	device_lock_acquire(&vtpm->lock);
-	ret = vtpm_link_push(vtpm->link, &message.header, sizeof(message), NULL, 0);
-	device_lock_release(&vtpm->lock);
-	return ret;
-}
-
-int vtpm_hash_data(struct vtpm *vtpm, const void *data, size_t len)
-{
-	const size_t max = VTPM_LINK_PACKET - sizeof(struct vtpm_link_header);
-	const uint8_t *p = data;
-	int ret = 0;
-
-	device_lock_acquire(&vtpm->lock);
-	while (len && !ret) {
-		struct vtpm_link_header header = { .type = VTPM_LINK_HASH_DATA };
-		size_t n = len < max ? len : max;
-
-		ret = vtpm_link_push(vtpm->link, &header, sizeof(header), p, n);
-		p += n;
-		len -= n;
-	}
-	device_lock_release(&vtpm->lock);
-	return ret;
-}
-
-int vtpm_hash_end(struct vtpm *vtpm, uint8_t *digests, size_t *len)
-{
-	struct vtpm_link_header header = { .type = VTPM_LINK_HASH_END };
-
-	return call(vtpm, &header, sizeof(header), NULL, 0, digests, len);
-}
-
 /* --- creation --- */
 
 static int connect_link(struct vtpm *vtpm, const struct vtpm_config *config)

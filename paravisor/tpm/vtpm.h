@@ -56,12 +56,4 @@ int vtpm_reset(struct vtpm *vtpm);
 void *vtpm_note(struct vtpm *vtpm);
 int vtpm_note_changed(struct vtpm *vtpm);
 
-/*
- * Hashes by all of algorithms[0..count): begin, any number of data, end, which writes the digests one after the other.
- * *len: in, bytes at digests; out, written. 0 or -errno. As vtpm_execute().
- */
-int vtpm_hash_begin(struct vtpm *vtpm, const uint16_t *algorithms, unsigned int count);
-int vtpm_hash_data(struct vtpm *vtpm, const void *data, size_t len);
-int vtpm_hash_end(struct vtpm *vtpm, uint8_t *digests, size_t *len);
-
 #endif

@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	while (size >= 2) {
 		size_t len = (size_t)(data[0] | data[1] << 8) % VTPM_LINK_PACKET;
-		struct vtpm_link_header header = { .type = VTPM_LINK_HASH_END };
+		struct vtpm_link_header header = { .type = VTPM_LINK_RESET };
 		int ret = vtpm_link_send(link, &header, sizeof(header), NULL, 0, &request);
 
 		if (ret && ret != -EBUSY)

@@ -368,45 +368,6 @@ static void test_gone(void **state)
 
 /* --- the paravisor's own requests --- */
 
-static void test_hash(void **state)
-{
-	static const uint8_t abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea };
-	static const uint16_t algorithms[] = { 0x0004, 0x000B };
-	struct fixture *f = *state;
-	uint8_t digests[64];
-	size_t len = sizeof(digests);
-
-	create(f, NULL);
-	assert_int_equal(vtpm_hash_begin(f->vtpm, algorithms, 2), 0);
-	assert_int_equal(vtpm_hash_data(f->vtpm, "ab", 2), 0);
-	assert_int_equal(vtpm_hash_data(f->vtpm, "c", 1), 0);
-	assert_int_equal(vtpm_hash_end(f->vtpm, digests, &len), 0);
-	assert_int_equal(len, 20 + 32);
-	assert_memory_equal(digests + 20, abc, sizeof(abc));
-}
-
-/* More than the pipe holds, and a room that is too small for the answer. */
-static void test_hash_much(void **state)
-{
-	static const uint16_t algorithm = 0x000B;
-	static const uint8_t million_a[] = { 0xcd, 0xc7, 0x6e, 0x5c, 0x99, 0x14, 0xfb, 0x92 };
-	struct fixture *f = *state;
-	uint8_t *data = malloc(1000000), digest[32];
-	size_t len = sizeof(digest);
-
-	assert_non_null(data);
-	memset(data, 'a', 1000000);
-	create(f, NULL);
-	assert_int_equal(vtpm_hash_begin(f->vtpm, &algorithm, 1), 0);
-	assert_int_equal(vtpm_hash_data(f->vtpm, data, 1000000), 0);
-	assert_int_equal(vtpm_hash_end(f->vtpm, digest, &len), 0);
-	assert_memory_equal(digest, million_a, sizeof(million_a));
-	len = 10;
-	assert_int_equal(vtpm_hash_begin(f->vtpm, &algorithm, 1), 0);
-	assert_int_equal(vtpm_hash_end(f->vtpm, digest, &len), -EMSGSIZE);
-	free(data);
-}
-
 static void test_execute(void **state)
 {
 	struct fixture *f = *state;
@@ -631,8 +592,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_death_and_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hang, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_hash, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_hash_much, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_execute, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fifo, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ppi_clear, setup, teardown),
