@@ -653,9 +653,10 @@ static void measure_all(void)
 	for (unsigned int depth = 1; depth <= DEPTH_MAX; depth *= 2)
 		measure(depth);
 	nvme_get_counters(driver.nvme, &counters);
-	printf("%llu bytes went straight to the guest's pages, %llu were copied\n",
-	       (unsigned long long)counters.bytes_direct,
-	       (unsigned long long)counters.bytes_copied);
+	printf("%llu bytes went straight to the guest's pages, %llu were copied; %llu interrupts "
+	       "lost\n",
+	       (unsigned long long)counters.bytes_direct, (unsigned long long)counters.bytes_copied,
+	       (unsigned long long)counters.lost_interrupts);
 }
 
 static void measure_one(unsigned int depth, unsigned int way, unsigned int seconds)
