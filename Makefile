@@ -178,6 +178,8 @@ paravisor-tpm-objs := $(addprefix paravisor/tpm/,event_log.o guest_state.o link.
 vtpm-interface-objs := tpm/interface.o tpm/crb.o tpm/tis.o
 paravisor-objs += $(paravisor-tpm-objs) $(vtpm-interface-objs) tpm/store.o tpm/crypto/hash.o
 tests/unit/paravisor/tpm/event_log_test-objs := paravisor/tpm/event_log.o paravisor/boot/byte_writer.o
+tests/unit/paravisor/tpm/measured_boot_test-objs := paravisor/tpm/measured_boot.o paravisor/tpm/event_log.o \
+	paravisor/boot/byte_writer.o tpm/crypto/hash.o core/guest_memory.o core/guest_access.o
 exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate.o exit_msr.o exit_cpuid.o \
 	exit_hypercall.o hypercall.o machine.o crash.o) core/retarget.o core/event_loop.o vtl/vtl.o vtl/translate.o tests/unit/fake/fake_vtl.o \
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
