@@ -34,7 +34,14 @@ static struct {
 	unsigned int extends[PCRS];
 	uint8_t sha1[PCRS][20], sha256[PCRS][32];
 	int refuse;
+	bool fifo;
 } tpm;
+
+bool vtpm_is_fifo(const struct vtpm *vtpm)
+{
+	(void)vtpm;
+	return tpm.fifo;
+}
 
 static void take_extend(const uint8_t *cmd, size_t len)
 {
@@ -126,6 +133,20 @@ static void files_are_measured_by_every_bank(void **state)
 	assert_memory_equal(f->ram + boot.acpi.log_gpa + 32, "Spec ID Event03", 16);
 }
 
+static void the_table_names_the_registers(void **state)
+{
+	struct fixture *f = *state;
+	struct measured_boot boot;
+
+	measured_boot_begin(&boot, NULL, f->memory, &f->config);
+	assert_int_equal(boot.acpi.start_method, 7);
+	assert_int_equal(boot.acpi.control_area, 0xFED40040);
+	tpm.fifo = true;
+	measured_boot_begin(&boot, NULL, f->memory, &f->config);
+	assert_int_equal(boot.acpi.start_method, 6);
+	assert_int_equal(boot.acpi.control_area, 0);
+}
+
 static void memory_that_is_not_there(void **state)
 {
 	struct fixture *f = *state;
@@ -142,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(files_are_measured_by_every_bank, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_table_names_the_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_that_is_not_there, setup, teardown),
 	};
 
