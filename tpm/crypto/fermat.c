@@ -146,28 +146,6 @@ static void square(uint64_t *t, const uint64_t *x, unsigned int limbs)
 	}
 }
 
-/* x = x * x / 2^(64 * limbs) mod n. */
-static void mont_square(uint64_t *x, const uint64_t *n, uint64_t n0, unsigned int limbs, bool adx)
-{
-	uint64_t t[2 * FERMAT_MAX_LIMBS], extra = 0;
-
-	if (adx)
-		square_adx(t, x, limbs);
-	else
-		square(t, x, limbs);
-	for (unsigned int i = 0; i < limbs; i++) {
-		uint64_t m = t[i] * n0;
-		uint64_t carry =
-			adx ? add_row_adx(t + i, n, m, limbs) : add_row(t + i, n, m, limbs);
-		wide v = (wide)t[i + limbs] + carry + extra;
-
-		t[i + limbs] = (uint64_t)v;
-		extra = (uint64_t)(v >> 64);
-	}
-	memcpy(x, t + limbs, limbs * sizeof(*x));
-	reduce_once(x, extra, n, limbs);
-}
-
 /* x = 2x mod n where mask is all ones. */
 static void double_masked(uint64_t *x, const uint64_t *n, uint64_t mask, unsigned int limbs)
 {
@@ -182,24 +160,116 @@ static void double_masked(uint64_t *x, const uint64_t *n, uint64_t mask, unsigne
 		x[i] = (x[i] & ~mask) | (twice[i] & mask);
 }
 
+static uint64_t row(uint64_t *t, const uint64_t *n, uint64_t m, unsigned int limbs, bool adx)
+{
+	return adx ? add_row_adx(t, n, m, limbs) : add_row(t, n, m, limbs);
+}
+
+/*
+ * x = x * x / R mod n, R = 2^(64 * limbs). In between, x is only kept below R: n is more than half of that, so taking n
+ * off where there is a carry is enough.
+ */
+static void mont_square(uint64_t *x, const uint64_t *n, uint64_t n0, unsigned int limbs, bool adx)
+{
+	uint64_t t[2 * FERMAT_MAX_LIMBS], extra = 0;
+
+	if (adx)
+		square_adx(t, x, limbs);
+	else
+		square(t, x, limbs);
+	for (unsigned int i = 0; i < limbs; i++) {
+		uint64_t carry = row(t + i, n, t[i] * n0, limbs, adx);
+		wide v = (wide)t[i + limbs] + carry + extra;
+
+		t[i + limbs] = (uint64_t)v;
+		extra = (uint64_t)(v >> 64);
+	}
+	memcpy(x, t + limbs, limbs * sizeof(*x));
+	sub_masked(x, n, -extra, limbs);
+}
+
+/* x = x * 2^(shift - 64) mod n, shift being below 64: a shift, and one limb of Montgomery's reduction. */
+static void mont_shift(uint64_t *x, unsigned int shift, const uint64_t *n, uint64_t n0,
+		       unsigned int limbs, bool adx)
+{
+	uint64_t t[FERMAT_MAX_LIMBS + 1], below = 0;
+	wide v;
+
+	for (unsigned int i = 0; i < limbs; i++) {
+		v = (wide)x[i] << shift;
+		t[i] = (uint64_t)v | below;
+		below = (uint64_t)(v >> 64);
+	}
+	v = (wide)below + row(t, n, t[0] * n0, limbs, adx);
+	t[limbs] = (uint64_t)v;
+	memcpy(x, t + 1, limbs * sizeof(*x));
+	sub_masked(x, n, -(uint64_t)(v >> 64), limbs);
+}
+
+#define WINDOW 6
+
+/* n - 1 + 64 + 64^2 + ... + 64^count: its digits to the base 64 are those of n - 1, each 64 too large. */
+static void exponent_digits(const uint64_t *n, unsigned int limbs, unsigned int count,
+			    uint64_t *digits)
+{
+	uint64_t carry = 0;
+
+	memcpy(digits, n, limbs * sizeof(*n));
+	digits[limbs] = digits[limbs + 1] = 0;
+	digits[0] -= 1; /* n is odd */
+	for (unsigned int i = 0; i < limbs + 2; i++) {
+		uint64_t ones = 0;
+		wide v;
+
+		for (unsigned int bit = 0; bit < 64; bit++) {
+			unsigned int at = i * 64 + bit;
+
+			if (at && at % WINDOW == 0 && at / WINDOW <= count)
+				ones |= 1ull << bit;
+		}
+		v = (wide)digits[i] + ones + carry;
+		digits[i] = (uint64_t)v;
+		carry = (uint64_t)(v >> 64);
+	}
+}
+
+static unsigned int digit(const uint64_t *digits, unsigned int i)
+{
+	unsigned int at = i * WINDOW;
+	wide two = digits[at / 64] | (wide)digits[at / 64 + 1] << 64;
+
+	return (unsigned int)(two >> (at % 64)) & ((1u << WINDOW) - 1);
+}
+
+/*
+ * 2^(n - 1) mod n: six squarings, then a shift by the exponent's next digit, which divides by 2^64 as well; the digits
+ * are 64 too large for that. Which is why the base is 2: no multiplications.
+ */
 bool fermat_base2_with(const uint64_t *n, unsigned int limbs, bool adx)
 {
-	uint64_t one[FERMAT_MAX_LIMBS] = { 0 }, x[FERMAT_MAX_LIMBS], n0 = neg_inverse(n[0]),
-		 diff = 0;
+	uint64_t one[FERMAT_MAX_LIMBS] = { 0 }, x[FERMAT_MAX_LIMBS], digits[FERMAT_MAX_LIMBS + 3];
+	unsigned int count = (limbs * 64 + WINDOW - 1) / WINDOW;
+	uint64_t n0 = neg_inverse(n[0]), diff = 0;
 
-	/* 2^(64 * limbs) mod n, Montgomery's one: n has its top bit set, so one subtraction from 2^(64 * limbs) does. */
+	/* R mod n, Montgomery's one: n has its top bit set, so one subtraction from R does. */
 	sub_masked(one, n, ~0ull, limbs);
 	memcpy(x, one, sizeof(x));
-	for (int bit = (int)limbs * 64 - 1; bit >= 0; bit--) {
-		uint64_t word = n[bit / 64] - (bit < 64); /* of n - 1, n being odd */
-
-		mont_square(x, n, n0, limbs, adx);
-		double_masked(x, n, -(word >> (bit % 64) & 1), limbs);
+	exponent_digits(n, limbs, count, digits);
+	digits[limbs + 2] = 0;
+	/* What the sum carries out of them is 1 or 2. */
+	double_masked(x, n, -(uint64_t)(digit(digits, count) >= 1), limbs);
+	double_masked(x, n, -(uint64_t)(digit(digits, count) >= 2), limbs);
+	for (unsigned int i = count; i-- > 0;) {
+		for (int j = 0; j < WINDOW; j++)
+			mont_square(x, n, n0, limbs, adx);
+		mont_shift(x, digit(digits, i), n, n0, limbs, adx);
 	}
+	reduce_once(x, 0, n, limbs);
 	for (unsigned int i = 0; i < limbs; i++)
 		diff |= x[i] ^ one[i];
 	mbedtls_platform_zeroize(x, sizeof(x));
 	mbedtls_platform_zeroize(one, sizeof(one));
+	mbedtls_platform_zeroize(digits, sizeof(digits));
 	return !diff;
 }
 
