@@ -341,7 +341,7 @@ int main(int argc, char **argv)
 	}
 	/* No secret in a core dump or, where the limit allows, in swap. */
 	prctl(PR_SET_DUMPABLE, 0);
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	umask(077);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
