@@ -195,6 +195,20 @@ static bool add_public(struct der *d, const struct public_area *pub)
 	}
 }
 
+/* Salts of RSAPSS are as long as the digest. */
+static bool add_algorithm(struct der *d, const struct scheme *scheme)
+{
+	return der_signature_algorithm(d, scheme->scheme, scheme->hash, hash_size(scheme->hash));
+}
+
+static bool has_algorithm(const struct scheme *scheme)
+{
+	uint8_t buf[128];
+	struct der d = der_begin(buf, sizeof(buf));
+
+	return add_algorithm(&d, scheme);
+}
+
 static void add_serial_and_version(struct tpm *t, struct der *d)
 {
 	uint8_t serial[SERIAL_SIZE];
@@ -243,9 +257,8 @@ static uint32_t complete(struct tpm *t, struct cmd *c, struct object *key, const
 	if (!add_public(&d, &o->pub))
 		return rc_handle(TPM_RC_ASYMMETRIC, 1);
 	public = (struct span){ d.pos, (size_t)(end - d.pos) };
-	if (!p->algorithm.data &&
-	    !der_signature_algorithm(&d, scheme->scheme, scheme->hash, hash_size(scheme->hash)))
-		return rc_handle(TPM_RC_SCHEME, 2);
+	if (!p->algorithm.data)
+		add_algorithm(&d, scheme);
 	add_serial_and_version(t, &d);
 	if (d.overflow)
 		return TPM_RC_FAILURE;
@@ -284,6 +297,8 @@ HANDLER(certify_x509)
 		return rc_handle(TPM_RC_ASYMMETRIC, 1);
 	if (!read_partial(in, &p))
 		return rc_param(TPM_RC_VALUE, 3);
+	if (!p.algorithm.data && !has_algorithm(&scheme))
+		return rc_handle(TPM_RC_SCHEME, 2);
 	rc = check_extensions(p.extensions, o);
 	return rc ? rc : complete(t, c, key, o, &scheme, &p);
 }
