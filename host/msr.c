@@ -121,6 +121,12 @@ static int write_crash_control(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
+/* As on Hyper-V, VTL0's crash MSRs are VTL2's to have, which passes on what it makes of them. */
+static bool crash_is_for_vtl2(const struct vcpu *vcpu)
+{
+	return vcpu->vtl == HOST_VTL0 && atomic_load(&vcpu->vp->partition->intercepts.msrs);
+}
+
 /*
  * MTRRs are one set for all VTLs of a VP (TLFS 15.11.1). KVM keeps one in each vCPU; VTL0's is the
  * one that counts, and VTL2's accesses go there.
@@ -187,9 +193,13 @@ int msr_read_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		return 0;
 	}
 	case HV_X64_MSR_CRASH_P0 ... HV_X64_MSR_CRASH_P4:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		*value = vtl->crash[msr - HV_X64_MSR_CRASH_P0];
 		return 0;
 	case HV_X64_MSR_CRASH_CTL:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		*value = HV_CRASH_CTL_CRASH_NOTIFY | HV_CRASH_CTL_CRASH_MESSAGE;
 		return 0;
 	default:
@@ -244,9 +254,13 @@ int msr_write_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return msr & 1 ? stimer_write_count(vcpu, index, value)
 			       : stimer_write_config(vcpu, index, value);
 	case HV_X64_MSR_CRASH_P0 ... HV_X64_MSR_CRASH_P4:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		vtl->crash[msr - HV_X64_MSR_CRASH_P0] = value;
 		return 0;
 	case HV_X64_MSR_CRASH_CTL:
+		if (crash_is_for_vtl2(vcpu))
+			return -ENOENT;
 		return write_crash_control(vcpu, value);
 	default:
 		return -ENOENT;

@@ -1,65 +1,77 @@
 #include "paravisor/crash.h"
 
-#include <stdlib.h>
+#include <pthread.h>
 
 #include "core/event_loop.h"
+#include "core/log.h"
 #include "paravisor/get.h"
 #include "paravisor/machine.h"
 #include "paravisor/vp.h"
 #include "proto/hv_cpuid.h"
 
-struct crash_report {
-	struct machine *machine;
-	uint32_t vp;
-	uint64_t control, parameters[5];
-};
-
-/* On VP 0's loop, which has GET. */
-static void send_report(void *ctx)
+bool crash_flush(struct machine *machine)
 {
-	struct crash_report *report = ctx;
+	struct crash report;
 
-	get_vtl_crash(report->machine->get, report->vp, report->control, report->parameters);
-	__atomic_store_n(&report->machine->crash_pending, false, __ATOMIC_RELEASE);
-	free(report);
+	pthread_mutex_lock(&machine->end_lock);
+	report = machine->crash;
+	machine->crash.pending = false;
+	machine->crash.sent |= report.pending;
+	pthread_mutex_unlock(&machine->end_lock);
+	if (report.pending)
+		get_vtl_crash(machine->get, report.vp, report.control, report.reported);
+	return report.pending || report.sent;
 }
 
-static struct crash_report *take_report(struct vp *vp, uint64_t control)
+static void flush(void *ctx)
 {
-	struct machine *machine = vp->machine;
-	struct crash_report *report = calloc(1, sizeof(*report));
-
-	if (!report)
-		return NULL;
-	report->machine = machine;
-	report->vp = vp->index;
-	report->control = control;
-	for (unsigned int i = 0; i < 5; i++)
-		report->parameters[i] = __atomic_load_n(&machine->crash[i], __ATOMIC_RELAXED);
-	return report;
+	crash_flush(ctx);
 }
 
-/* A host that cannot be told by GET is told by the end of the run. One report at a time is under way. */
+/* Of reports that come before VP 0 has sent the first, that one counts. */
+static bool take_report(struct vp *vp, uint64_t control)
+{
+	struct crash *crash = &vp->machine->crash;
+	bool first;
+
+	pthread_mutex_lock(&vp->machine->end_lock);
+	first = !crash->pending;
+	if (first) {
+		crash->pending = true;
+		crash->vp = vp->index;
+		crash->control = control;
+		for (unsigned int i = 0; i < 5; i++)
+			crash->reported[i] =
+				__atomic_load_n(&crash->parameters[i], __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&vp->machine->end_lock);
+	return first;
+}
+
+/* GET is VP 0's. A host that cannot be told by GET is told by the end of the run. */
 static void report_crash(struct vp *vp, uint64_t control)
 {
 	struct machine *machine = vp->machine;
-	struct crash_report *report;
 
-	if (__atomic_exchange_n(&machine->crash_pending, true, __ATOMIC_ACQ_REL))
+	if (!machine->get) {
+		machine_end(machine, HOST_PORT_CRASH, "reported by VP %u", vp->index);
 		return;
-	report = machine->get ? take_report(vp, control) : NULL;
-	if (report && !event_loop_post(machine->vps[0].loop, send_report, report))
+	}
+	if (!take_report(vp, control))
 		return;
-	free(report);
-	machine_end(machine, HOST_PORT_CRASH, "reported by VP %u", vp->index);
+	if (!vp->index)
+		crash_flush(machine);
+	else if (event_loop_post(machine->vps[0].loop, flush, machine))
+		log_limited(LOG_WARN, "out of memory: the crash is reported at the end");
 }
 
 bool crash_msr(struct vp *vp, uint32_t msr, bool write, uint64_t *value)
 {
-	uint64_t *parameter = &vp->machine->crash[(msr - HV_X64_MSR_CRASH_P0) % 5];
+	uint64_t *parameter;
 
 	if (msr < HV_X64_MSR_CRASH_P0 || msr > HV_X64_MSR_CRASH_CTL)
 		return false;
+	parameter = &vp->machine->crash.parameters[(msr - HV_X64_MSR_CRASH_P0) % 5];
 	if (msr == HV_X64_MSR_CRASH_CTL && !write)
 		*value = HV_CRASH_CTL_CRASH_NOTIFY | HV_CRASH_CTL_CRASH_MESSAGE;
 	else if (msr == HV_X64_MSR_CRASH_CTL && (*value & HV_CRASH_CTL_CRASH_NOTIFY))

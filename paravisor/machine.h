@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "paravisor/crash.h"
 #include "paravisor/options.h"
 #include "paravisor/topology.h"
 #include "proto/host_port.h"
@@ -54,8 +55,7 @@ struct machine {
 	struct vp *vps; /* topology.vp_count of them */
 
 	uint64_t mtrr_def_type; /* of all VPs at the start */
-	uint64_t crash[5];      /* parameters of VTL0's crash MSRs; atomic */
-	bool crash_pending;     /* VTL0's report is on its way to the host; atomic */
+	struct crash crash;
 
 	/* How the run ends: the first outcome counts. */
 	pthread_mutex_t end_lock;

@@ -393,6 +393,8 @@ static int assemble(struct machine *m, int argc, char *argv[])
  */
 static void tell_host(struct machine *m)
 {
+	bool crash = crash_flush(m);
+
 	switch (m->outcome.result) {
 	case HOST_PORT_POWER_OFF:
 		get_power_off(m->get);
@@ -406,7 +408,9 @@ static void tell_host(struct machine *m)
 	default:
 		break;
 	}
-	host_port_send_outcome(m->host_port, &m->outcome);
+	/* What comes by GET comes later than by the port, and VTL0's last words are worth more than its reset. */
+	if (!crash)
+		host_port_send_outcome(m->host_port, &m->outcome);
 }
 
 static void report(struct machine *m)

@@ -344,8 +344,7 @@ static void test_crash_report(void **state)
 	assert_int_equal(fake.cpu.cpu.gpr[X86_RDX] << 32 | fake.cpu.cpu.gpr[X86_RAX],
 			 0x123456789ull * 5);
 	access_msr(HV_X64_MSR_CRASH_CTL, true, 0);
-	event_loop_run_once(first.loop, 0);
-	assert_int_equal(crash.count, 0);
+	assert_false(crash_flush(&machine));
 	vp.index = 3;
 	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
 	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
@@ -356,13 +355,21 @@ static void test_crash_report(void **state)
 	assert_int_equal(crash.control, HV_CRASH_CTL_CRASH_NOTIFY);
 	assert_int_equal(crash.parameters[0], 0x123456789ull);
 	assert_int_equal(crash.parameters[4], 0x123456789ull * 5);
+	assert_true(crash_flush(&machine));
+	assert_int_equal(crash.count, 1);
+	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
+	assert_true(crash_flush(&machine)); /* the machine ends before VP 0's loop runs */
+	assert_int_equal(crash.count, 2);
+	event_loop_run_once(first.loop, 0);
+	vp.index = 0;
+	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
+	assert_int_equal(crash.count, 3); /* VP 0 says it at once */
 	assert_false(machine_has_ended(&machine));
 
 	machine.get = NULL;
 	machine.vps = NULL;
 	access_msr(HV_X64_MSR_CRASH_CTL, true, HV_CRASH_CTL_CRASH_NOTIFY);
 	assert_int_equal(machine.outcome.result, HOST_PORT_CRASH);
-	vp.index = 0;
 	event_loop_destroy(first.loop);
 }
 
