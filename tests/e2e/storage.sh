@@ -131,6 +131,11 @@ test_bad_disks() {
 	refused --disk "$WORK/truncated"
 	expect truncated
 	refused --disk /dev/null
+	refused --dvd "$WORK/missing"
+	refused --dvd "$WORK/empty"
+	refused --dvd "$WORK"
+	refused --dvd ""
+	refused --dvd
 	rm -f "$WORK/truncated"
 }
 
