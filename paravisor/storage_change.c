@@ -148,8 +148,9 @@ static void remove_units(struct change *change)
 	}
 }
 
-/* In its place is nothing, for which only a broken invariant of ours could be the reason that it does not go there, or
- * the same drive, with another medium.
+/*
+ * In its place is the same drive, with another medium, or nothing: then only a broken invariant of ours could keep it
+ * from going there.
  */
 static int show_unit(struct change *change, struct storage_unit *fresh)
 {
