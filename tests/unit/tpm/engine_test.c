@@ -374,6 +374,54 @@ static void slots_run_out_and_contexts_come_back(void **state)
 	assert_int_equal(command_run(f), TPM_RC_INTEGRITY + P1);
 }
 
+static uint32_t sequence_command(struct fixture *f, uint32_t code, uint32_t handle,
+				 const char *data)
+{
+	write_u32(command_begin(f, TPM_ST_SESSIONS, code), handle);
+	command_password(f, "");
+	write_2b(&f->w, data, strlen(data));
+	if (code == TPM_CC_SequenceComplete)
+		write_u32(&f->w, TPM_RH_NULL);
+	return command_run(f);
+}
+
+/* A hash half done goes on where it was, out of its slot and back, and over a move to another process. */
+static void a_sequence_survives_its_context(void **state)
+{
+	static const uint8_t abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea };
+	struct fixture *f = *state;
+	uint8_t context[TPM_MAX_COMMAND], *blob = malloc(TPM_MAX_BLOB);
+	struct reader r;
+	uint32_t handle;
+	size_t len;
+	long size;
+
+	write_u16(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_HashSequenceStart), 0);
+	write_u16(&f->w, TPM_ALG_SHA256);
+	assert_int_equal(command_run(f), 0);
+	r = response(f);
+	read_u32(&r, &handle);
+	assert_int_equal(sequence_command(f, TPM_CC_SequenceUpdate, handle, "a"), 0);
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_ContextSave), handle);
+	assert_int_equal(command_run(f), 0);
+	len = f->rsp_len - 10;
+	memcpy(context, f->rsp + 10, len);
+	assert_int_equal(flush(f, handle), 0);
+	write_bytes(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_ContextLoad), context, len);
+	assert_int_equal(command_run(f), 0);
+	r = response(f);
+	read_u32(&r, &handle);
+	assert_int_equal(sequence_command(f, TPM_CC_SequenceUpdate, handle, "b"), 0);
+	size = tpm_save_volatile(f->tpm, blob, TPM_MAX_BLOB);
+	assert_true(size > 0);
+	power_cycle(f);
+	assert_int_equal(tpm_load_volatile(f->tpm, blob, (size_t)size), 0);
+	free(blob);
+	assert_int_equal(sequence_command(f, TPM_CC_SequenceComplete, handle, "c"), 0);
+	/* behind the size of the parameters and of the digest */
+	assert_memory_equal(f->rsp + 16, abc, sizeof(abc));
+}
+
 static void wrong_passwords_lock_out_and_heal(void **state)
 {
 	static const uint8_t read[] = { 0, 0, 0, 0 };
@@ -536,6 +584,7 @@ int main(void)
 		started(policy_digests),
 		started(primaries_depend_on_their_seed_alone),
 		started(slots_run_out_and_contexts_come_back),
+		started(a_sequence_survives_its_context),
 		started(wrong_passwords_lock_out_and_heal),
 		started(failures_outlast_a_reset),
 		started(a_new_seed_ends_its_keys),
