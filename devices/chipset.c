@@ -209,6 +209,11 @@ void chipset_serial_flush(struct chipset *c)
 		serial16550_flush(c->serial[i]);
 }
 
+void chipset_set_cmos(struct chipset *c, uint8_t index, uint8_t value)
+{
+	cmos_rtc_set_byte(c->rtc, index, value);
+}
+
 void chipset_ioapic_eoi(struct chipset *c, uint8_t vector)
 {
 	ioapic_eoi(c->ioapic, vector);

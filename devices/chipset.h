@@ -61,6 +61,9 @@ void chipset_ioapic_eoi(struct chipset *chipset, uint8_t vector);
 /* VP 0 takes the 8259s' interrupt: its vector. */
 uint8_t chipset_pic_acknowledge(struct chipset *chipset);
 
+/* Presets a byte of CMOS memory, for firmware: cmos_rtc_set_byte(). Before VTL0 runs. */
+void chipset_set_cmos(struct chipset *chipset, uint8_t index, uint8_t value);
+
 /* Asks the guest to shut down. */
 void chipset_press_power_button(struct chipset *chipset);
 

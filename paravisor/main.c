@@ -265,12 +265,18 @@ static int load_linux(struct machine *m, struct boot_vp_state *state)
 /* Firmware measures for itself: docs/measured-boot.md */
 static int load_firmware(struct machine *m, struct boot_vp_state *state)
 {
+	struct firmware_cmos_byte bytes[FIRMWARE_CMOS_BYTES];
 	struct boot_error error = { "" };
 	int ret = firmware_load(m->memory, m->options.firmware, state, &error);
 
-	if (ret)
+	if (ret) {
 		machine_end(m, HOST_PORT_FAILURE, "%s", error.text);
-	return ret;
+		return ret;
+	}
+	firmware_describe_memory(m->memory, bytes);
+	for (unsigned int i = 0; i < FIRMWARE_CMOS_BYTES; i++)
+		chipset_set_cmos(m->chipset, bytes[i].index, bytes[i].value);
+	return 0;
 }
 
 /* The hypervisor's VP 0 and this thread become one; what VTL0 starts with goes to its place. */

@@ -113,3 +113,47 @@ int firmware_load(struct guest_memory *gm, struct boot_range firmware, struct bo
 	set_reset_state(bsp);
 	return 0;
 }
+
+/* The end of the RAM that begins at gpa, or gpa: there is none. */
+static uint64_t ram_end(const struct guest_memory *gm, uint64_t gpa)
+{
+	uint64_t start, len, end = gpa;
+
+	for (unsigned int i = 0; !guest_memory_range(gm, i, &start, &len); i++)
+		if (start == end)
+			end += len;
+	return end;
+}
+
+/* How many whole units lie in [from, end), as far as 16 or 24 bits can say. */
+static uint32_t units(uint64_t from, uint64_t end, uint64_t unit, uint32_t max)
+{
+	uint64_t n = end > from ? (end - from) / unit : 0;
+
+	return n < max ? (uint32_t)n : max;
+}
+
+void firmware_describe_memory(const struct guest_memory *gm,
+			      struct firmware_cmos_byte bytes[FIRMWARE_CMOS_BYTES])
+{
+	uint64_t low = ram_end(gm, 0), high = ram_end(gm, SHIM_FIRMWARE_END);
+	uint32_t base = 640;
+	uint32_t extended = units(MEMORY_MAP_HIGH, low, 1024, UINT16_MAX);
+	uint32_t above_16m = units(16u << 20, low, 65536, UINT16_MAX);
+	uint32_t above_4g = units(SHIM_FIRMWARE_END, high, 65536, 0xffffff);
+	const struct firmware_cmos_byte all[FIRMWARE_CMOS_BYTES] = {
+		{ 0x15, (uint8_t)base },
+		{ 0x16, (uint8_t)(base >> 8) },
+		{ 0x17, (uint8_t)extended },
+		{ 0x18, (uint8_t)(extended >> 8) },
+		{ 0x30, (uint8_t)extended },
+		{ 0x31, (uint8_t)(extended >> 8) },
+		{ 0x34, (uint8_t)above_16m },
+		{ 0x35, (uint8_t)(above_16m >> 8) },
+		{ 0x5b, (uint8_t)above_4g },
+		{ 0x5c, (uint8_t)(above_4g >> 8) },
+		{ 0x5d, (uint8_t)(above_4g >> 16) },
+	};
+
+	memcpy(bytes, all, sizeof(all));
+}

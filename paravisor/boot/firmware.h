@@ -1,6 +1,8 @@
 #ifndef PARAVISOR_BOOT_FIRMWARE_H
 #define PARAVISOR_BOOT_FIRMWARE_H
 
+#include <stdint.h>
+
 #include "paravisor/boot/linux_boot.h"
 
 struct boot_vp_state;
@@ -14,5 +16,18 @@ struct guest_memory;
  */
 int firmware_load(struct guest_memory *gm, struct boot_range firmware, struct boot_vp_state *bsp,
 		  struct boot_error *error);
+
+/*
+ * What a PC's CMOS memory tells firmware of RAM, a byte each: below 1 MiB (15h, 16h), above it (17h, 18h, 30h, 31h),
+ * from 16 MiB to the hole (34h, 35h), from 4 GiB (5Bh to 5Dh). RAM behind a gap, and so what VTL2 keeps, is not told.
+ */
+#define FIRMWARE_CMOS_BYTES 11
+
+struct firmware_cmos_byte {
+	uint8_t index, value;
+};
+
+void firmware_describe_memory(const struct guest_memory *gm,
+			      struct firmware_cmos_byte bytes[FIRMWARE_CMOS_BYTES]);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * A firmware that tests how firmware is started: 64 KiB that end at 4 GiB, entered in real mode by the reset vector.
- * Prints PASS and FAIL lines on COM1 as the other guests do, and powers off.
+ * Prints PASS and FAIL lines on COM1 as the other guests do, and powers off. Expects 128 MiB of memory.
  */
 
 #define TOP    0xffff0000 /* where the image lies; CS's base at the reset */
@@ -108,6 +108,17 @@ real:	xor %ax, %ax
 	shr $16, %edx
 	check name_device, "cmp $23, %dx; je"
 
+	/* 128 MiB, less 16, in units of 64 KiB. */
+	mov $0x34, %al
+	out %al, $0x70
+	in $0x71, %al
+	mov %al, %bl
+	mov $0x35, %al
+	out %al, $0x70
+	in $0x71, %al
+	mov %al, %bh
+	check name_size, "cmp $1792, %bx; je"
+
 	mov passed, %al
 	call put_number
 	mov $text_passed, %si
@@ -209,6 +220,7 @@ name_exception: .asciz "exception in real mode"
 name_copy:      .asciz "both copies are the same"
 name_memory:    .asciz "memory above 1 MiB"
 name_device:    .asciz "device in memory"
+name_size:      .asciz "CMOS tells the size of memory"
 
 	.align 4
 word:	.word 0x1234

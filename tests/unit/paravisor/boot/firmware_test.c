@@ -85,6 +85,40 @@ static void test_reset_state(void **state)
 	boot_guest_done(&guest);
 }
 
+static uint32_t cmos(const struct firmware_cmos_byte *bytes, uint8_t index)
+{
+	for (unsigned int i = 0; i < FIRMWARE_CMOS_BYTES; i++)
+		if (bytes[i].index == index)
+			return bytes[i].value;
+	fail_msg("byte %#x is not told", index);
+	return 0;
+}
+
+static void test_cmos(void **state)
+{
+	struct firmware_cmos_byte bytes[FIRMWARE_CMOS_BYTES];
+	static uint8_t more[32 * MIB] __attribute__((aligned(4096)));
+
+	(void)state;
+	begin(0x10000);
+	firmware_describe_memory(guest.gm, bytes);
+	assert_int_equal(cmos(bytes, 0x15) | cmos(bytes, 0x16) << 8, 640);
+	assert_int_equal(cmos(bytes, 0x30) | cmos(bytes, 0x31) << 8, 3 * 1024);
+	assert_int_equal(cmos(bytes, 0x17), cmos(bytes, 0x30));
+	assert_int_equal(cmos(bytes, 0x18), cmos(bytes, 0x31));
+	assert_int_equal(cmos(bytes, 0x34) | cmos(bytes, 0x35), 0);
+	/* The firmware's own memory is not told, nor what lies behind a gap. */
+	assert_int_equal(cmos(bytes, 0x5b) | cmos(bytes, 0x5c) | cmos(bytes, 0x5d), 0);
+	assert_int_equal(guest_memory_add(guest.gm, 4 * MIB, more, 16 * MIB), 0);
+	assert_int_equal(guest_memory_add(guest.gm, 24 * MIB, more + 16 * MIB, 8 * MIB), 0);
+	assert_int_equal(guest_memory_add(guest.gm, TOP, more + 24 * MIB, 2 * MIB), 0);
+	firmware_describe_memory(guest.gm, bytes);
+	assert_int_equal(cmos(bytes, 0x30) | cmos(bytes, 0x31) << 8, 19 * 1024);
+	assert_int_equal(cmos(bytes, 0x34) | cmos(bytes, 0x35) << 8, 64);
+	assert_int_equal(cmos(bytes, 0x5b) | cmos(bytes, 0x5c) << 8, 32);
+	boot_guest_done(&guest);
+}
+
 static void expect_refused(uint64_t gpa, uint64_t len, int ret, const char *why)
 {
 	assert_int_equal(load(gpa, len), ret);
@@ -110,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shown_below_1_mib),
 		cmocka_unit_test(test_reset_state),
+		cmocka_unit_test(test_cmos),
 		cmocka_unit_test(test_refusals),
 	};
 
