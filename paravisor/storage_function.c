@@ -68,8 +68,10 @@ static int create(struct storage *storage, const struct guid *instance,
 	struct storage_function *function = calloc(1, sizeof(*function));
 	int ret;
 
-	if (!function)
-		return storage_fail(error, "NVMe controller at VPCI bus", instance, -ENOMEM);
+	if (!function) {
+		storage_fail(error, "NVMe controller at VPCI bus", instance, -ENOMEM);
+		return -ENOMEM;
+	}
 	function->instance = *instance;
 	ret = open_function(storage, function, error);
 	if (ret)
