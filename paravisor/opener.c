@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -29,6 +30,7 @@ struct answer {
 
 struct opener {
 	int to, from; /* pipes */
+	bool silent;  /* it missed an answer's time: what comes now would answer an older request */
 };
 
 /* --- its own process */
@@ -112,10 +114,14 @@ int opener_open(struct opener *opener, const struct guid *instance, unsigned int
 	struct pollfd readable = { .fd = opener->from, .events = POLLIN };
 	struct answer answer;
 
+	if (opener->silent)
+		return -ETIMEDOUT;
 	if (write(opener->to, &request, sizeof(request)) != sizeof(request))
 		return -EPIPE;
-	if (poll(&readable, 1, (int)timeout_ms + ANSWER_MS) <= 0)
+	if (poll(&readable, 1, (int)timeout_ms + ANSWER_MS) <= 0) {
+		opener->silent = true;
 		return -ETIMEDOUT;
+	}
 	if (read(opener->from, &answer, sizeof(answer)) != sizeof(answer))
 		return -EPIPE;
 	if (answer.device < 0)

@@ -23,7 +23,7 @@ int opener_start(struct opener **opener);
 /*
  * Finds the function behind the VPCI bus `instance`, waiting up to timeout_ms for it to be there, gives it to
  * vfio-pci and opens it: fills in its address and *device, for struct vfio_config. One thread at a time, not a
- * VP's. 0; -ENOENT: it did not come; -ETIMEDOUT: the opener does not answer; -errno.
+ * VP's. 0; -ENOENT: it did not come; -ETIMEDOUT: the opener does not answer, now or ever after; -errno.
  */
 int opener_open(struct opener *opener, const struct guid *instance, unsigned int timeout_ms,
 		char address[16], int *device);
