@@ -142,34 +142,29 @@ attempt() {
 	("test_$(echo "$name" | tr - _)") >"$WORK/trace" 2>&1
 }
 
-# Did the machine stop making progress, rather than a check fail? QEMU's emulated SVM now and then does
-# (docs/testing.md), and guests' own watchdogs bark when the whole machine had no processor for long.
-stalled() {
-	[ -f "$WORK/out" ] || return 1
-	plain | grep -aqE '^entresol: timeout|^entresol: the outer machine did not end|rcu: INFO: .* detected stalls|soft lockup' && return 0
-	[ -f "$WORK/why" ] && grep -q 'exit status 124' "$WORK/why"
+reason() {
+	head -n 1 "$WORK/why" 2>/dev/null || tail -n 1 "$WORK/trace"
 }
 
-# run_test NAME: prints one line. A test that stalled gets a second chance, and its line says so.
+# run_test NAME: prints one line. A test that fails gets a second try, and its line says so, and why (docs/testing.md).
 run_test() {
 	name=$1
 	WORK=$RESULTS/$name
 	start=$(date +%s)
-	again=
+	first=
 	ok=yes
 	attempt || ok=
-	if [ -z "$ok" ] && stalled; then
-		again='  (the first time it stalled)'
-		rm -rf "$WORK.stalled"
-		cp -R "$WORK" "$WORK.stalled" 2>/dev/null || true
+	if [ -z "$ok" ]; then
+		first="  (at the second try; the first: $(reason))"
+		rm -rf "$WORK.first"
+		cp -R "$WORK" "$WORK.first" 2>/dev/null || true
 		attempt && ok=yes
 	fi
 	if [ -n "$ok" ]; then
-		printf '  ok      %-24s %4d s%s\n' "$name" $(($(date +%s) - start)) "$again"
+		printf '  ok      %-24s %4d s%s\n' "$name" $(($(date +%s) - start)) "$first"
 		: >"$WORK/passed"
 	else
-		printf '  FAILED  %-24s %4d s  %s\n' "$name" $(($(date +%s) - start)) \
-			"$(head -n 1 "$WORK/why" 2>/dev/null || tail -n 1 "$WORK/trace")"
+		printf '  FAILED  %-24s %4d s  %s\n' "$name" $(($(date +%s) - start)) "$(reason)"
 		[ ! -f "$WORK/out" ] || plain | tail -n "${E2E_TAIL:-15}" | sed 's/^/          | /'
 	fi
 }
