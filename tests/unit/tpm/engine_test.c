@@ -13,31 +13,6 @@
 #define P2 (TPM_RC_P + 2 * TPM_RC_1)
 #define S1 (TPM_RC_S + TPM_RC_1)
 
-static int setup(void **state)
-{
-	struct fixture *f = malloc(sizeof(*f));
-
-	fixture_init(f);
-	*state = f;
-	return fixture_power_on(f);
-}
-
-static int setup_started(void **state)
-{
-	int err = setup(state);
-
-	return err ? err : (int)run_u16(*state, TPM_CC_Startup, TPM_SU_CLEAR);
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	fixture_free(f);
-	free(f);
-	return 0;
-}
-
 static void power_cycle(struct fixture *f)
 {
 	tpm_destroy(f->tpm);
@@ -572,9 +547,10 @@ static void hardware_measurements(void **state)
 
 int main(void)
 {
-#define started(t) cmocka_unit_test_setup_teardown(t, setup_started, teardown)
+#define started(t) cmocka_unit_test_setup_teardown(t, fixture_setup_started, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(needs_startup_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(needs_startup_once, fixture_setup,
+						fixture_teardown),
 		started(bad_headers),
 		started(authorisation_is_asked_for),
 		started(pcrs_extend_and_reset),

@@ -168,24 +168,6 @@ static void rsa_signatures(void **state)
 
 /* --- the engine --- */
 
-static int setup(void **state)
-{
-	struct fixture *f = malloc(sizeof(*f));
-
-	fixture_init(f);
-	*state = f;
-	if (fixture_power_on(f))
-		return -1;
-	return (int)run_u16(f, TPM_CC_Startup, TPM_SU_CLEAR);
-}
-
-static int teardown(void **state)
-{
-	fixture_free(*state);
-	free(*state);
-	return 0;
-}
-
 static uint32_t response_handle(struct fixture *f)
 {
 	struct reader r = response(f);
@@ -519,7 +501,7 @@ static void endorsement(void **state)
 
 int main(void)
 {
-#define engine(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define engine(t) cmocka_unit_test_setup_teardown(t, fixture_setup_started, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_derivation), cmocka_unit_test(ecdh),
 		cmocka_unit_test(ecdsa),          cmocka_unit_test(oaep),

@@ -137,4 +137,30 @@ static inline uint32_t run_u16(struct fixture *f, uint32_t code, uint16_t v)
 	return command_run(f);
 }
 
+/* --- cmocka's setup and teardown: *state is a struct fixture */
+
+static inline int fixture_setup(void **state)
+{
+	struct fixture *f = malloc(sizeof(*f));
+
+	fixture_init(f);
+	*state = f;
+	return fixture_power_on(f);
+}
+
+/* After TPM2_Startup(CLEAR). */
+static inline int fixture_setup_started(void **state)
+{
+	int err = fixture_setup(state);
+
+	return err ? err : (int)run_u16(*state, TPM_CC_Startup, TPM_SU_CLEAR);
+}
+
+static inline int fixture_teardown(void **state)
+{
+	fixture_free(*state);
+	free(*state);
+	return 0;
+}
+
 #endif

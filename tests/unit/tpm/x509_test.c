@@ -21,24 +21,6 @@
 	(TPMA_OBJECT_fixedTPM | TPMA_OBJECT_fixedParent | TPMA_OBJECT_sensitiveDataOrigin | \
 	 TPMA_OBJECT_userWithAuth | TPMA_OBJECT_sign)
 
-static int setup(void **state)
-{
-	struct fixture *f = malloc(sizeof(*f));
-
-	fixture_init(f);
-	*state = f;
-	if (fixture_power_on(f))
-		return -1;
-	return (int)run_u16(f, TPM_CC_Startup, TPM_SU_CLEAR);
-}
-
-static int teardown(void **state)
-{
-	fixture_free(*state);
-	free(*state);
-	return 0;
-}
-
 static uint32_t create(struct fixture *f, const struct public_area *pub)
 {
 	struct reader r;
@@ -425,7 +407,7 @@ static void reserved_is_empty(void **state)
 
 int main(void)
 {
-#define test(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define test(t) cmocka_unit_test_setup_teardown(t, fixture_setup_started, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		test(signs_with_ecdsa),     test(signs_with_rsa),   test(attributes_must_fit),
 		test(key_usage_of_parents), test(damaged_requests), test(reserved_is_empty),

@@ -125,17 +125,29 @@ static int teardown(void **state)
 #define CTRL_START 0x4C
 #define DATA       0x80
 
-static uint32_t get(struct fixture *f, uint32_t reg)
+static uint32_t get_sized(struct fixture *f, uint32_t reg, unsigned int size)
 {
 	uint64_t value;
 
-	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 4, &value), IO_DONE);
+	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + reg, size, &value),
+			 IO_DONE);
 	return (uint32_t)value;
+}
+
+static void set_sized(struct fixture *f, uint32_t reg, unsigned int size, uint32_t value)
+{
+	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, INTERFACE_BASE + reg, size, value),
+			 IO_DONE);
+}
+
+static uint32_t get(struct fixture *f, uint32_t reg)
+{
+	return get_sized(f, reg, 4);
 }
 
 static void set(struct fixture *f, uint32_t reg, uint32_t value)
 {
-	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 4, value), IO_DONE);
+	set_sized(f, reg, 4, value);
 }
 
 static void submit(struct fixture *f, const void *cmd, size_t len)
@@ -386,15 +398,12 @@ static void test_execute(void **state)
 
 static uint8_t fifo_get(struct fixture *f, uint32_t reg)
 {
-	uint64_t byte;
-
-	assert_int_equal(io_bus_read(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 1, &byte), IO_DONE);
-	return (uint8_t)byte;
+	return (uint8_t)get_sized(f, reg, 1);
 }
 
 static void fifo_set(struct fixture *f, uint32_t reg, uint8_t byte)
 {
-	assert_int_equal(io_bus_write(f->bus, IO_MEMORY, INTERFACE_BASE + reg, 1, byte), IO_DONE);
+	set_sized(f, reg, 1, byte);
 }
 
 static void fifo_run(struct fixture *f, uint8_t *rsp, size_t len)
