@@ -113,8 +113,8 @@ static const struct vtl_ops fake_ops = {
 
 void fake_vtl_init(struct fake_vtl *fake)
 {
-	*fake = (struct fake_vtl){ .vtl = { &fake_ops } };
-	fake->vp.ops = &fake_ops;
+	*fake = (struct fake_vtl){ .ops = fake_ops, .vtl = { &fake->ops } };
+	fake->vp.ops = &fake->ops;
 	fake->vp.vtl = &fake->vtl;
 	fake->cpu.cpu.rflags = X86_RFLAGS_FIXED;
 }

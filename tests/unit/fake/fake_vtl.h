@@ -8,6 +8,7 @@
 /* A VTL0 of one processor that does not run: its registers are what the test says. */
 struct fake_vtl {
 	struct vtl vtl;
+	struct vtl_ops ops; /* its own, for tests to replace some */
 	struct vtl_vp vp;
 	struct vtl_registers cpu; /* the processor's own */
 	uint8_t xmm[16][16];

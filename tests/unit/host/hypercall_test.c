@@ -260,29 +260,36 @@ static void messages_go_where_they_belong(void **state)
 			 HV_STATUS_INVALID_PARAMETER);
 }
 
-/* VTL0's messages are nobody's until VTL2 asks for them; then dispatch leaves them to VTL2. */
-static void vtl0_messages_need_an_intercept(void **state)
+/* Once VTL2 has asked for them, dispatch leaves VTL0's calls of this kind to it. */
+static void vtl2_takes(enum hv_intercept_type type, uint64_t c)
 {
-	struct hv_input_post_message input = { .connection_id = HOST_PORT_CONNECTION_ID,
-					       .message_type = 1,
-					       .payload_size = 8 };
 	struct hv_input_install_intercept intercept = {
 		.partition_id = HV_PARTITION_ID_SELF,
 		.access_type_mask = HV_INTERCEPT_ACCESS_MASK_EXECUTE,
-		.intercept_type = HV_INTERCEPT_TYPE_UNKNOWN_SYNIC_CONNECTION,
+		.intercept_type = type,
 	};
-	uint64_t c = control(HV_CALL_POST_MESSAGE, 0);
 
-	(void)state;
-	assert_int_equal(call_with(HOST_VTL0, c, &input, sizeof(input)).status,
-			 HV_STATUS_INVALID_CONNECTION_ID);
-	assert_int_equal(fake_messages.host_port, 0);
 	assert_int_equal(call_with(HOST_VTL2, control(HV_CALL_INSTALL_INTERCEPT, 0), &intercept,
 				   sizeof(intercept))
 				 .status,
 			 HV_STATUS_SUCCESS);
 	vcpu_write_regs(vcpu_of(HOST_VTL0))->rcx = c;
 	assert_false(hypercall_dispatch(vcpu_of(HOST_VTL0)));
+}
+
+/* VTL0's messages are nobody's until VTL2 asks for them; then dispatch leaves them to VTL2. */
+static void vtl0_messages_need_an_intercept(void **state)
+{
+	struct hv_input_post_message input = { .connection_id = HOST_PORT_CONNECTION_ID,
+					       .message_type = 1,
+					       .payload_size = 8 };
+	uint64_t c = control(HV_CALL_POST_MESSAGE, 0);
+
+	(void)state;
+	assert_int_equal(call_with(HOST_VTL0, c, &input, sizeof(input)).status,
+			 HV_STATUS_INVALID_CONNECTION_ID);
+	assert_int_equal(fake_messages.host_port, 0);
+	vtl2_takes(HV_INTERCEPT_TYPE_UNKNOWN_SYNIC_CONNECTION, c);
 }
 
 /* An interrupt of a function that VTL0 has from VTL2. */
@@ -295,23 +302,13 @@ static void vtl0_retargets_need_an_intercept(void **state)
 		.vector = 77,
 		.processor_mask_or_format = 1,
 	};
-	struct hv_input_install_intercept intercept = {
-		.partition_id = HV_PARTITION_ID_SELF,
-		.access_type_mask = HV_INTERCEPT_ACCESS_MASK_EXECUTE,
-		.intercept_type = HV_INTERCEPT_TYPE_RETARGET_INTERRUPT_WITH_UNKNOWN_DEVICE_ID,
-	};
 	uint64_t c = control(HV_CALL_RETARGET_DEVICE_INTERRUPT, 0);
 
 	(void)state;
 	fake_retarget.vector = 0;
 	assert_int_equal(call_with(HOST_VTL0, c, &input, sizeof(input)).status,
 			 HV_STATUS_INVALID_HYPERCALL_CODE);
-	assert_int_equal(call_with(HOST_VTL2, control(HV_CALL_INSTALL_INTERCEPT, 0), &intercept,
-				   sizeof(intercept))
-				 .status,
-			 HV_STATUS_SUCCESS);
-	vcpu_write_regs(vcpu_of(HOST_VTL0))->rcx = c;
-	assert_false(hypercall_dispatch(vcpu_of(HOST_VTL0)));
+	vtl2_takes(HV_INTERCEPT_TYPE_RETARGET_INTERRUPT_WITH_UNKNOWN_DEVICE_ID, c);
 	assert_int_equal(fake_retarget.vector, 0); /* VTL2's own functions are not VTL0's */
 	assert_int_equal(call_with(HOST_VTL2, c, &input, sizeof(input)).status, HV_STATUS_SUCCESS);
 	assert_int_equal(fake_retarget.vector, 77);

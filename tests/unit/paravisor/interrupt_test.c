@@ -48,13 +48,9 @@ static int assert_interrupt(struct vtl *vtl, const struct vtl_interrupt *interru
 
 static int setup(void **state)
 {
-	static struct vtl_ops ops;
-
 	(void)state;
 	fake_vtl_init(&fake);
-	ops = *fake.vtl.ops;
-	ops.assert_interrupt = assert_interrupt;
-	fake.vtl.ops = &ops;
+	fake.ops.assert_interrupt = assert_interrupt;
 	vp = (struct vp){ .machine = &machine, .vtl = &fake.vp, .loop = event_loop_create() };
 	machine = (struct machine){ .vtl = &fake.vtl, .vps = &vp };
 	asserts = acknowledges = 0;

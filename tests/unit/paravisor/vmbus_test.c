@@ -92,13 +92,9 @@ static int post_message(struct vtl *vtl, uint32_t index, uint8_t sint, uint32_t 
 
 static int setup(void **state)
 {
-	static struct vtl_ops ops;
-
 	(void)state;
 	fake_vtl_init(&fake);
-	ops = *fake.vtl.ops;
-	ops.post_message = post_message;
-	fake.vtl.ops = &ops;
+	fake.ops.post_message = post_message;
 	machine = (struct machine){ .vtl = &fake.vtl, .vps = &vp, .topology.vp_count = 1 };
 	vp = (struct vp){ .machine = &machine, .vtl = &fake.vp, .loop = event_loop_create() };
 	slot = 0;
