@@ -746,6 +746,11 @@ tpm-kernel-test: $(B)/rel/vtpmd
 	@tests/tpm/run-kernel-selftests $(ONLY)
 .PHONY: tpm-kernel-test
 
+## tpm-ovmf-test: QEMU with OVMF and vtpmd as its TPM: firmware, kernel and event log are content; as with swtpm where installed
+tpm-ovmf-test: $(B)/rel/vtpmd $(B)/rel/mkcpio
+	@tests/tpm/run-ovmf $(ONLY)
+.PHONY: tpm-ovmf-test
+
 ## soak: long runs of guests, fuzzed guests among them
 soak: build
 	$(call run-if-there,tests/e2e/soak)

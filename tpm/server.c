@@ -11,9 +11,12 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "proto/tpm.h"
 #include "tpm/mssim.h"
 #include "tpm/server.h"
 #include "tpm/swtpm_ctrl.h"
+
+#define TPM12_TAG_COMMAND 0xC1 /* TPM_TAG_RQU_COMMAND */
 
 #define IN_MAX (CTRL_MAX_MESSAGE > TPM_MAX_COMMAND + 16 ? CTRL_MAX_MESSAGE : TPM_MAX_COMMAND + 16)
 
@@ -167,6 +170,25 @@ static int handle_ctrl(struct loop *l, struct client *c, size_t len)
 	return send_all(c->fd, l->out, reply.len);
 }
 
+/*
+ * What swtpm says to a TPM 1.2 command. The specification (Part 3, 5.2) has TPM_RC_BAD_TAG under TPM 1.2's own tag, but
+ * OVMF asks a FIFO TPM first whether it is a 1.2 one, takes any answer under that tag for a yes, and then never starts it.
+ */
+static size_t refuse_tpm12(uint8_t *out)
+{
+	static const uint8_t rsp[] = { 0x80, 0x01, 0, 0, 0, 10, 0, 0, 0, TPM_RC_VALUE };
+
+	memcpy(out, rsp, sizeof(rsp));
+	return sizeof(rsp);
+}
+
+static size_t handle_data(struct loop *l, const uint8_t *msg, size_t len)
+{
+	if (msg[0] == 0 && msg[1] == TPM12_TAG_COMMAND)
+		return refuse_tpm12(l->out);
+	return instance_execute(l->server->instance, msg, len, l->out);
+}
+
 static int handle_message(struct loop *l, struct client *c, size_t len)
 {
 	bool terminate = false;
@@ -174,7 +196,7 @@ static int handle_message(struct loop *l, struct client *c, size_t len)
 
 	switch (c->role) {
 	case ROLE_DATA:
-		n = (long)instance_execute(l->server->instance, c->in, len, l->out);
+		n = (long)handle_data(l, c->in, len);
 		break;
 	case ROLE_CTRL:
 		return handle_ctrl(l, c, len);
