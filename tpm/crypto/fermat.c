@@ -10,8 +10,8 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-/* -1/n mod 2^64 by Newton's iteration; each step doubles the number of right bits. */
-static uint64_t neg_inverse(uint64_t n)
+/* By Newton's iteration; each step doubles the number of right bits. */
+uint64_t fermat_neg_inverse(uint64_t n)
 {
 	uint64_t x = n;
 
@@ -160,6 +160,15 @@ static void double_masked(uint64_t *x, const uint64_t *n, uint64_t mask, unsigne
 		x[i] = (x[i] & ~mask) | (twice[i] & mask);
 }
 
+void fermat_power_of_two(uint64_t *x, unsigned int exponent, const uint64_t *n, unsigned int limbs)
+{
+	/* 2^(64 * limbs) mod n: n has its top bit set, so one subtraction does. */
+	memset(x, 0, limbs * sizeof(*x));
+	sub_masked(x, n, ~0ull, limbs);
+	for (unsigned int i = limbs * 64; i < exponent; i++)
+		double_masked(x, n, ~0ull, limbs);
+}
+
 static uint64_t row(uint64_t *t, const uint64_t *n, uint64_t m, unsigned int limbs, bool adx)
 {
 	return adx ? add_row_adx(t, n, m, limbs) : add_row(t, n, m, limbs);
@@ -247,13 +256,12 @@ static unsigned int digit(const uint64_t *digits, unsigned int i)
  */
 bool fermat_base2_with(const uint64_t *n, unsigned int limbs, bool adx)
 {
-	uint64_t one[FERMAT_MAX_LIMBS] = { 0 }, x[FERMAT_MAX_LIMBS], digits[FERMAT_MAX_LIMBS + 3];
+	uint64_t one[FERMAT_MAX_LIMBS], x[FERMAT_MAX_LIMBS], digits[FERMAT_MAX_LIMBS + 3];
 	unsigned int count = (limbs * 64 + WINDOW - 1) / WINDOW;
-	uint64_t n0 = neg_inverse(n[0]), diff = 0;
+	uint64_t n0 = fermat_neg_inverse(n[0]), diff = 0;
 
-	/* R mod n, Montgomery's one: n has its top bit set, so one subtraction from R does. */
-	sub_masked(one, n, ~0ull, limbs);
-	memcpy(x, one, sizeof(x));
+	fermat_power_of_two(one, limbs * 64, n, limbs); /* R mod n, Montgomery's one */
+	memcpy(x, one, limbs * sizeof(*x));
 	exponent_digits(n, limbs, count, digits);
 	digits[limbs + 2] = 0;
 	/* What the sum carries out of them is 1 or 2. */

@@ -17,4 +17,8 @@ bool fermat_base2(const uint64_t *n, unsigned int limbs);
 bool fermat_has_adx(unsigned int limbs);
 bool fermat_base2_with(const uint64_t *n, unsigned int limbs, bool adx);
 
+/* What mont8.c needs, too: -1/n mod 2^64, and x = 2^exponent mod n, which must be at least 2^(64 * limbs). */
+uint64_t fermat_neg_inverse(uint64_t n);
+void fermat_power_of_two(uint64_t *x, unsigned int exponent, const uint64_t *n, unsigned int limbs);
+
 #endif

@@ -52,5 +52,8 @@ int rsa_verify(struct rsa_key *key, uint16_t scheme, uint16_t hash, const uint8_
  * 0 or -EIO (out of memory, or the stream ended).
  */
 int rsa_generate(struct drbg *rng, unsigned int bits, uint32_t e, uint8_t *n, uint8_t *p);
+/* The two ways in which candidates are tested, for tests: eight at a time only where mont8_available(bits / 128). */
+int rsa_generate_with(struct drbg *rng, unsigned int bits, uint32_t e, uint8_t *n, uint8_t *p,
+		      bool eight);
 
 #endif

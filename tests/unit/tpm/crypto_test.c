@@ -12,6 +12,7 @@
 #include "tpm/crypto/fermat.h"
 #include "tpm/crypto/hash.h"
 #include "tpm/crypto/kdf.h"
+#include "tpm/crypto/mont8.h"
 #include "tpm/crypto/rsa.h"
 #include "tpm/crypto/sym.h"
 
@@ -249,6 +250,110 @@ static void fermat_by_adx_gives_the_same_answers(void **state)
 	}
 }
 
+/* Eight numbers at once, next to one another's primes and composites. */
+static void fermat_of_eight_gives_the_same_answers(void **state)
+{
+	static const unsigned int limbs[] = { 8, 16, 24, 32 };
+	struct mont8_numbers n;
+	struct drbg rng = test_rng("eight");
+	unsigned int passed;
+
+	(void)state;
+	if (!mont8_available(8))
+		skip();
+	for (unsigned int i = 0; i < sizeof(limbs) / sizeof(*limbs); i++) {
+		drbg_read(&rng, (unsigned char *)&n, sizeof(n));
+		for (unsigned int l = 0; l < MONT8_LANES; l++) {
+			n.x[l][0] |= 1;
+			n.x[l][limbs[i] - 1] |= 1ull << 63;
+		}
+		memset(n.x[3], 0xff, sizeof(n.x[3]));
+		n.x[3][0] = limbs[i] == 8 ? -569ull : -105ull; /* a prime for 8 and 16 */
+		memset(n.x[6], 0xff, sizeof(n.x[6]));
+		passed = mont8_fermat_base2(&n, limbs[i]);
+		for (unsigned int l = 0; l < MONT8_LANES; l++)
+			assert_int_equal(passed >> l & 1, fermat_base2(n.x[l], limbs[i]));
+		if (limbs[i] <= 16)
+			assert_int_equal(passed, 1u << 3);
+	}
+	drbg_free(&rng);
+}
+
+static bool miller_rabin(const uint64_t *n, const uint64_t *base, const uint64_t *other)
+{
+	struct mont8_numbers bases = { 0 };
+
+	for (unsigned int l = 0; l < MONT8_LANES; l++)
+		memcpy(bases.x[l], l == 5 ? other : base, 64);
+	return mont8_miller_rabin(n, &bases, 8);
+}
+
+static void miller_rabin_of_eight_bases(void **state)
+{
+	/* The product of two primes; a base by which it is a strong pseudoprime; one by which it is a pseudoprime only. */
+	static const uint64_t composite[8] = { 0xbbfbe3c1f2dd8b11, 0xa64ddf1b4cc8d558,
+					       0xef0e345886f08b0a, 0x6201b2452d5a7f2c,
+					       0x3eb527b66fd3f998, 0x5b2ea9a628c12ef0,
+					       0xee42c5ee213c86aa, 0xa4edce92ea620c79 };
+	static const uint64_t liar[8] = { 0xe4e3edd78236a265, 0xb4360a3a6f53f6c2,
+					  0xc852221df79a9b20, 0x3ece753f29bdaca7,
+					  0x0abcb7438864dc11, 0xb2947db80e58cc18,
+					  0xc11a3edc3458144b, 0x4e1f38e2276ffecb };
+	static const uint64_t weak_liar[8] = { 0x0b5b1c92b7e97ea8, 0x8e38f25d67c9737d,
+					       0xd91f3e9438639228, 0x48d9e7ce7b189482,
+					       0x2d5378119e4064e7, 0x5ad4651dcb739e7a,
+					       0x9b719cd645715c0c, 0x7201e44976704cf1 };
+	/* A prime above a multiple of 2^40, and another below 2^512 */
+	static const uint64_t prime[8] = { 0xd0e6110000000001, 0xa55fc362a71f8008,
+					   0x49b1d456761fe465, 0xfa9fd2adee99de56,
+					   0xfa0f06df73ee51da, 0xb5a7b13661e75c5c,
+					   0xd47f257d60ee275b, 0xf0ebab4ad240f1fc };
+	static const uint64_t high[8] = {
+		-569ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull
+	};
+	static const uint64_t two[8] = { 2 }, three[8] = { 3 };
+
+	(void)state;
+	if (!mont8_available(8))
+		skip();
+	assert_true(miller_rabin(prime, two, three));
+	assert_true(miller_rabin(prime, liar, weak_liar));
+	assert_true(miller_rabin(high, composite, two));
+	assert_true(miller_rabin(composite, liar, liar));
+	assert_false(miller_rabin(composite, liar, two));
+	assert_false(miller_rabin(composite, two, liar));
+	assert_false(miller_rabin(composite, liar, weak_liar));
+}
+
+/* What TPMs that are out there have derived stays what it is. */
+static void rsa_keys_stay_the_same(void **state)
+{
+	static const struct {
+		unsigned int bits;
+		uint8_t start[6];
+	} known[] = {
+		{ 1024, { 0xc5, 0x42, 0x96, 0x05, 0xa1, 0x20 } },
+		{ 2048, { 0x4e, 0x03, 0x63, 0x67, 0xab, 0x20 } },
+	};
+	uint8_t seed[8] = { 0 }, n[256], p[128], digest[HASH_MAX_SIZE];
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		unsigned int bits = known[i / 2].bits;
+		struct drbg rng;
+
+		if (i % 2 && !mont8_available(bits / 128))
+			continue;
+		assert_int_equal(
+			drbg_init_seeded(&rng, (struct span){ seed, sizeof(seed) }, "x", SPAN_NONE),
+			0);
+		assert_int_equal(rsa_generate_with(&rng, bits, 65537, n, p, i % 2), 0);
+		hash_buf(TPM_ALG_SHA256, p, bits / 16, digest);
+		assert_memory_equal(digest, known[i / 2].start, sizeof(known[i / 2].start));
+		drbg_free(&rng);
+	}
+}
+
 static void rsa_keys_are_a_function_of_the_stream(void **state)
 {
 	uint8_t n1[128], p1[64], n2[128], p2[64], in[128] = { 0 }, out[128], back[128];
@@ -333,6 +438,9 @@ int main(void)
 		cmocka_unit_test(every_curve_agrees_on_a_shared_secret),
 		cmocka_unit_test(fermat_tells_primes_from_composites),
 		cmocka_unit_test(fermat_by_adx_gives_the_same_answers),
+		cmocka_unit_test(fermat_of_eight_gives_the_same_answers),
+		cmocka_unit_test(miller_rabin_of_eight_bases),
+		cmocka_unit_test(rsa_keys_stay_the_same),
 		cmocka_unit_test(rsa_keys_are_a_function_of_the_stream),
 		cmocka_unit_test(rsa_paddings),
 	};
