@@ -226,7 +226,7 @@ tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 
 # --- tpm/: TPM engine, interfaces, stand-alone server (vtpmd-objs has its main)
 tests/unit/core/sha256_block_test-objs := core/sha256_block.o
-tpm-crypto-objs := tpm/crypto/der.o tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
+tpm-crypto-objs := tpm/crypto/cmac.o tpm/crypto/der.o tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
 	tpm/crypto/kdf.o tpm/crypto/mont8.o tpm/crypto/prime.o tpm/crypto/rsa.o tpm/crypto/sym.o
 tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
 	tpm/engine/clock.o tpm/engine/command.o tpm/engine/command_table.o tpm/engine/context.o \

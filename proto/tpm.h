@@ -110,11 +110,13 @@
 #define TPM_CC_Create                     0x00000153
 #define TPM_CC_ECDH_ZGen                  0x00000154
 #define TPM_CC_HMAC                       0x00000155
+#define TPM_CC_MAC                        0x00000155
 #define TPM_CC_Import                     0x00000156
 #define TPM_CC_Load                       0x00000157
 #define TPM_CC_Quote                      0x00000158
 #define TPM_CC_RSA_Decrypt                0x00000159
 #define TPM_CC_HMAC_Start                 0x0000015B
+#define TPM_CC_MAC_Start                  0x0000015B
 #define TPM_CC_SequenceUpdate             0x0000015C
 #define TPM_CC_Sign                       0x0000015D
 #define TPM_CC_Unseal                     0x0000015E

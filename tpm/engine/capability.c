@@ -83,6 +83,7 @@ static const struct {
 	{ TPM_ALG_ECC, ASYM | OBJ },
 	{ TPM_ALG_SYMCIPHER, OBJ },
 	{ TPM_ALG_CAMELLIA, SYM },
+	{ TPM_ALG_CMAC, SYM | SIGN },
 	{ TPM_ALG_CTR, SYM | ENC },
 	{ TPM_ALG_OFB, SYM | ENC },
 	{ TPM_ALG_CBC, SYM | ENC },

@@ -343,6 +343,8 @@ static uint32_t crypt_check(const struct object *key, uint16_t *mode, bool decry
 	if (pub->attributes & TPMA_OBJECT_restricted ||
 	    !(pub->attributes & (decrypt ? TPMA_OBJECT_decrypt : TPMA_OBJECT_sign)))
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
+	if (pub->sym.mode == TPM_ALG_CMAC)
+		return rc_handle(TPM_RC_MODE, 1);
 	if (pub->sym.mode == TPM_ALG_NULL) {
 		if (*mode == TPM_ALG_NULL)
 			return rc_param(TPM_RC_MODE, 2 + data_first);
@@ -385,7 +387,7 @@ static uint32_t encrypt_decrypt(struct tpm *t, struct cmd *c, bool data_first)
 	if (data_first)
 		arg_2b(c, MAX_DIGEST_BUFFER, &data);
 	arg_yes_no(c, &decrypt);
-	arg_with(c, read_sym_mode(&c->in, NULL_OK, &mode));
+	arg_with(c, read_cipher_mode(&c->in, &mode));
 	arg_2b(c, SYM_BLOCK, &iv);
 	if (!data_first)
 		arg_2b(c, MAX_DIGEST_BUFFER, &data);

@@ -3,6 +3,7 @@
 #ifndef TPM_ENGINE_ENGINE_H
 #define TPM_ENGINE_ENGINE_H
 
+#include "tpm/crypto/cmac.h"
 #include "tpm/crypto/drbg.h"
 #include "tpm/engine/types.h"
 #include "tpm/tpm.h"
@@ -32,7 +33,8 @@ enum object_kind {
 	OBJECT_KEY,
 	OBJECT_HMAC_SEQUENCE,
 	OBJECT_HASH_SEQUENCE,
-	OBJECT_EVENT_SEQUENCE
+	OBJECT_EVENT_SEQUENCE,
+	OBJECT_CMAC_SEQUENCE /* kinds are in saved states: new ones go to the end */
 };
 
 struct object {
@@ -48,6 +50,7 @@ struct object {
 	bool ticket_safe, first_block_seen;
 	struct hash_ctx hash[HASH_COUNT];
 	struct hmac_ctx hmac;
+	struct cmac_ctx cmac;
 	/* The private key made ready, or NULL; never saved. */
 	struct rsa_key *rsa;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Random numbers, hash, HMAC and sequences (Part 3, clauses 15.4, 15.5, 16 and 17). */
+/* Random numbers, hash, HMAC and sequences (Part 3, clauses 15.4, 15.6, 16 and 17). */
 #include <string.h>
 #include <mbedtls/platform_util.h>
 #include "tpm/engine/handlers.h"
@@ -81,42 +81,69 @@ HANDLER(hash)
 	return 0;
 }
 
-/* TPMI_ALG_MAC_SCHEME+: the commands are TPM2_MAC and TPM2_MAC_Start too, hence the odd code for what is no hash. */
+/* TPMI_ALG_MAC_SCHEME+ (Part 2, 9.39) */
 static uint32_t read_mac_scheme(struct reader *r, uint16_t *alg)
 {
 	uint32_t rc = read_hash_alg(r, NULL_OK, alg);
 
-	return rc == TPM_RC_HASH ? TPM_RC_SYMMETRIC : rc;
+	if (rc == TPM_RC_HASH)
+		return *alg == TPM_ALG_CMAC ? 0 : TPM_RC_SYMMETRIC;
+	return rc;
 }
 
-/* The checks that HMAC and HMAC_Start share (Part 3, 15.5 and 17.2); *alg becomes the hash to use. */
-static uint32_t hmac_key_check(const struct object *key, uint16_t *alg)
+/* What a key computes: a hash for an HMAC, TPM_ALG_CMAC, a cipher's mode that is no MAC, or TPM_ALG_NULL. */
+static uint16_t mac_of_key(const struct public_area *pub)
+{
+	if (pub->type == TPM_ALG_SYMCIPHER)
+		return pub->sym.mode;
+	return pub->scheme.scheme == TPM_ALG_NULL ? TPM_ALG_NULL : pub->scheme.hash;
+}
+
+/*
+ * The checks of TPM2_MAC and TPM2_MAC_Start (Part 3, 15.6 and 17.3), which have taken the place of TPM2_HMAC and
+ * TPM2_HMAC_Start and their codes; *alg becomes the one to use.
+ */
+static uint32_t mac_key_check(const struct object *key, uint16_t *alg)
 {
 	const struct public_area *pub = &key->pub;
+	bool cipher = pub->type == TPM_ALG_SYMCIPHER;
+	uint16_t own = mac_of_key(pub);
 
-	if (key->kind != OBJECT_KEY || pub->type != TPM_ALG_KEYEDHASH)
+	if (key->kind != OBJECT_KEY || (pub->type != TPM_ALG_KEYEDHASH && !cipher))
 		return rc_handle(TPM_RC_TYPE, 1);
+	if (*alg == TPM_ALG_NULL)
+		*alg = own;
+	else if (own != TPM_ALG_NULL && own != *alg)
+		return rc_param(TPM_RC_VALUE, 2);
+	if (*alg == TPM_ALG_NULL)
+		return rc_param(TPM_RC_VALUE, 2);
+	if (cipher ? *alg != TPM_ALG_CMAC : !hash_size(*alg))
+		return rc_param(TPM_RC_SCHEME, 2);
 	if (pub->attributes & TPMA_OBJECT_restricted)
 		return rc_handle(TPM_RC_ATTRIBUTES, 1);
-	if (!(pub->attributes & TPMA_OBJECT_sign))
-		return rc_handle(TPM_RC_KEY, 1);
-	if (pub->scheme.scheme == TPM_ALG_NULL) {
-		return *alg == TPM_ALG_NULL ? rc_param(TPM_RC_VALUE, 2) : 0;
-	}
-	if (pub->scheme.scheme != TPM_ALG_HMAC)
-		return rc_param(TPM_RC_VALUE, 2);
-	if (*alg != TPM_ALG_NULL && *alg != pub->scheme.hash)
-		return rc_param(TPM_RC_VALUE, 2);
-	*alg = pub->scheme.hash;
-	return 0;
+	return pub->attributes & TPMA_OBJECT_sign ? 0 : rc_handle(TPM_RC_KEY, 1);
 }
 
-/* 15.5 */
-HANDLER(hmac)
+static unsigned int mac_of(const struct object *key, uint16_t alg, struct span data, uint8_t *mac)
+{
+	struct cmac_ctx cmac;
+	struct hmac_ctx hmac;
+
+	if (alg == TPM_ALG_CMAC) {
+		cmac_start(&cmac, key->pub.sym.alg, key->pub.sym.bits, key->sens.data);
+		cmac_update(&cmac, data.data, data.len);
+		return cmac_finish(&cmac, mac);
+	}
+	hmac_start(&hmac, alg, key->sens.data, key->sens.len);
+	hmac_update(&hmac, data.data, data.len);
+	return hmac_finish(&hmac, mac);
+}
+
+/* 15.6 */
+HANDLER(mac)
 {
 	struct object *key = object_get(t, c->handles[0]);
-	uint8_t digest[HASH_MAX_SIZE];
-	struct hmac_ctx ctx;
+	uint8_t mac[HASH_MAX_SIZE];
 	struct span data;
 	uint16_t alg = TPM_ALG_NULL;
 	uint32_t rc;
@@ -125,12 +152,10 @@ HANDLER(hmac)
 	arg_with(c, read_mac_scheme(&c->in, &alg));
 	rc = args_end(c);
 	if (!rc)
-		rc = hmac_key_check(key, &alg);
+		rc = mac_key_check(key, &alg);
 	if (rc)
 		return rc;
-	hmac_start(&ctx, alg, key->sens.data, key->sens.len);
-	hmac_update(&ctx, data.data, data.len);
-	write_2b(&c->out, digest, hmac_finish(&ctx, digest));
+	write_2b(&c->out, mac, mac_of(key, alg, data, mac));
 	return 0;
 }
 
@@ -150,8 +175,8 @@ static uint32_t sequence_new(struct tpm *t, uint8_t kind, const struct digest *a
 	return 0;
 }
 
-/* 17.2 */
-HANDLER(hmac_start)
+/* 17.3 */
+HANDLER(mac_start)
 {
 	struct object *key = object_get(t, c->handles[0]), *o;
 	struct digest auth;
@@ -162,16 +187,21 @@ HANDLER(hmac_start)
 	arg_with(c, read_mac_scheme(&c->in, &alg));
 	rc = args_end(c);
 	if (!rc)
-		rc = hmac_key_check(key, &alg);
+		rc = mac_key_check(key, &alg);
 	if (!rc)
-		rc = sequence_new(t, OBJECT_HMAC_SEQUENCE, &auth, &o, &c->rsp_handle);
+		rc = sequence_new(t,
+				  alg == TPM_ALG_CMAC ? OBJECT_CMAC_SEQUENCE : OBJECT_HMAC_SEQUENCE,
+				  &auth, &o, &c->rsp_handle);
 	if (rc)
 		return rc;
-	hmac_start(&o->hmac, alg, key->sens.data, key->sens.len);
+	if (alg == TPM_ALG_CMAC)
+		cmac_start(&o->cmac, key->pub.sym.alg, key->pub.sym.bits, key->sens.data);
+	else
+		hmac_start(&o->hmac, alg, key->sens.data, key->sens.len);
 	return 0;
 }
 
-/* 17.3 */
+/* 17.4 */
 HANDLER(hash_sequence_start)
 {
 	struct digest auth;
@@ -202,6 +232,9 @@ static void sequence_add(struct object *o, struct span data)
 	case OBJECT_HMAC_SEQUENCE:
 		hmac_update(&o->hmac, data.data, data.len);
 		break;
+	case OBJECT_CMAC_SEQUENCE:
+		cmac_update(&o->cmac, data.data, data.len);
+		break;
 	case OBJECT_HASH_SEQUENCE:
 		/* The first four bytes decide about a ticket, so a first block must not be shorter. */
 		if (!o->first_block_seen) {
@@ -217,7 +250,7 @@ static void sequence_add(struct object *o, struct span data)
 	}
 }
 
-/* 17.4 */
+/* 17.5 */
 HANDLER(sequence_update)
 {
 	struct object *o = object_get(t, c->handles[0]);
@@ -234,7 +267,17 @@ HANDLER(sequence_update)
 	return 0;
 }
 
-/* 17.5 */
+/* Of a sequence with one result. */
+static unsigned int sequence_finish(struct object *o, uint8_t *out)
+{
+	if (o->kind == OBJECT_HMAC_SEQUENCE)
+		return hmac_finish(&o->hmac, out);
+	if (o->kind == OBJECT_CMAC_SEQUENCE)
+		return cmac_finish(&o->cmac, out);
+	return hash_finish(&o->hash[0], out);
+}
+
+/* 17.6 */
 HANDLER(sequence_complete)
 {
 	struct object *o = object_get(t, c->handles[0]);
@@ -250,12 +293,11 @@ HANDLER(sequence_complete)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	if (o->kind != OBJECT_HASH_SEQUENCE && o->kind != OBJECT_HMAC_SEQUENCE)
+	if (!object_is_sequence(o) || o->kind == OBJECT_EVENT_SEQUENCE)
 		return rc_handle(TPM_RC_MODE, 1);
 	sequence_add(o, data);
 	alg = o->hash[0].alg;
-	size = o->kind == OBJECT_HMAC_SEQUENCE ? hmac_finish(&o->hmac, digest)
-					       : hash_finish(&o->hash[0], digest);
+	size = sequence_finish(o, digest);
 	hash_ticket(t, hierarchy, alg, (struct span){ digest, size },
 		    o->kind == OBJECT_HASH_SEQUENCE && o->ticket_safe, &ticket);
 	write_2b(&c->out, digest, size);
@@ -265,7 +307,7 @@ HANDLER(sequence_complete)
 	return 0;
 }
 
-/* 17.6 */
+/* 17.7 */
 HANDLER(event_sequence_complete)
 {
 	struct object *o = object_get(t, c->handles[1]);

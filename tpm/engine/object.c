@@ -197,6 +197,13 @@ static void xfer_sensitive(struct xfer *x, struct sensitive *s)
 	xfer_counted(x, &s->len, s->data, sizeof(s->data));
 }
 
+static void xfer_cmac(struct xfer *x, struct cmac_ctx *c)
+{
+	xfer_bytes(x, c, sizeof(*c));
+	if (!sym_supported(c->alg, c->bits) || c->have > SYM_BLOCK)
+		x->bad = true;
+}
+
 static void xfer_hash(struct xfer *x, struct hash_ctx *h, bool may_be_empty)
 {
 	xfer_bytes(x, h, sizeof(*h));
@@ -223,7 +230,7 @@ void object_xfer(struct xfer *x, struct object *o)
 			     sizeof(o->qualified_name.bytes));
 		return;
 	}
-	if (o->kind > OBJECT_EVENT_SEQUENCE) {
+	if (o->kind > OBJECT_CMAC_SEQUENCE) {
 		x->bad = true;
 		return;
 	}
@@ -233,6 +240,10 @@ void object_xfer(struct xfer *x, struct object *o)
 	if (o->kind == OBJECT_HMAC_SEQUENCE) {
 		xfer_hash(x, &o->hmac.hash, false);
 		xfer_bytes(x, o->hmac.outer, sizeof(o->hmac.outer));
+		return;
+	}
+	if (o->kind == OBJECT_CMAC_SEQUENCE) {
+		xfer_cmac(x, &o->cmac);
 		return;
 	}
 	for (unsigned int i = 0; i < HASH_COUNT; i++)

@@ -70,8 +70,9 @@ uint32_t scheme_check(const struct object *parent, const struct public_area *pub
 	uint32_t a = pub->attributes, rc = 0;
 
 	if (pub->type == TPM_ALG_SYMCIPHER) {
-		/* a block cipher that decrypts needs a mode of encryption or none */
-		rc = 0;
+		/* A block cipher that decrypts has a mode of encryption or none. */
+		if (SET(a, decrypt) && pub->sym.mode == TPM_ALG_CMAC)
+			return TPM_RC_SCHEME;
 	} else if (pub->type == TPM_ALG_KEYEDHASH) {
 		return keyedhash_scheme(pub);
 	} else {

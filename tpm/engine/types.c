@@ -90,18 +90,24 @@ uint32_t read_hash_alg(struct reader *r, enum null_rule rule, uint16_t *v)
 	return hash_size(*v) ? 0 : TPM_RC_HASH;
 }
 
-static bool sym_mode_known(uint16_t mode)
+bool cipher_mode_known(uint16_t mode)
 {
 	return mode >= TPM_ALG_CTR && mode <= TPM_ALG_ECB;
 }
 
-uint32_t read_sym_mode(struct reader *r, enum null_rule rule, uint16_t *v)
+uint32_t read_cipher_mode(struct reader *r, uint16_t *v)
 {
 	if (!read_u16(r, v))
 		return TPM_RC_INSUFFICIENT;
-	if (*v == TPM_ALG_NULL)
-		return rule == NULL_OK ? 0 : TPM_RC_MODE;
-	return sym_mode_known(*v) ? 0 : TPM_RC_MODE;
+	return *v == TPM_ALG_NULL || cipher_mode_known(*v) ? 0 : TPM_RC_MODE;
+}
+
+/* TPMI_ALG_SYM_MODE+ */
+static uint32_t read_sym_mode(struct reader *r, uint16_t *v)
+{
+	uint32_t rc = read_cipher_mode(r, v);
+
+	return rc == TPM_RC_MODE && *v == TPM_ALG_CMAC ? 0 : rc;
 }
 
 /* 11.1.6 and 11.1.7: the definition for sessions knows XOR, that for objects does not. */
@@ -120,7 +126,7 @@ static uint32_t read_sym(struct reader *r, enum null_rule rule, bool with_xor, s
 		return TPM_RC_INSUFFICIENT;
 	if (!sym_supported(v->alg, v->bits))
 		return TPM_RC_VALUE;
-	return read_sym_mode(r, NULL_OK, &v->mode);
+	return read_sym_mode(r, &v->mode);
 }
 
 uint32_t read_sym_def(struct reader *r, enum null_rule rule, struct sym_def *v)

@@ -135,7 +135,9 @@ uint32_t read_digest(struct reader *r, struct digest *v);
 uint32_t read_hash_alg(struct reader *r, enum null_rule rule, uint16_t *v);
 uint32_t read_sym_def(struct reader *r, enum null_rule rule, struct sym_def *v);
 uint32_t read_sym_def_object(struct reader *r, enum null_rule rule, struct sym_def *v);
-uint32_t read_sym_mode(struct reader *r, enum null_rule rule, uint16_t *v);
+/* TPMI_ALG_CIPHER_MODE+: those of encryption, without CMAC. */
+uint32_t read_cipher_mode(struct reader *r, uint16_t *v);
+bool cipher_mode_known(uint16_t mode);
 uint32_t read_sig_scheme(struct reader *r, enum null_rule rule, struct scheme *v);
 uint32_t read_rsa_decrypt(struct reader *r, enum null_rule rule, struct scheme *v);
 uint32_t read_curve(struct reader *r, uint16_t *v);

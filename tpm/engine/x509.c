@@ -283,12 +283,14 @@ HANDLER(certify_x509)
 	struct partial p;
 	uint32_t rc;
 
-	arg_2b(c, 0, &reserved);
+	arg_2b(c, 2 + HASH_MAX_SIZE, &reserved);
 	arg_with(c, read_sig_scheme(&c->in, NULL_OK, &scheme));
 	arg_2b(c, MAX_DIGEST_BUFFER, &in);
 	rc = args_end(c);
 	if (rc)
 		return rc;
+	if (reserved.len)
+		return rc_param(TPM_RC_SIZE, 1);
 	if (!sign_capable(key))
 		return rc_handle(TPM_RC_KEY, 2);
 	if (sign_select_scheme(key, &scheme))

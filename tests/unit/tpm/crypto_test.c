@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "proto/tpm.h"
 #include "tpm/crypto/ecc.h"
+#include "tpm/crypto/cmac.h"
 #include "tpm/crypto/fermat.h"
 #include "tpm/crypto/hash.h"
 #include "tpm/crypto/kdf.h"
@@ -128,6 +129,51 @@ static void aes_modes(void **state)
 			sym_crypt(TPM_ALG_AES, 128, key, cases[i].mode, false, iv, out, out, 16),
 			0);
 		assert_memory_equal(out, plain, 16);
+	}
+}
+
+/* NIST SP 800-38B, D.1 and D.3 */
+static void cmac_of_sp800_38b(void **state)
+{
+	static const struct {
+		unsigned int bits;
+		const char *key;
+		struct {
+			size_t len;
+			const char *mac;
+		} messages[4];
+	} cases[] = {
+		{ 128,
+		  "2b7e151628aed2a6abf7158809cf4f3c",
+		  { { 0, "bb1d6929e95937287fa37d129b756746" },
+		    { 16, "070a16b46b4d4144f79bdd9dd04a287c" },
+		    { 40, "dfa66747de9ae63030ca32611497c827" },
+		    { 64, "51f0bebf7e3b9d92fc49741779363cfe" } } },
+		{ 256,
+		  "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+		  { { 0, "028962f61b7bf89efc6b551f4667d983" },
+		    { 16, "28a7023f452e8f82bd4bf28d8c37c35c" },
+		    { 40, "aaf3d8f1de5640c232f5b169b9c911e6" },
+		    { 64, "e1992190549f6ed5696a2c056c315410" } } },
+	};
+	uint8_t message[64], key[SYM_MAX_KEY], mac[SYM_BLOCK];
+	struct cmac_ctx ctx;
+
+	(void)state;
+	unhex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
+	      "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
+	      message);
+	for (size_t i = 0; i < 2; i++) {
+		unhex(cases[i].key, key);
+		for (size_t j = 0; j < 4; j++) {
+			size_t len = cases[i].messages[j].len, half = len * 2 / 5;
+
+			cmac_start(&ctx, TPM_ALG_AES, cases[i].bits, key);
+			cmac_update(&ctx, message, half);
+			cmac_update(&ctx, message + half, len - half);
+			assert_int_equal(cmac_finish(&ctx, mac), SYM_BLOCK);
+			assert_hex(mac, cases[i].messages[j].mac);
+		}
 	}
 }
 
@@ -433,6 +479,7 @@ int main(void)
 		cmocka_unit_test(kdfs_match_an_independent_implementation),
 		cmocka_unit_test(xor_obfuscation_undoes_itself),
 		cmocka_unit_test(aes_modes),
+		cmocka_unit_test(cmac_of_sp800_38b),
 		cmocka_unit_test(streams_continue_where_they_stopped),
 		cmocka_unit_test(ecdsa_p256),
 		cmocka_unit_test(every_curve_agrees_on_a_shared_secret),

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "tests/unit/tpm/tpm_fixture.h"
+#include "tpm/crypto/hash.h"
 
 #define H1 (TPM_RC_H + TPM_RC_1)
 #define P1 (TPM_RC_P + TPM_RC_1)
@@ -397,6 +398,127 @@ static void a_sequence_survives_its_context(void **state)
 	assert_memory_equal(f->rsp + 16, abc, sizeof(abc));
 }
 
+/* A block cipher's key of SP 800-38B, D.1, loaded from outside. */
+static uint32_t load_cipher_key(struct fixture *f, uint32_t attributes, uint16_t mode)
+{
+	static const uint8_t key[16] = { 0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6,
+					 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c };
+	uint8_t seeded[32 + 16] = { 0 }, unique[32];
+	struct writer *w = command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_LoadExternal);
+	size_t mark;
+
+	memcpy(seeded + 32, key, sizeof(key));
+	hash_buf(TPM_ALG_SHA256, seeded, sizeof(seeded), unique);
+	mark = write_2b_begin(w);
+	write_u16(w, TPM_ALG_SYMCIPHER);
+	write_u16(w, 0);
+	write_2b(w, seeded, 32);
+	write_2b(w, key, sizeof(key));
+	write_2b_end(w, mark);
+	mark = write_2b_begin(w);
+	write_u16(w, TPM_ALG_SYMCIPHER);
+	write_u16(w, TPM_ALG_SHA256);
+	write_u32(w, attributes | TPMA_OBJECT_userWithAuth);
+	write_u16(w, 0);
+	write_u16(w, TPM_ALG_AES);
+	write_u16(w, 128);
+	write_u16(w, mode);
+	write_2b(w, unique, sizeof(unique));
+	write_2b_end(w, mark);
+	write_u32(w, TPM_RH_NULL);
+	return command_run(f);
+}
+
+static uint32_t loaded_cipher_key(struct fixture *f, uint32_t attributes, uint16_t mode)
+{
+	struct reader r;
+	uint32_t handle = 0;
+
+	assert_int_equal(load_cipher_key(f, attributes, mode), 0);
+	r = response(f);
+	read_u32(&r, &handle);
+	return handle;
+}
+
+/* TPM2_MAC or, with an authorisation value in the place of data, TPM2_MAC_Start. */
+static uint32_t mac_command(struct fixture *f, uint32_t code, uint32_t key, size_t len,
+			    uint16_t alg)
+{
+	static const uint8_t message[40] = { 0x6b, 0xc1, 0xbe, 0xe2, 0x2e, 0x40, 0x9f, 0x96,
+					     0xe9, 0x3d, 0x7e, 0x11, 0x73, 0x93, 0x17, 0x2a,
+					     0xae, 0x2d, 0x8a, 0x57, 0x1e, 0x03, 0xac, 0x9c,
+					     0x9e, 0xb7, 0x6f, 0xac, 0x45, 0xaf, 0x8e, 0x51,
+					     0x30, 0xc8, 0x1c, 0x46, 0xa3, 0x5c, 0xe4, 0x11 };
+
+	write_u32(command_begin(f, TPM_ST_SESSIONS, code), key);
+	command_password(f, "");
+	write_2b(&f->w, message, len);
+	write_u16(&f->w, alg);
+	return command_run(f);
+}
+
+static const uint8_t mac_of_none[16] = { 0xbb, 0x1d, 0x69, 0x29, 0xe9, 0x59, 0x37, 0x28,
+					 0x7f, 0xa3, 0x7d, 0x12, 0x9b, 0x75, 0x67, 0x46 };
+
+static void cmac_keys(void **state)
+{
+	static const uint8_t mac_of_forty[16] = { 0xdf, 0xa6, 0x67, 0x47, 0xde, 0x9a, 0xe6, 0x30,
+						  0x30, 0xca, 0x32, 0x61, 0x14, 0x97, 0xc8, 0x27 };
+	struct fixture *f = *state;
+	uint32_t key = loaded_cipher_key(f, TPMA_OBJECT_sign, TPM_ALG_CMAC), other;
+
+	assert_int_equal(mac_command(f, TPM_CC_MAC, key, 40, TPM_ALG_CMAC), 0);
+	assert_int_equal(f->rsp_len, 10 + 4 + 2 + 16 + 5);
+	assert_memory_equal(f->rsp + 16, mac_of_forty, sizeof(mac_of_forty));
+	assert_int_equal(mac_command(f, TPM_CC_MAC, key, 0, TPM_ALG_NULL), 0);
+	assert_memory_equal(f->rsp + 16, mac_of_none, sizeof(mac_of_none));
+	assert_int_equal(mac_command(f, TPM_CC_MAC, key, 0, TPM_ALG_SHA256), TPM_RC_VALUE + P2);
+	assert_int_equal(mac_command(f, TPM_CC_MAC, key, 0, TPM_ALG_CFB), TPM_RC_SYMMETRIC + P2);
+	/* It enciphers nothing, and a key that deciphers makes no MACs. */
+	write_u32(command_begin(f, TPM_ST_SESSIONS, TPM_CC_EncryptDecrypt), key);
+	command_password(f, "");
+	write_u8(&f->w, 0);
+	write_u16(&f->w, TPM_ALG_CFB);
+	write_2b(&f->w, mac_of_none, 16);
+	write_2b(&f->w, mac_of_none, 16);
+	assert_int_equal(command_run(f), TPM_RC_MODE + H1);
+	assert_int_equal(load_cipher_key(f, TPMA_OBJECT_sign | TPMA_OBJECT_decrypt, TPM_ALG_CMAC),
+			 TPM_RC_SCHEME + P2);
+	other = loaded_cipher_key(f, TPMA_OBJECT_sign, TPM_ALG_CFB);
+	assert_int_equal(mac_command(f, TPM_CC_MAC, other, 0, TPM_ALG_NULL), TPM_RC_SCHEME + P2);
+	assert_int_equal(mac_command(f, TPM_CC_MAC, other, 0, TPM_ALG_CMAC), TPM_RC_VALUE + P2);
+	assert_int_equal(flush(f, other), 0);
+	other = loaded_cipher_key(f, TPMA_OBJECT_sign, TPM_ALG_NULL);
+	assert_int_equal(mac_command(f, TPM_CC_MAC, other, 0, TPM_ALG_NULL), TPM_RC_VALUE + P2);
+	assert_int_equal(mac_command(f, TPM_CC_MAC, other, 40, TPM_ALG_CMAC), 0);
+	assert_memory_equal(f->rsp + 16, mac_of_forty, sizeof(mac_of_forty));
+}
+
+/* A CMAC half done goes on after a move to another process. */
+static void a_cmac_sequence_moves(void **state)
+{
+	/* AES-CMAC of "abc" with that key, by OpenSSL */
+	static const uint8_t mac[16] = { 0xbe, 0x68, 0x60, 0xf8, 0x86, 0x01, 0x59, 0x7b,
+					 0x64, 0x7d, 0xc5, 0xb2, 0xa0, 0x7f, 0xc0, 0xad };
+	struct fixture *f = *state;
+	uint32_t key = loaded_cipher_key(f, TPMA_OBJECT_sign, TPM_ALG_CMAC), handle = 0;
+	uint8_t *blob = malloc(TPM_MAX_BLOB);
+	struct reader r;
+	long size;
+
+	assert_int_equal(mac_command(f, TPM_CC_MAC_Start, key, 0, TPM_ALG_CMAC), 0);
+	r = response(f);
+	read_u32(&r, &handle);
+	assert_int_equal(sequence_command(f, TPM_CC_SequenceUpdate, handle, "ab"), 0);
+	size = tpm_save_volatile(f->tpm, blob, TPM_MAX_BLOB);
+	assert_true(size > 0);
+	power_cycle(f);
+	assert_int_equal(tpm_load_volatile(f->tpm, blob, (size_t)size), 0);
+	free(blob);
+	assert_int_equal(sequence_command(f, TPM_CC_SequenceComplete, handle, "c"), 0);
+	assert_memory_equal(f->rsp + 16, mac, sizeof(mac));
+}
+
 static void wrong_passwords_lock_out_and_heal(void **state)
 {
 	static const uint8_t read[] = { 0, 0, 0, 0 };
@@ -561,6 +683,8 @@ int main(void)
 		started(primaries_depend_on_their_seed_alone),
 		started(slots_run_out_and_contexts_come_back),
 		started(a_sequence_survives_its_context),
+		started(cmac_keys),
+		started(a_cmac_sequence_moves),
 		started(wrong_passwords_lock_out_and_heal),
 		started(failures_outlast_a_reset),
 		started(a_new_seed_ends_its_keys),
