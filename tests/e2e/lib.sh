@@ -146,26 +146,21 @@ reason() {
 	head -n 1 "$WORK/why" 2>/dev/null || tail -n 1 "$WORK/trace"
 }
 
-# Did the emulation stand still, the machine around vtlhost and all?
-hung() {
-	[ -f "$WORK/out" ] && plain | grep -q '^entresol: the outer machine did not end'
-}
-
-# run_test NAME: prints one line. A test that fails gets a second try, and a third where the emulation hung; its line
-# says so, and why (docs/testing.md).
+# run_test NAME: prints one line. A test that fails gets a second try; its line says so, and why (docs/testing.md).
 run_test() {
 	name=$1
 	WORK=$RESULTS/$name
 	start=$(date +%s)
 	before=
 	ok=
-	for try in first second third; do
-		attempt && ok=yes && break
-		[ $try = first ] || { [ $try = second ] && hung; } || break
-		before="$before  ($try try: $(reason))"
-		rm -rf "$WORK.$try"
-		cp -R "$WORK" "$WORK.$try" 2>/dev/null || true
-	done
+	if attempt; then
+		ok=yes
+	else
+		before="  (first try: $(reason))"
+		rm -rf "$WORK.first"
+		cp -R "$WORK" "$WORK.first" 2>/dev/null || true
+		! attempt || ok=yes
+	fi
 	if [ -n "$ok" ]; then
 		printf '  ok      %-24s %4d s%s\n' "$name" $(($(date +%s) - start)) "$before"
 		: >"$WORK/passed"
