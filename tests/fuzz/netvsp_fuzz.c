@@ -1,7 +1,7 @@
 /*
  * A guest's network driver that does what the input says: any NVSP and RNDIS message, any frame
- * with any per-packet information from sections and pages, completions of anything, sub-channels,
- * revoked buffers, a link that flaps. Afterwards everything must be given back.
+ * with any per-packet information from sections and pages, completions of anything, sub-channels that
+ * close and come back, revoked buffers, drivers that end or crash, a link that flaps. Afterwards everything must be given back.
  */
 
 #include <stdlib.h>
@@ -173,9 +173,50 @@ static void complete(struct fuzz_input *in)
 		    8);
 }
 
+/* A buffer is taken away while frames are under way, by the protocol or only its memory. */
+static void revoke(struct fuzz_input *in)
+{
+	bool receives = fuzz_take(in, 1) & 1;
+	struct nvsp_message message = {
+		.msg_type =
+			receives ? NVSP_MSG1_TYPE_REVOKE_RECV_BUF : NVSP_MSG1_TYPE_REVOKE_SEND_BUF,
+		.revoke_buffer = { .id = receives ? NETVSC_RECEIVE_ID : 0 },
+	};
+
+	if (fuzz_take(in, 1) & 1)
+		client_send(&net.channels[0], VM_PKT_DATA_INBAND, 0, 0, NULL, 0, &message,
+			    sizeof(message));
+	client_gpadl_teardown(&client, net.relids[0],
+			      receives ? net.receive_gpadl : net.send_gpadl);
+	client_drop_messages(&client);
+}
+
+/* Ends as a driver does, or as one that crashes and is followed by another; sub-channels come and go. */
+static void start_again(struct fuzz_input *in)
+{
+	uint8_t how = (uint8_t)fuzz_take(in, 1);
+
+	if (how & 1) {
+		netvsc_stop(&net, subs);
+	} else {
+		client_close(&net.channels[0]);
+		client_run(&client);
+		client_gpadl_teardown(&client, net.relids[0], net.channels[0].gpadl);
+		client_gpadl_teardown(&client, net.relids[0], net.receive_gpadl);
+		client_gpadl_teardown(&client, net.relids[0], net.send_gpadl);
+	}
+	client_drop_messages(&client);
+	net.kept_count = 0;
+	subs = 0;
+	if (!netvsc_start(&net, NVSP_PROTOCOL_VERSION_61, how & 2 ? 1500 : 9000) && how & 4 &&
+	    !netvsc_sub_channels(&net, 3))
+		subs = 3;
+	client_drop_messages(&client);
+}
+
 static void act(struct fuzz_input *in)
 {
-	switch (fuzz_take(in, 1) % 13) {
+	switch (fuzz_take(in, 1) % 16) {
 	case 0:
 		send_message(in);
 		break;
@@ -212,6 +253,16 @@ static void act(struct fuzz_input *in)
 		break;
 	case 12:
 		netvsp_set_vf(netvsp, fuzz_take(in, 1) & 1, 7);
+		break;
+	case 13:
+		revoke(in);
+		break;
+	case 14:
+		start_again(in);
+		break;
+	case 15:
+		if (subs)
+			client_close(&net.channels[1 + fuzz_take(in, 1) % subs]);
 		break;
 	}
 }
