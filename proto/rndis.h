@@ -199,6 +199,7 @@ enum rndis_oid {
 	OID_GEN_XMIT_ERROR = 0x00020103,
 	OID_GEN_RCV_ERROR = 0x00020104,
 	OID_GEN_RCV_NO_BUFFER = 0x00020105,
+	OID_GEN_STATISTICS = 0x00020106,
 	OID_GEN_FRIENDLY_NAME = 0x00020216,
 	OID_GEN_BYTES_RCV = 0x00020219,
 	OID_GEN_BYTES_XMIT = 0x0002021A,
@@ -225,6 +226,25 @@ struct ndis_object_header {
 #define NDIS_OBJECT_TYPE_RSS_CAPABILITIES 0x88u
 #define NDIS_OBJECT_TYPE_RSS_PARAMETERS   0x89u
 #define NDIS_OBJECT_TYPE_OFFLOAD          0xA7u
+
+/* NDIS_STATISTICS_INFO: which of the counters are filled in */
+#define NDIS_STATISTICS_BYTES_RCV    0x008u
+#define NDIS_STATISTICS_RCV_DISCARDS 0x010u
+#define NDIS_STATISTICS_RCV_ERROR    0x020u
+#define NDIS_STATISTICS_BYTES_XMIT   0x200u
+#define NDIS_STATISTICS_XMIT_ERROR   0x400u
+
+struct ndis_statistics_info {
+	struct ndis_object_header header;
+	uint32_t supported;
+	uint64_t in_discards, in_errors;
+	uint64_t in_octets, in_unicast, in_multicast, in_broadcast;
+	uint64_t out_octets, out_unicast, out_multicast, out_broadcast;
+	uint64_t out_errors, out_discards;
+	uint64_t in_unicast_octets, in_multicast_octets, in_broadcast_octets;
+	uint64_t out_unicast_octets, out_multicast_octets, out_broadcast_octets;
+};
+_Static_assert(sizeof(struct ndis_statistics_info) == 152, "NDIS_STATISTICS_INFO");
 
 #define NDIS_OFFLOAD_ENCAP_8023 0x2u
 

@@ -36,6 +36,7 @@ static const uint32_t supported[] = {
 	OID_GEN_XMIT_ERROR,
 	OID_GEN_RCV_ERROR,
 	OID_GEN_RCV_NO_BUFFER,
+	OID_GEN_STATISTICS,
 	OID_GEN_FRIENDLY_NAME,
 	OID_GEN_BYTES_RCV,
 	OID_GEN_BYTES_XMIT,
@@ -76,10 +77,37 @@ static uint32_t put64(struct answer *answer, uint64_t value)
 
 /* --- Statistics */
 
+/* Asks the device. */
+static uint64_t no_buffer(const struct netvsp *netvsp)
+{
+	struct nic_stats nic;
+
+	netvsp->config.nic->ops->get_stats(netvsp->config.nic, &nic);
+	return nic.rx_no_buffer;
+}
+
+/* Unicast is not told from the rest: that would be a look at each frame. */
+static uint32_t put_statistics(struct answer *answer, const struct netvsp_counters *counters,
+			       uint64_t discards)
+{
+	const struct ndis_statistics_info info = {
+		.header = { NDIS_OBJECT_TYPE_DEFAULT, 1, sizeof(info) },
+		.supported = NDIS_STATISTICS_BYTES_RCV | NDIS_STATISTICS_RCV_DISCARDS |
+			     NDIS_STATISTICS_RCV_ERROR | NDIS_STATISTICS_BYTES_XMIT |
+			     NDIS_STATISTICS_XMIT_ERROR,
+		.in_discards = discards,
+		.in_errors = counters->rx_errors,
+		.in_octets = counters->rx_bytes,
+		.out_octets = counters->tx_bytes,
+		.out_errors = counters->tx_errors,
+	};
+
+	return put(answer, &info, sizeof(info));
+}
+
 static uint32_t query_statistic(struct netvsp *netvsp, uint32_t oid, struct answer *answer)
 {
 	struct netvsp_counters counters;
-	struct nic_stats nic;
 
 	netvsp_counters(netvsp, &counters);
 	switch (oid) {
@@ -96,8 +124,9 @@ static uint32_t query_statistic(struct netvsp *netvsp, uint32_t oid, struct answ
 	case OID_GEN_BYTES_RCV:
 		return put64(answer, counters.rx_bytes);
 	case OID_GEN_RCV_NO_BUFFER:
-		netvsp->config.nic->ops->get_stats(netvsp->config.nic, &nic);
-		return put64(answer, nic.rx_no_buffer);
+		return put64(answer, no_buffer(netvsp));
+	case OID_GEN_STATISTICS:
+		return put_statistics(answer, &counters, no_buffer(netvsp));
 	}
 	return RNDIS_STATUS_NOT_SUPPORTED;
 }

@@ -605,6 +605,7 @@ static void a_silent_channel_is_given_up_at_last(void **state)
 
 static void statistics_add_up(void **state)
 {
+	struct ndis_statistics_info info;
 	uint64_t value = 0;
 	uint32_t len = sizeof(value);
 	uint8_t frame[90];
@@ -628,6 +629,14 @@ static void statistics_add_up(void **state)
 	assert_int_equal(netvsc_query(&m.net, OID_GEN_RCV_NO_BUFFER, NULL, 0, &value, &len), 0);
 	assert_int_equal(value + received_total, 600);
 	assert_true(value > 0);
+	len = sizeof(info);
+	assert_int_equal(netvsc_query(&m.net, OID_GEN_STATISTICS, NULL, 0, &info, &len), 0);
+	assert_int_equal(len, 152);
+	assert_int_equal(info.header.size, 152);
+	assert_int_equal(info.in_discards, value);
+	assert_int_equal(info.in_octets, 90 * received_total);
+	assert_int_equal(info.out_octets, 500);
+	assert_int_equal(info.in_errors + info.out_errors, 0);
 }
 
 #define TEST(test)    cmocka_unit_test_setup_teardown(test, setup, teardown)
