@@ -575,6 +575,82 @@ static void lies_are_answered_with_a_reset(void **state)
 	}
 }
 
+/* A register that says something else, once. */
+static struct {
+	const struct pci_device_ops *ops; /* that tell the truth */
+	uint64_t offset, value;
+	bool told;
+	unsigned int outside; /* accesses beyond the BAR */
+} lie;
+
+static void watch_access(unsigned int bar, uint64_t offset, unsigned int size)
+{
+	if (!bar && (offset % size || offset > MANA_BAR_SIZE - size))
+		lie.outside++;
+}
+
+static uint64_t lying_read(struct pci_device_access *pci, unsigned int bar, uint64_t offset,
+			   unsigned int size)
+{
+	watch_access(bar, offset, size);
+	if (lie.told || bar || offset != lie.offset)
+		return lie.ops->read(pci, bar, offset, size);
+	lie.told = true;
+	return size == 4 ? (uint32_t)lie.value : lie.value;
+}
+
+static void watched_write(struct pci_device_access *pci, unsigned int bar, uint64_t offset,
+			  unsigned int size, uint64_t value)
+{
+	watch_access(bar, offset, size);
+	lie.ops->write(pci, bar, offset, size, value);
+}
+
+/* What a function says of itself when it is brought up again is not believed either; the next attempt may do. */
+static void registers_that_lie_are_not_believed(void **state)
+{
+	static const struct {
+		uint64_t offset, value;
+	} lies[] = {
+		{ GDMA_REG_DB_PAGE_OFFSET, UINT64_MAX - 7 },
+		{ GDMA_REG_DB_PAGE_OFFSET, MANA_BAR_SIZE },
+		{ GDMA_REG_DB_PAGE_OFFSET, MANA_BAR_SIZE - 8 },
+		{ GDMA_REG_DB_PAGE_OFFSET, MANA_DOORBELLS + 4 },
+		{ GDMA_REG_DB_PAGE_SIZE, 0 },
+		{ GDMA_REG_DB_PAGE_SIZE, 8 },
+		{ GDMA_REG_SHM_OFFSET, UINT64_MAX - 3 },
+		{ GDMA_REG_SHM_OFFSET, MANA_BAR_SIZE - 4 },
+		{ GDMA_REG_SHM_OFFSET, MANA_SHM + 1 },
+	};
+	struct pci_device_access *pci = pci_inproc_device(m.bus);
+	struct pci_device_ops lying = *pci->ops;
+
+	(void)state;
+	lie.ops = pci->ops;
+	lying.read = lying_read;
+	lying.write = watched_write;
+	pci->ops = &lying;
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		uint64_t resets = counters().resets;
+
+		lie.offset = lies[i].offset;
+		lie.value = lies[i].value;
+		lie.told = false;
+		mana_function_request_reset(m.function);
+		run();
+		assert_true(lie.told);
+		for (int wait = 0; wait < 20 && counters().resets < resets + 2; wait++)
+			event_loop_run_once(m.client.loops[0], 100);
+		run();
+		if (counters().resets < resets + 2)
+			fail_msg("lie %zu: %lu resets", i, counters().resets - resets);
+		assert_int_equal(lie.outside, 0);
+		both_ways_work(0);
+	}
+	pci->ops = lie.ops;
+	assert_false(counters().dead);
+}
+
 /* Commands that are not answered: the function's send queue is stuck. */
 static void a_silent_channel_is_given_up_at_last(void **state)
 {
@@ -658,6 +734,7 @@ int main(void)
 		TEST(the_link_goes_down_and_up),
 		TEST(a_reset_is_a_pause),
 		TEST(lies_are_answered_with_a_reset),
+		TEST(registers_that_lie_are_not_believed),
 		TEST(a_silent_channel_is_given_up_at_last),
 		TEST(statistics_add_up),
 		TEST(the_filter_moves_and_stays_moved),
