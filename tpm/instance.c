@@ -47,6 +47,13 @@ static int commit(void *ctx, const void *blob, size_t len)
 	return store_save(&in->permanent, blob, len);
 }
 
+static int commit_soon(void *ctx, const void *blob, size_t len)
+{
+	struct instance *in = ctx;
+
+	return store_save_soon(&in->permanent, blob, len);
+}
+
 static bool physical_presence(void *ctx)
 {
 	struct instance *in = ctx;
@@ -58,6 +65,7 @@ static const struct tpm_platform platform = {
 	.now_ms = now_ms,
 	.random = random_bytes,
 	.commit = commit,
+	.commit_soon = commit_soon,
 	.physical_presence = physical_presence,
 };
 

@@ -38,17 +38,46 @@ int link_send(struct link *link, const void *header, size_t header_len, const vo
 	return n < 0 ? -errno : 0;
 }
 
+void link_store_done(struct link *link)
+{
+	if (link->len < sizeof(link->store_done) || !link->sync_id ||
+	    link->header.id != link->sync_id)
+		return;
+	link->sync_id = 0;
+	link->sync_error = link->store_done.error;
+}
+
+static int request(struct link *link, enum vtpm_link_type type, uint64_t offset, const void *data,
+		   size_t len)
+{
+	struct vtpm_link_store packet = { .header = { type, ++link->id },
+					  .offset = offset,
+					  .len = (uint32_t)len };
+
+	return link_send(link, &packet, sizeof(packet), data, data ? len : 0);
+}
+
+/* A sync that was begun may end before our answer comes. */
+static int receive_answer(struct link *link)
+{
+	int ret = link_receive(link);
+
+	while (!ret && link->sync_id && link->header.type == VTPM_LINK_STORE_DONE &&
+	       link->header.id == link->sync_id) {
+		link_store_done(link);
+		ret = link_receive(link);
+	}
+	return ret;
+}
+
 /* Asks for the store and waits for the answer, which is in link->packet then. */
 static int ask(struct link *link, enum vtpm_link_type type, uint64_t offset, const void *data,
 	       size_t len)
 {
-	struct vtpm_link_store request = { .header = { type, ++link->id },
-					   .offset = offset,
-					   .len = (uint32_t)len };
-	int ret = link_send(link, &request, sizeof(request), data, data ? len : 0);
+	int ret = request(link, type, offset, data, len);
 
 	if (!ret)
-		ret = link_receive(link);
+		ret = receive_answer(link);
 	if (ret)
 		return ret;
 	if (link->header.type != VTPM_LINK_STORE_DONE || link->header.id != link->id ||
@@ -97,13 +126,36 @@ static int store_write(void *ctx, uint64_t offset, const void *buf, size_t len)
 	return 0;
 }
 
+/* There is one sync at a time: this one takes the place of one that was begun, which then has no answer. */
 static int store_sync(void *ctx)
 {
-	return ask(ctx, VTPM_LINK_STORE_SYNC, 0, NULL, 0);
+	struct link *link = ctx;
+	int ret = ask(link, VTPM_LINK_STORE_SYNC, 0, NULL, 0);
+
+	link->sync_id = 0;
+	return ret;
+}
+
+static int store_sync_begin(void *ctx)
+{
+	struct link *link = ctx;
+	int ret = request(link, VTPM_LINK_STORE_SYNC, 0, NULL, 0);
+
+	link->sync_id = ret ? 0 : link->id;
+	return ret;
+}
+
+static int store_sync_result(void *ctx)
+{
+	struct link *link = ctx;
+
+	return link->sync_id ? -EBUSY : link->sync_error;
 }
 
 const struct store_device link_store_device = {
 	.read = store_read,
 	.write = store_write,
 	.sync = store_sync,
+	.sync_begin = store_sync_begin,
+	.sync_result = store_sync_result,
 };

@@ -9,7 +9,10 @@
 struct link {
 	int in, out;
 	uint32_t id; /* of our last request */
-	union {      /* what came last */
+	/* Of a sync that nobody waits for: its request while it is under way, or how it went. */
+	uint32_t sync_id;
+	int sync_error;
+	union { /* what came last */
 		uint8_t packet[VTPM_LINK_PACKET];
 		struct vtpm_link_header header;
 		struct vtpm_link_power_on power_on;
@@ -24,6 +27,9 @@ int link_receive(struct link *link);
 /* Header and payload as one packet. 0, -EMSGSIZE, or -errno. */
 int link_send(struct link *link, const void *header, size_t header_len, const void *payload,
 	      size_t len);
+
+/* The last packet is a VTPM_LINK_STORE_DONE that nobody waits for: of a sync that was begun, or of a process that died. */
+void link_store_done(struct link *link);
 
 /* The stored state at the other end. The context is the struct link, whose packet it overwrites. */
 extern const struct store_device link_store_device;

@@ -153,6 +153,7 @@ long store_load(struct store *s, void *buf, size_t max)
 	size_t len[2];
 	int err[2];
 
+	s->begun = false;
 	for (unsigned int i = 0; i < 2; i++) {
 		err[i] = read_slot(s, i, &sequence[i], &len[i]);
 		if (err[i] && err[i] != -EBADMSG && err[i] != -EACCES)
@@ -177,9 +178,9 @@ long store_load(struct store *s, void *buf, size_t max)
 	return (long)len[0];
 }
 
-int store_save(struct store *s, const void *blob, size_t len)
+/* Into the slot that does not hold the newest durable blob. */
+static int write_slot(struct store *s, const void *blob, size_t len)
 {
-	unsigned int to = !s->newest;
 	int err = 0;
 
 	if (len > s->blob_max)
@@ -199,14 +200,46 @@ int store_save(struct store *s, const void *blob, size_t len)
 		checksum(s->slot, len, s->slot + OFF_SUM);
 	}
 	if (!err)
-		err = s->device->write(s->ctx, (uint64_t)to * slot_size(s), s->slot,
+		err = s->device->write(s->ctx, (uint64_t)!s->newest * slot_size(s), s->slot,
 				       STORE_HEADER + len);
+	mbedtls_platform_zeroize(s->slot + STORE_HEADER, len);
+	return err;
+}
+
+static void turn(struct store *s)
+{
+	s->newest = !s->newest;
+	s->sequence++;
+}
+
+/* One that was begun is written over: it is in the slot that is not the newest durable one. */
+int store_save(struct store *s, const void *blob, size_t len)
+{
+	int err = write_slot(s, blob, len);
+
 	if (!err)
 		err = s->device->sync(s->ctx);
-	mbedtls_platform_zeroize(s->slot + STORE_HEADER, len);
-	if (err)
+	s->begun = false;
+	if (!err)
+		turn(s);
+	return err;
+}
+
+int store_save_soon(struct store *s, const void *blob, size_t len)
+{
+	int err = s->begun ? s->device->sync_result(s->ctx) : 0;
+
+	if (!s->device->sync_begin)
+		return store_save(s, blob, len);
+	if (err == -EBUSY)
 		return err;
-	s->newest = to;
-	s->sequence++;
-	return 0;
+	if (s->begun && !err)
+		turn(s);
+	s->begun = false;
+	if (!err)
+		err = write_slot(s, blob, len);
+	if (!err)
+		err = s->device->sync_begin(s->ctx);
+	s->begun = !err;
+	return err;
 }

@@ -17,6 +17,12 @@ struct store_device {
 	int (*write)(void *ctx, uint64_t offset, const void *buf, size_t len);
 	/* Returns once everything written is durable. */
 	int (*sync)(void *ctx);
+	/*
+	 * Begins that and returns; of a device that cannot, NULL. sync_result(): how it went: 0, -EBUSY not over, or -errno. A
+	 * sync() or a new sync_begin() before that takes its place.
+	 */
+	int (*sync_begin)(void *ctx);
+	int (*sync_result)(void *ctx);
 };
 
 #define STORE_HEADER   64
@@ -28,6 +34,7 @@ struct store {
 	size_t blob_max;
 	uint64_t sequence; /* of the newest slot; 0: empty */
 	unsigned int newest;
+	bool begun; /* the other slot holds a later blob, but may not be durable */
 	bool sealed;
 	uint8_t key[STORE_KEY_SIZE];
 	uint8_t *slot; /* header and blob_max bytes */
@@ -47,5 +54,10 @@ void store_close(struct store *s);
 long store_load(struct store *s, void *buf, size_t max);
 /* Durable when it returns 0. After an error the old blob is still there. */
 int store_save(struct store *s, const void *blob, size_t len);
+/*
+ * Durable soon, the old blob is there until then. -EBUSY: the one before is not yet; other errors are also that one's. A
+ * store_save() does not wait for it but replaces it. Where the device cannot, the same as store_save().
+ */
+int store_save_soon(struct store *s, const void *blob, size_t len);
 
 #endif

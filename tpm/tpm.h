@@ -26,6 +26,12 @@ struct tpm_platform {
 	 * Called before the response that depends on it is returned. 0 or -errno; an error puts the TPM into failure mode.
 	 */
 	int (*commit)(void *ctx, const void *blob, size_t len);
+	/*
+	 * Likewise, for a state that no response depends on: it may become durable later, and until then the old blob is the
+	 * one that is there after a crash. -EBUSY: the last such one is not durable yet, and the TPM will ask again; other
+	 * errors: it never will be. NULL: commit() does it.
+	 */
+	int (*commit_soon)(void *ctx, const void *blob, size_t len);
 	bool (*physical_presence)(void *ctx);
 };
 

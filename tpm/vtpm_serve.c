@@ -231,7 +231,8 @@ static int dispatch(struct vtpm *v)
 		return execute(v);
 	case VTPM_LINK_RESET:
 		return reset(v);
-	case VTPM_LINK_STORE_DONE: /* the answer to one who died in our place */
+	case VTPM_LINK_STORE_DONE:
+		link_store_done(&v->link);
 		return 0;
 	default:
 		return -EBADMSG;

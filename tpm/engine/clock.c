@@ -12,7 +12,29 @@ uint64_t clock_firmware_version(void)
 	return 0x2026111800000001;
 }
 
-/* Brings Time and Clock up to now. Clock is put on disk every CLOCK_UPDATE_MS, so that it never seems to go back. */
+/*
+ * Clock is saved every CLOCK_UPDATE_MS (Part 1, 36.3), and no command waits for that: many that change nothing (GetRandom,
+ * PCR_Extend, GetCapability) have the least time at their callers'. Only when the save before has not even begun by the next
+ * one does a command wait. So Clock is never reported further ahead of what is durable than three intervals.
+ */
+#define CLOCK_AHEAD (3 * CLOCK_UPDATE_MS)
+
+/* What is saved now is beyond all that a life before, which ended without a Shutdown, can have reported: by its slowest rate. */
+static bool clock_is_safe(const struct tpm *t)
+{
+	return t->p.clock_safe || t->time >= CLOCK_AHEAD + CLOCK_UPDATE_MS;
+}
+
+static void clock_save(struct tpm *t)
+{
+	t->clock_saved = t->p.clock;
+	t->p.clock_safe = clock_is_safe(t);
+	if (t->aged)
+		tpm_dirty(t);
+	t->aged = true;
+}
+
+/* Brings Time and Clock up to now. */
 void clock_update(struct tpm *t)
 {
 	uint64_t now = t->platform->now_ms(t->ctx), elapsed = now - t->last_now;
@@ -25,11 +47,8 @@ void clock_update(struct tpm *t)
 	adjusted = (int64_t)elapsed * (RATE_UNIT + t->clock_rate) + (int64_t)t->clock_fraction;
 	t->p.clock += (uint64_t)adjusted / RATE_UNIT;
 	t->clock_fraction = (uint64_t)adjusted % RATE_UNIT;
-	if (t->started && t->p.clock / CLOCK_UPDATE_MS != t->clock_saved / CLOCK_UPDATE_MS) {
-		t->clock_saved = t->p.clock;
-		t->p.clock_safe = true;
-		tpm_dirty(t);
-	}
+	if (t->started && t->p.clock / CLOCK_UPDATE_MS != t->clock_saved / CLOCK_UPDATE_MS)
+		clock_save(t);
 }
 
 void write_clock_info(struct tpm *t, struct writer *w)

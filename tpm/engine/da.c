@@ -64,25 +64,28 @@ uint32_t da_failure(struct tpm *t, struct auth *a)
 	return TPM_RC_AUTH_FAIL;
 }
 
-/* One failure is forgiven every recovery_time seconds; the lockout hierarchy comes back after lockout_recovery. */
+/*
+ * One failure is forgiven every recovery_time seconds; the lockout hierarchy comes back after lockout_recovery. If that is lost
+ * with the power, no more was allowed than should be.
+ */
 void da_self_heal(struct tpm *t)
 {
 	uint64_t n;
 
 	if (t->p.failed_tries && !t->p.recovery_time) {
 		t->p.failed_tries = 0;
-		tpm_dirty(t);
+		t->aged = true;
 	} else if (t->p.failed_tries) {
 		n = (t->time - t->self_heal_time) / 1000 / t->p.recovery_time;
 		t->self_heal_time += n * 1000 * t->p.recovery_time;
 		if (n)
-			tpm_dirty(t);
+			t->aged = true;
 		t->p.failed_tries = n < t->p.failed_tries ? t->p.failed_tries - (uint32_t)n : 0;
 	}
 	if (!t->p.lockout_auth_enabled && t->p.lockout_recovery &&
 	    (t->time - t->lockout_time) / 1000 >= t->p.lockout_recovery) {
 		t->p.lockout_auth_enabled = true;
-		tpm_dirty(t);
+		t->aged = true;
 	}
 }
 

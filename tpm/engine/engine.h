@@ -21,7 +21,7 @@
 #define CC_BITMAP_SIZE      ((TPM_CC_LAST - TPM_CC_FIRST) / 8 + 1)
 #define COMMIT_SLOTS        64
 #define CONTEXT_SLOT_FREE   0
-#define CLOCK_UPDATE_MS     4096 /* how often Clock is saved, TPM_PT_CLOCK_UPDATE */
+#define CLOCK_UPDATE_MS     32768 /* how often Clock is saved, TPM_PT_CLOCK_UPDATE */
 
 struct policy {
 	uint16_t alg;
@@ -143,6 +143,7 @@ struct tpm {
 	bool started, failed, ph_enable;
 	bool was_orderly; /* the power-down before this Startup was */
 	bool dirty; /* the permanent state changed and must be committed before the response goes out */
+	bool aged; /* it changed in what no response depends on, and may be committed later */
 	uint8_t locality;
 	uint64_t time;     /* TPMS_TIME_INFO.time */
 	uint64_t last_now; /* platform time that `time` and `p.clock` stand at */

@@ -177,7 +177,7 @@ size_t tpm_execute(struct tpm *t, unsigned int locality, const uint8_t *cmd, siz
 		rc = TPM_RC_FAILURE;
 	n = rc ? error_response(rsp, rc) : respond(t, &c, tag, rsp);
 	/* A failed authorisation changes the permanent state too, so this is not for success alone. */
-	if (t->dirty && !t->failed && permanent_commit(t)) {
+	if (!t->failed && permanent_keep(t)) {
 		enter_failure(t);
 		n = error_response(rsp, TPM_RC_FAILURE);
 	}

@@ -210,6 +210,8 @@ void state_xfer_reset(struct xfer *x, struct state_reset *r);
 void state_xfer_clear(struct xfer *x, struct state_clear *c);
 int permanent_load(struct tpm *t, const void *blob, size_t len);
 int permanent_commit(struct tpm *t);
+/* Has what changed committed, at once or soon. 0 or an error, which is failure mode. */
+int permanent_keep(struct tpm *t);
 void permanent_free(struct tpm *t);
 
 #endif

@@ -240,18 +240,35 @@ static int load(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct
 	return x.bad || x.in.left ? -EBADMSG : 0;
 }
 
-int permanent_commit(struct tpm *t)
+static int commit(struct tpm *t, int (*give)(void *ctx, const void *blob, size_t len))
 {
 	long len = save(t, PERMANENT_MAGIC, xfer_permanent, t->blob, TPM_MAX_BLOB);
 	int err;
 
 	if (len < 0)
 		return (int)len;
-	err = t->platform->commit(t->ctx, t->blob, (size_t)len);
+	err = give(t->ctx, t->blob, (size_t)len);
 	mbedtls_platform_zeroize(t->blob, (size_t)len);
 	if (!err)
-		t->dirty = false;
+		t->dirty = t->aged = false;
 	return err;
+}
+
+int permanent_commit(struct tpm *t)
+{
+	return commit(t, t->platform->commit);
+}
+
+int permanent_keep(struct tpm *t)
+{
+	int err;
+
+	if (t->dirty || (t->aged && !t->platform->commit_soon))
+		return permanent_commit(t);
+	if (!t->aged)
+		return 0;
+	err = commit(t, t->platform->commit_soon);
+	return err == -EBUSY ? 0 : err; /* with another command */
 }
 
 int permanent_load(struct tpm *t, const void *blob, size_t len)

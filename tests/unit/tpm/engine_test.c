@@ -667,6 +667,89 @@ static void hardware_measurements(void **state)
 	assert_int_not_equal(value[0], 0);
 }
 
+/* Clock and its `safe` as TPM2_ReadClock gives them. */
+static uint64_t read_clock(struct fixture *f, uint8_t *safe)
+{
+	uint64_t time, clock = 0;
+	uint32_t resets, restarts;
+	struct reader r;
+
+	command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_ReadClock);
+	assert_int_equal(command_run(f), 0);
+	r = response(f);
+	assert_true(read_u64(&r, &time) && read_u64(&r, &clock) && read_u32(&r, &resets) &&
+		    read_u32(&r, &restarts) && read_u8(&r, safe));
+	return clock;
+}
+
+#define CLOCK_INTERVAL 32768
+
+/* Runs a command that changes nothing, each second until Clock has been saved, or has waited to be, that often. */
+static void pass_intervals(struct fixture *f, unsigned int n)
+{
+	for (unsigned int s = 0; s < n * (CLOCK_INTERVAL / 1000 + 1); s++) {
+		f->now += 1000;
+		assert_int_equal(run_u16(f, TPM_CC_GetRandom, 8), 0);
+	}
+}
+
+static void no_command_waits_for_the_clock(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int commits = f->commits;
+
+	pass_intervals(f, 10);
+	assert_int_equal(f->commits, commits);
+	assert_in_range(f->commits_soon, 10, 11);
+}
+
+/* While one save takes long, Clock is at most three intervals ahead of what is durable. */
+static void the_clock_stays_near_what_is_durable(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int commits = f->commits;
+
+	f->soon_busy = true;
+	pass_intervals(f, 1);
+	assert_int_equal(f->commits, commits);
+	pass_intervals(f, 1);
+	assert_int_equal(f->commits, commits + 1);
+	f->soon_busy = false;
+	pass_intervals(f, 3);
+	assert_int_equal(f->commits, commits + 1);
+	assert_in_range(f->commits_soon, 3, 4);
+}
+
+/* Part 1, 36.3: `safe` says that no later Clock was ever reported. */
+static void the_clock_is_safe_when_nothing_later_was_reported(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t reported, clock;
+	uint8_t safe;
+
+	pass_intervals(f, 1);
+	f->soon_busy = true;
+	pass_intervals(f, 1);
+	reported = read_clock(f, &safe);
+	tpm_destroy(f->tpm); /* no Shutdown */
+	f->soon_busy = false;
+	assert_int_equal(fixture_power_on(f), 0);
+	assert_int_equal(run_u16(f, TPM_CC_Startup, TPM_SU_CLEAR), 0);
+	clock = read_clock(f, &safe);
+	assert_true(clock < reported && !safe);
+	while (!safe) {
+		pass_intervals(f, 1);
+		clock = read_clock(f, &safe);
+		assert_true(clock < 20 * CLOCK_INTERVAL);
+	}
+	assert_true(clock > reported);
+	/* after a Shutdown it stays so */
+	assert_int_equal(run_u16(f, TPM_CC_Shutdown, TPM_SU_CLEAR), 0);
+	power_cycle(f);
+	assert_int_equal(run_u16(f, TPM_CC_Startup, TPM_SU_CLEAR), 0);
+	assert_true(read_clock(f, &safe) >= clock && safe);
+}
+
 int main(void)
 {
 #define started(t) cmocka_unit_test_setup_teardown(t, fixture_setup_started, fixture_teardown)
@@ -692,6 +775,9 @@ int main(void)
 		started(damaged_state_is_refused),
 		started(volatile_state_moves),
 		started(hardware_measurements),
+		started(no_command_waits_for_the_clock),
+		started(the_clock_stays_near_what_is_durable),
+		started(the_clock_is_safe_when_nothing_later_was_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,9 @@ static int disk_sync(void *ctx)
 	return 0;
 }
 
-static const struct store_device disk = { disk_read, disk_write, disk_sync };
+static const struct store_device disk = { .read = disk_read,
+					  .write = disk_write,
+					  .sync = disk_sync };
 
 static int set_up(void **state)
 {

@@ -3,6 +3,7 @@
 #ifndef TESTS_TPM_FIXTURE_H
 #define TESTS_TPM_FIXTURE_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ struct fixture {
 	uint64_t now;
 	uint32_t random; /* state of a small generator: runs repeat */
 	bool presence, commit_fails;
-	unsigned int commits;
+	unsigned int commits, commits_soon;
+	bool soon_busy;
 	uint8_t *blob;
 	size_t blob_len;
 	uint8_t rsp[TPM_MAX_COMMAND];
@@ -52,6 +54,18 @@ static int fixture_commit(void *ctx, const void *blob, size_t len)
 	return 0;
 }
 
+static int fixture_commit_soon(void *ctx, const void *blob, size_t len)
+{
+	struct fixture *f = ctx;
+
+	if (f->soon_busy)
+		return -EBUSY;
+	f->commits_soon++;
+	memcpy(f->blob, blob, len);
+	f->blob_len = len;
+	return 0;
+}
+
 static bool fixture_presence(void *ctx)
 {
 	return ((struct fixture *)ctx)->presence;
@@ -61,6 +75,7 @@ static const struct tpm_platform fixture_platform = {
 	.now_ms = fixture_now,
 	.random = fixture_random,
 	.commit = fixture_commit,
+	.commit_soon = fixture_commit_soon,
 	.physical_presence = fixture_presence,
 };
 

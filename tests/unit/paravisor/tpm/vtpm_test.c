@@ -38,6 +38,11 @@ struct fixture {
 	bool fifo;
 	uint8_t *backed; /* what the backing made durable */
 	unsigned int writes;
+	bool slow; /* writes end when the test says so: what is `held` */
+	struct {
+		void (*done)(void *token, int error);
+		void *token;
+	} held;
 };
 
 static void start_child(struct fixture *f)
@@ -58,7 +63,12 @@ static void backing_write(void *ctx, uint64_t offset, const void *data, size_t l
 
 	memcpy(f->backed + offset, data, len);
 	f->writes++;
-	done(token, 0);
+	if (!f->slow) {
+		done(token, 0);
+		return;
+	}
+	f->held.done = done;
+	f->held.token = token;
 }
 
 static const struct vtpm_backing backing = { backing_write };
@@ -227,11 +237,26 @@ static const uint8_t define[] = {
 /* clang-format on */
 static const uint8_t read_public[] = { 0x80, 0x01, 0, 0, 0, 14, 0, 0, 0x01, 0x69, 1, 0, 0, 1 };
 
+/* The machine starts again, with what was made durable. */
+static void restart(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *kept = malloc(vtpm_state_size());
+
+	assert_non_null(kept);
+	memcpy(kept, f->backed, vtpm_state_size());
+	teardown(state);
+	setup(state);
+	f = *state;
+	create(f, kept);
+	free(kept);
+}
+
 /* What a command answered for was durable before, and is there for the next run. */
 static void test_state_survives(void **state)
 {
 	struct fixture *f = *state;
-	uint8_t rsp[CRB_DATA_SIZE], *kept;
+	uint8_t rsp[CRB_DATA_SIZE];
 	unsigned int writes;
 
 	create(f, NULL);
@@ -241,14 +266,43 @@ static void test_state_survives(void **state)
 	assert_int_equal(run(f, define, sizeof(define), rsp, NULL), 0);
 	assert_true(f->writes > writes);
 
-	kept = malloc(vtpm_state_size());
-	assert_non_null(kept);
-	memcpy(kept, f->backed, vtpm_state_size());
-	teardown(state);
-	setup(state);
+	restart(state);
 	f = *state;
-	create(f, kept);
-	free(kept);
+	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+}
+
+/* TPM2_ClockSet by the owner, to the last millisecond before Clock is to be saved. */
+/* clang-format off */
+static const uint8_t clock_set[] = {
+	0x80, 0x02, 0, 0, 0, 35, 0, 0, 0x01, 0x28, 0x40, 0, 0, 0x01,
+	0, 0, 0, 9, 0x40, 0, 0, 0x09, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0x0F, 0xFF, 0x7F, 0xFF,
+};
+/* clang-format on */
+
+/* While the host takes its time to save Clock, commands are answered, but none before what it changed is durable. */
+static void test_slow_backing(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE];
+
+	create(f, NULL);
+	assert_int_equal(run(f, clock_set, sizeof(clock_set), rsp, NULL), 0);
+	f->slow = true;
+	while (!f->held.done)
+		assert_int_equal(run(f, get_random, sizeof(get_random), rsp, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(run(f, pcr_read, sizeof(pcr_read), rsp, NULL), 0);
+	submit(f, define, sizeof(define));
+	while (event_loop_run_once(f->loop, 200) > 0)
+		;
+	assert_int_equal(get(f, CTRL_START), 1);
+	f->slow = false;
+	f->held.done(f->held.token, 0);
+	(void)take_response(f, rsp);
+	assert_int_equal(code(rsp), 0);
+	restart(state);
+	f = *state;
 	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
 }
 
@@ -464,19 +518,13 @@ static uint32_t ppi_submit(struct fixture *f, uint32_t operation, uint32_t param
 	return ppi_get(f, PPI_RESULT);
 }
 
-/* The machine starts again, with what was made durable. */
-static void restart(void **state)
+/* Likewise, with what was asked for before. */
+static void ppi_restart(void **state)
 {
-	struct fixture *f = *state;
-	uint8_t *kept = malloc(vtpm_state_size());
+	struct fixture *f;
 
-	assert_non_null(kept);
-	memcpy(kept, f->backed, vtpm_state_size());
-	teardown(state);
-	setup(state);
+	restart(state);
 	f = *state;
-	create(f, kept);
-	free(kept);
 	assert_int_equal(ppi_start(&f->ppi, f->vtpm, f->bus), 0);
 }
 
@@ -502,7 +550,7 @@ static void test_ppi_clear(void **state)
 	settle(f);
 	/* Nothing happens before the next start. */
 	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
-	restart(state);
+	ppi_restart(state);
 	f = *state;
 	assert_int_not_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
 	assert_int_equal(ppi_get(f, PPI_REQUEST), 0);
@@ -511,7 +559,7 @@ static void test_ppi_clear(void **state)
 	/* Once: the start after that finds no request. */
 	assert_int_equal(run(f, define, sizeof(define), rsp, NULL), 0);
 	settle(f);
-	restart(state);
+	ppi_restart(state);
 	f = *state;
 	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
 	assert_int_equal(ppi_get(f, PPI_LAST), PPI_CLEAR);
@@ -541,7 +589,7 @@ static void test_ppi_banks(void **state)
 	assert_int_equal(ppi_submit(f, PPI_SET_PCR_BANKS, 0x5), PPI_SUBMIT_GOOD);
 	assert_int_equal(ppi_get(f, PPI_PARAMETER), 5);
 	settle(f);
-	restart(state);
+	ppi_restart(state);
 	f = *state;
 	assert_int_equal(ppi_get(f, PPI_RESPONSE), 0);
 	assert_int_equal(bank_bits(f, 0), 0xFF);
@@ -570,7 +618,7 @@ static void test_ppi_requests(void **state)
 	note = f->backed + vtpm_state_size() - VTPM_STATE_NOTE;
 	assert_memory_equal(note, "PPI1", 4);
 	note[4] = 200; /* no such operation */
-	restart(state);
+	ppi_restart(state);
 	f = *state;
 	assert_int_equal(ppi_get(f, PPI_REQUEST), 0);
 	assert_int_equal(ppi_get(f, PPI_LAST), 0);
@@ -596,6 +644,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_command, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_state_survives, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_backing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_and_restart, setup, teardown),
