@@ -2,6 +2,7 @@
 #define HOST_VP_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "host/partition.h"
 
@@ -44,10 +45,18 @@ static inline struct kvm_regs *vcpu_write_regs(struct vcpu *vcpu)
 	return &vcpu->run->s.regs.regs;
 }
 
+/*
+ * Not the interrupts in them: KVM sets the bit of one that is on its way at an exit and never clears it, but takes the
+ * lowest bit that it finds in what it loads for an interrupt to deliver, in the place of any other. The one that is on
+ * its way is among the events, and stays as it is when there is no bit.
+ */
 static inline struct kvm_sregs *vcpu_write_sregs(struct vcpu *vcpu)
 {
+	struct kvm_sregs *sregs = &vcpu->run->s.regs.sregs;
+
 	vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
-	return &vcpu->run->s.regs.sregs;
+	memset(sregs->interrupt_bitmap, 0, sizeof(sregs->interrupt_bitmap));
+	return sregs;
 }
 
 static inline struct kvm_vcpu_events *vcpu_write_events(struct vcpu *vcpu)

@@ -121,6 +121,32 @@ static void get_and_set_registers(void **state)
 	assert_int_equal(values[1].reg64, 0x1234);
 }
 
+/* KVM leaves the bits of all interrupts that were ever on their way at an exit, and would deliver one anew. */
+static void old_interrupts_are_not_loaded(void **state)
+{
+	struct {
+		struct hv_input_vp_registers head;
+		struct hv_register_assoc assoc;
+	} set = {
+		.head = { .partition_id = HV_PARTITION_ID_SELF,
+			  .vp_index = HV_VP_INDEX_SELF,
+			  .input_vtl = HV_INPUT_VTL_USE_TARGET },
+		.assoc = { .name = HV_X64_REGISTER_CR3, .value.reg64 = 0x5000 },
+	};
+	struct kvm_run *run = vcpu_of(HOST_VTL0)->run;
+
+	(void)state;
+	run->kvm_dirty_regs = 0;
+	run->s.regs.sregs.interrupt_bitmap[0] = UINT64_C(1) << 33;
+	assert_int_equal(
+		call_with(HOST_VTL2, control(HV_CALL_SET_VP_REGISTERS, 1), &set, sizeof(set))
+			.status,
+		HV_STATUS_SUCCESS);
+	assert_int_equal(run->s.regs.sregs.cr3, 0x5000);
+	assert_true(run->kvm_dirty_regs & KVM_SYNC_X86_SREGS);
+	assert_int_equal(run->s.regs.sregs.interrupt_bitmap[0], 0);
+}
+
 static void bad_register_stops_the_list(void **state)
 {
 	struct {
@@ -400,6 +426,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(interrupts_are_retargeted, setup, teardown),
 		cmocka_unit_test_setup_teardown(vtl0_has_none_of_vtl2s_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(get_and_set_registers, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_interrupts_are_not_loaded, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_register_stops_the_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(vtl0_cannot_point_into_vtl2, setup, teardown),
 		cmocka_unit_test_setup_teardown(ipi_of_vtl0_stays_in_vtl0, setup, teardown),
