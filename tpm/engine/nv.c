@@ -77,7 +77,7 @@ void nv_free(struct nv_index *index)
 
 static void remember_counter(struct tpm *t, const struct nv_index *index)
 {
-	/* A new counter starts above every value that any counter ever had (Part 1, 37.2.4). */
+	/* A new counter starts above every value that a deleted one had (Part 3, 31.2). */
 	if (nv_type(index) == TPM_NT_COUNTER && index->pub.attributes & TPMA_NV_WRITTEN &&
 	    nv_get_u64(index) > t->p.max_counter)
 		t->p.max_counter = nv_get_u64(index);

@@ -209,18 +209,8 @@ HANDLER(nv_increment)
 		return rc;
 	if (nv_type(index) != TPM_NT_COUNTER)
 		return rc_handle(TPM_RC_ATTRIBUTES, 2);
-	if (index->pub.attributes & TPMA_NV_WRITTEN) {
-		v = nv_get_u64(index);
-	} else {
-		v = t->p.max_counter;
-		for (int i = 0; i < MAX_NV_INDICES; i++) {
-			const struct nv_index *other = t->p.nv[i];
-
-			if (other && nv_type(other) == TPM_NT_COUNTER &&
-			    other->pub.attributes & TPMA_NV_WRITTEN && nv_get_u64(other) > v)
-				v = nv_get_u64(other);
-		}
-	}
+	/* 31.2: the first value is above any that an index with this name had, which is one that was deleted. */
+	v = index->pub.attributes & TPMA_NV_WRITTEN ? nv_get_u64(index) : t->p.max_counter;
 	nv_set_u64(t, index, v + 1);
 	if (!((v + 1) & MAX_ORDERLY_COUNT))
 		tpm_dirty(t);

@@ -222,6 +222,8 @@ uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *dig
 	struct rsa_key *rsa;
 
 	(void)t;
+	if (key->pub.type == TPM_ALG_KEYEDHASH && key->public_only)
+		return TPM_RC_HANDLE;
 	if (!type_signs_with(key, sig->alg) || scheme_is_anonymous(sig->alg))
 		return TPM_RC_SCHEME;
 	/* An HMAC may be over anything that fits a TPM2B_DIGEST. */
@@ -237,8 +239,6 @@ uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *dig
 	case TPM_ALG_ECC:
 		return verify_ecc(key, digest, sig) ? 0 : TPM_RC_SIGNATURE;
 	default:
-		if (key->public_only)
-			return TPM_RC_HANDLE;
 		if (sig->hash != key->pub.scheme.hash && key->pub.scheme.scheme != TPM_ALG_NULL)
 			return TPM_RC_SIGNATURE;
 		hmac_of(key, sig->hash, digest, &own);

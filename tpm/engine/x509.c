@@ -72,17 +72,15 @@ struct partial {
 };
 
 /* [algorithm] issuer validity subject extensions, in one sequence. */
-static bool read_partial(struct span in, struct partial *p)
+static bool read_partial(struct span sequence, struct partial *p)
 {
-	struct element outer, e;
+	struct element e;
 	struct span sequences[4];
 	unsigned int count = 0, first;
 	struct reader r;
 
 	memset(p, 0, sizeof(*p));
-	if (!only_element(in, DER_SEQUENCE, &outer))
-		return false;
-	r = reader_of(outer.content);
+	r = reader_of(sequence);
 	while (r.left) {
 		if (!read_element(&r, &e) || p->extensions.data)
 			return false;
@@ -140,6 +138,8 @@ static bool read_bits(struct span value, uint32_t *bits)
 		return false;
 	for (size_t i = 1; i < e.content.len; i++)
 		*bits |= (uint32_t)e.content.data[i] << (32 - 8 * i);
+	/* the first octet counts the bits at the end that are none (X.690, 8.6.2) */
+	*bits &= e.content.len > 1 ? ~0u << (40 - 8 * e.content.len + e.content.data[0]) : 0;
 	return true;
 }
 
@@ -280,6 +280,7 @@ HANDLER(certify_x509)
 	struct object *o = object_get(t, c->handles[0]), *key = object_get(t, c->handles[1]);
 	struct span reserved, in;
 	struct scheme scheme;
+	struct element outer;
 	struct partial p;
 	uint32_t rc;
 
@@ -297,7 +298,9 @@ HANDLER(certify_x509)
 		return rc_param(TPM_RC_SCHEME, 2);
 	if (o->kind != OBJECT_KEY || (o->pub.type != TPM_ALG_RSA && o->pub.type != TPM_ALG_ECC))
 		return rc_handle(TPM_RC_ASYMMETRIC, 1);
-	if (!read_partial(in, &p))
+	if (in.len && !only_element(in, DER_SEQUENCE, &outer))
+		return rc_param(TPM_RC_SIZE, 3);
+	if (!in.len || !read_partial(outer.content, &p))
 		return rc_param(TPM_RC_VALUE, 3);
 	if (!p.algorithm.data && !has_algorithm(&scheme))
 		return rc_handle(TPM_RC_SCHEME, 2);
