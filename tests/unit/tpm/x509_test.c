@@ -357,6 +357,12 @@ static void key_usage_of_parents(void **state)
 	assert_int_equal(try(f, parent, key, &q), 0);
 	q.usage[1] = DIGITAL_SIGNATURE;
 	assert_int_equal(try(f, parent, key, &q), TPM_RC_ATTRIBUTES + H1);
+	/* Bits that are said to be none say nothing. */
+	q.usage[0] = 7;
+	q.usage[1] = DIGITAL_SIGNATURE | KEY_ENCIPHERMENT;
+	assert_int_equal(try(f, key, key, &q), 0);
+	q.usage[0] = 5;
+	assert_int_equal(try(f, key, key, &q), TPM_RC_ATTRIBUTES + H1);
 	/* It cannot sign. */
 	q.usage[1] = KEY_ENCIPHERMENT;
 	assert_int_equal(try(f, parent, parent, &q), TPM_RC_KEY + H2);
@@ -372,7 +378,7 @@ static void damaged_requests(void **state)
 	make_partial(&p, &ecdsa);
 	for (size_t len = 0; len < p.whole.len; len++)
 		assert_int_equal(certify(f, key, key, &ecdsa, (struct span){ p.whole.data, len }),
-				 TPM_RC_VALUE + P3);
+				 (len ? TPM_RC_SIZE : TPM_RC_VALUE) + P3);
 	for (size_t i = 0; i < p.whole.len; i++) {
 		uint8_t *byte = (uint8_t *)p.whole.data + i, was = *byte;
 
