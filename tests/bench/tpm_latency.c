@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Time per TPM command, of two servers side by side:
- *   tpm_latency NAME COMMAND NAME COMMAND
+ *   tpm_latency [-d DIRECTORY] [-s] NAME COMMAND NAME COMMAND
  * Each COMMAND starts a server that answers raw commands on the UNIX socket $SOCKET, with its state in
- * $STATE, powered on and started. Both get the same commands in turns; a row is the best of the
- * turns' means, because everything else on the machine only ever adds.
+ * $STATE (below DIRECTORY, /tmp without), powered on and started. Both get the same commands in turns; a row is the
+ * best of the turns' means, because everything else on the machine only ever adds. -s: only what stores state, and
+ * what a durable write of the same size costs there.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -30,7 +33,7 @@
 
 struct peer {
 	const char *name, *command;
-	char state[64], path[80];
+	char state[88], path[104];
 	pid_t pid;
 	int fd;
 	uint64_t first_start_ns, start_ns;
@@ -641,6 +644,20 @@ static unsigned long resident(const struct peer *p)
 	return kib;
 }
 
+/* Removes what lies in the server's directory. */
+static void empty_state(const struct peer *p)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(p->state);
+
+	if (!dir)
+		fail("%s: %s", p->state, strerror(errno));
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+}
+
 /* --- measuring --- */
 
 /* Mean nanoseconds of one, over a turn. */
@@ -680,24 +697,64 @@ static void measure(const struct row *row, struct peer peers[2])
 	       best[0] / best[1]);
 }
 
-static void open_peer(struct peer *p, const char *name, const char *command)
+static void open_peer(struct peer *p, const char *directory, const char *name, const char *command)
 {
 	p->name = name;
 	p->command = command;
-	snprintf(p->state, sizeof(p->state), "/tmp/tpm-latency-XXXXXX");
+	snprintf(p->state, sizeof(p->state), "%.60s/tpm-latency-XXXXXX", directory);
 	if (!mkdtemp(p->state))
-		fail("a directory in /tmp: %s", strerror(errno));
+		fail("a directory in %s: %s", directory, strerror(errno));
 	snprintf(p->path, sizeof(p->path), "%s/socket", p->state);
-	p->first_start_ns = start(p);
-	stop(p);
-	p->start_ns = UINT64_MAX;
-	for (unsigned int i = 0; i < TURNS; i++) {
-		uint64_t ns = start(p);
+	p->start_ns = p->first_start_ns = UINT64_MAX;
+}
 
-		p->start_ns = ns < p->start_ns ? ns : p->start_ns;
-		if (i + 1 < TURNS)
-			stop(p);
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* First starts, each with no state yet, and starts with one, the two servers in turns. Both run afterwards. */
+static void measure_starts(struct peer peers[2])
+{
+	for (unsigned int t = 0; t < 2 * TURNS; t++) {
+		for (unsigned int i = 0; i < 2; i++) {
+			if (t)
+				stop(&peers[i]);
+			if (t < TURNS) {
+				empty_state(&peers[i]);
+				peers[i].first_start_ns =
+					least(peers[i].first_start_ns, start(&peers[i]));
+			} else {
+				peers[i].start_ns = least(peers[i].start_ns, start(&peers[i]));
+			}
+		}
 	}
+}
+
+/* Microseconds for a write of 1 KiB into a file that is there, and its fdatasync(): what storing at all costs. */
+static double durable_write(const struct peer *p)
+{
+	char path[200], block[1024] = { 0 };
+	double best = 1e18;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/write", p->state);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	for (unsigned int t = 0; t < TURNS; t++) {
+		uint64_t begun = now_ns(), spent;
+		unsigned int n = 0;
+
+		do {
+			if (pwrite(fd, block, sizeof(block), 0) != sizeof(block) || fdatasync(fd))
+				fail("%s: %s", path, strerror(errno));
+			n++;
+			spent = now_ns() - begun;
+		} while (spent < TURN_NS);
+		best = (double)spent / n < best ? (double)spent / n : best;
+	}
+	close(fd);
+	unlink(path);
+	return best / 1000;
 }
 
 static void row_of_two(const char *name, double a, double b)
@@ -707,30 +764,46 @@ static void row_of_two(const char *name, double a, double b)
 
 int main(int argc, char **argv)
 {
+	const char *directory = "/tmp";
 	struct peer peers[2];
-	char command[128];
+	bool storing = false;
+	int option;
 
-	if (argc != 5) {
-		fputs("usage: tpm_latency NAME COMMAND NAME COMMAND\n", stderr);
+	while ((option = getopt(argc, argv, "d:s")) != -1) {
+		if (option == 'd')
+			directory = optarg;
+		else if (option == 's')
+			storing = true;
+		else
+			argc = 0;
+	}
+	if (argc != optind + 4) {
+		fputs("usage: tpm_latency [-d DIRECTORY] [-s] NAME COMMAND NAME COMMAND\n", stderr);
 		return 2;
 	}
+	argv += optind;
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	memset(peers, 0, sizeof(peers));
 	for (unsigned int i = 0; i < 2; i++)
-		open_peer(&peers[i], argv[1 + 2 * i], argv[2 + 2 * i]);
+		open_peer(&peers[i], directory, argv[2 * i], argv[1 + 2 * i]);
+	measure_starts(peers);
 	printf("%-24s %12s %12s %8s\n", "microseconds", peers[0].name, peers[1].name, "ratio");
 	row_of_two("first start", (double)peers[0].first_start_ns / 1000,
 		   (double)peers[1].first_start_ns / 1000);
 	row_of_two("start to first answer", (double)peers[0].start_ns / 1000,
 		   (double)peers[1].start_ns / 1000);
 	for (unsigned int i = 0; i < ROWS; i++)
-		measure(&rows[i], peers);
+		if (!storing || rows[i].run == row_nv_write)
+			measure(&rows[i], peers);
+	if (storing)
+		row_of_two("1 KiB and fdatasync", durable_write(&peers[0]),
+			   durable_write(&peers[1]));
 	row_of_two("resident KiB", (double)resident(&peers[0]), (double)resident(&peers[1]));
 	for (unsigned int i = 0; i < 2; i++) {
 		stop(&peers[i]);
-		snprintf(command, sizeof(command), "rm -rf '%s'", peers[i].state);
-		if (system(command))
+		empty_state(&peers[i]);
+		if (rmdir(peers[i].state))
 			fail("%s is left behind", peers[i].state);
 	}
 	return 0;

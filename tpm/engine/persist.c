@@ -341,7 +341,10 @@ struct tpm *tpm_create(const struct tpm_platform *platform, void *ctx, const voi
 	if (len)
 		*err = permanent_load(t, permanent, len);
 	else
-		*err = permanent_init(t) ? -EIO : permanent_commit(t);
+		*err = permanent_init(t) ? -EIO : 0;
+	/* A new state is committed before the first response, as any other change is. */
+	if (!len)
+		tpm_dirty(t);
 	if (!*err && selftest_run(t))
 		*err = -EIO;
 	if (*err)

@@ -24,7 +24,10 @@ static void needs_startup_once(void **state)
 {
 	struct fixture *f = *state;
 
+	/* A new TPM's seeds are kept before it says the first thing. */
+	assert_int_equal(f->commits, 0);
 	assert_int_equal(run_u16(f, TPM_CC_GetRandom, 8), TPM_RC_INITIALIZE);
+	assert_int_equal(f->commits, 1);
 	assert_int_equal(run_u16(f, TPM_CC_Startup, TPM_SU_STATE), TPM_RC_VALUE + P1);
 	assert_int_equal(run_u16(f, TPM_CC_Startup, 7), TPM_RC_VALUE + P1);
 	assert_int_equal(run_u16(f, TPM_CC_Startup, TPM_SU_CLEAR), 0);
