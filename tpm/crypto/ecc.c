@@ -234,27 +234,46 @@ int ecc_generate(struct drbg *rng, struct drbg *blind, uint16_t curve, struct ec
 	return err;
 }
 
-int ecc_mul_add(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
+/* x = x * y mod n */
+static int multiply_mod(mbedtls_mpi *x, const mbedtls_mpi *y, const mbedtls_mpi *n)
+{
+	int err = mbedtls_mpi_mul_mpi(x, x, y);
+
+	return err ? err : mbedtls_mpi_mod_mpi(x, x, n);
+}
+
+int ecc_mul_add(struct drbg *rng, uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
 		const struct ecc_num *c, struct ecc_num *out)
 {
 	mbedtls_ecp_group grp;
-	mbedtls_mpi ma, mb, mc;
+	mbedtls_mpi ma, mb, mc, mask;
 	int err;
 
 	mbedtls_mpi_init(&ma);
 	mbedtls_mpi_init(&mb);
 	mbedtls_mpi_init(&mc);
+	mbedtls_mpi_init(&mask);
 	err = load_group(curve, &grp);
 	if (!err)
 		err = get_num(&ma, a) || get_num(&mb, b) || get_num(&mc, c);
+	/* mbedTLS's division takes a time that depends on the numbers: (a * mask + b * (c * mask)) / mask */
 	if (!err)
-		err = mbedtls_mpi_mul_mpi(&mb, &mb, &mc);
+		err = mbedtls_mpi_random(&mask, 1, &grp.N, drbg_read, rng);
 	if (!err)
-		err = mbedtls_mpi_add_mpi(&ma, &ma, &mb);
+		err = multiply_mod(&ma, &mask, &grp.N);
 	if (!err)
-		err = mbedtls_mpi_mod_mpi(&ma, &ma, &grp.N);
+		err = multiply_mod(&mc, &mask, &grp.N);
+	if (!err)
+		err = multiply_mod(&mc, &mb, &grp.N);
+	if (!err)
+		err = mbedtls_mpi_add_mpi(&ma, &ma, &mc);
+	if (!err)
+		err = mbedtls_mpi_inv_mod(&mask, &mask, &grp.N);
+	if (!err)
+		err = multiply_mod(&ma, &mask, &grp.N);
 	if (!err)
 		err = put_num(&ma, out, ecc_size(curve));
+	mbedtls_mpi_free(&mask);
 	mbedtls_mpi_free(&ma);
 	mbedtls_mpi_free(&mb);
 	mbedtls_mpi_free(&mc);

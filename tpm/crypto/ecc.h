@@ -42,8 +42,8 @@ int ecc_multiply(uint16_t curve, const struct ecc_num *d, const struct ecc_point
 		 struct ecc_point *q, struct drbg *rng);
 /* A number from [1, n - 1] made from the seed bytes, which are longer than n by at least 64 bits. */
 int ecc_scalar_from(uint16_t curve, struct span seed, struct ecc_num *d);
-/* out = a + b * c mod n. */
-int ecc_mul_add(uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
+/* out = a + b * c mod n. rng blinds a and c, which may be secret; b is not. */
+int ecc_mul_add(struct drbg *rng, uint16_t curve, const struct ecc_num *a, const struct ecc_num *b,
 		const struct ecc_num *c, struct ecc_num *out);
 /* out = value mod n. */
 int ecc_reduce(uint16_t curve, struct span value, struct ecc_num *out);

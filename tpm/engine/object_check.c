@@ -206,8 +206,8 @@ static uint32_t check_ecc(struct tpm *t, struct object *o, uint32_t blame_public
 	mbedtls_platform_zeroize(&d, sizeof(d));
 	if (o->pub.name_alg == TPM_ALG_NULL)
 		return 0;
-	if (memcmp(q.x.bytes, o->pub.point.x.bytes, size) ||
-	    memcmp(q.y.bytes, o->pub.point.y.bytes, size))
+	if (!bytes_equal(q.x.bytes, o->pub.point.x.bytes, size) ||
+	    !bytes_equal(q.y.bytes, o->pub.point.y.bytes, size))
 		return TPM_RC_BINDING;
 	return 0;
 }
@@ -233,7 +233,8 @@ static uint32_t check_symmetric(struct object *o, uint32_t blame_public, uint32_
 	if (o->sens.seed.len != size)
 		return TPM_RC_KEY_SIZE + blame_sensitive;
 	symmetric_unique(&o->pub, &o->sens, &unique);
-	if (o->pub.unique_len != unique.len || memcmp(o->pub.unique, unique.bytes, unique.len))
+	if (o->pub.unique_len != unique.len ||
+	    !bytes_equal(o->pub.unique, unique.bytes, unique.len))
 		return TPM_RC_BINDING;
 	return 0;
 }

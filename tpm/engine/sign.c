@@ -105,7 +105,7 @@ static int sign_schnorr(struct tpm *t, const struct object *key, const struct sc
 	if (!err)
 		err = schnorr_challenge(curve, scheme->hash, &r.x, digest, &sig->r);
 	if (!err)
-		err = ecc_mul_add(curve, &k, &sig->r, &d, &sig->s);
+		err = ecc_mul_add(&t->rng, curve, &k, &sig->r, &d, &sig->s);
 	mbedtls_platform_zeroize(&d, sizeof(d));
 	mbedtls_platform_zeroize(&k, sizeof(k));
 	return err;
@@ -127,7 +127,7 @@ static int sign_ecdaa(struct tpm *t, const struct object *key, const struct sche
 	if (!err)
 		err = schnorr_challenge(curve, scheme->hash, &sig->r, digest, &challenge);
 	if (!err)
-		err = ecc_mul_add(curve, &r, &challenge, &d, &sig->s);
+		err = ecc_mul_add(&t->rng, curve, &r, &challenge, &d, &sig->s);
 	commit_end(t, scheme->extra);
 	mbedtls_platform_zeroize(&d, sizeof(d));
 	mbedtls_platform_zeroize(&r, sizeof(r));
@@ -183,7 +183,7 @@ uint32_t sign_digest(struct tpm *t, struct object *key, const struct scheme *sch
 }
 
 /* R = s * G - e * Q; good when H(x of R || digest) is e again. */
-static bool verify_schnorr(struct object *key, const struct digest *digest,
+static bool verify_schnorr(struct tpm *t, struct object *key, const struct digest *digest,
 			   const struct signature *sig)
 {
 	uint16_t curve = key->pub.curve;
@@ -195,21 +195,22 @@ static bool verify_schnorr(struct object *key, const struct digest *digest,
 		return false;
 	/* -e = e * (n - 1) mod n */
 	params[5].bytes[params[5].len - 1] -= 1;
-	if (ecc_mul_add(curve, &zero, &e, &params[5], &negative) ||
+	if (ecc_mul_add(&t->rng, curve, &zero, &e, &params[5], &negative) ||
 	    ecc_mul_add_point(curve, &sig->ecc.s, &negative, &key->pub.point, &r) ||
 	    schnorr_challenge(curve, sig->hash, &r.x, digest, &negative))
 		return false;
 	return negative.len == e.len && bytes_equal(negative.bytes, e.bytes, e.len);
 }
 
-static bool verify_ecc(struct object *key, const struct digest *digest, const struct signature *sig)
+static bool verify_ecc(struct tpm *t, struct object *key, const struct digest *digest,
+		       const struct signature *sig)
 {
 	switch (sig->alg) {
 	case TPM_ALG_ECDSA:
 		return !ecc_ecdsa_verify(key->pub.curve, &key->pub.point, digest_span(digest),
 					 &sig->ecc);
 	case TPM_ALG_ECSCHNORR:
-		return verify_schnorr(key, digest, sig);
+		return verify_schnorr(t, key, digest, sig);
 	default:
 		return false;
 	}
@@ -221,7 +222,6 @@ uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *dig
 	struct signature own;
 	struct rsa_key *rsa;
 
-	(void)t;
 	if (key->pub.type == TPM_ALG_KEYEDHASH && key->public_only)
 		return TPM_RC_HANDLE;
 	if (!type_signs_with(key, sig->alg) || scheme_is_anonymous(sig->alg))
@@ -237,7 +237,7 @@ uint32_t sign_verify(struct tpm *t, struct object *key, const struct digest *dig
 			       ? 0
 			       : TPM_RC_SIGNATURE;
 	case TPM_ALG_ECC:
-		return verify_ecc(key, digest, sig) ? 0 : TPM_RC_SIGNATURE;
+		return verify_ecc(t, key, digest, sig) ? 0 : TPM_RC_SIGNATURE;
 	default:
 		if (sig->hash != key->pub.scheme.hash && key->pub.scheme.scheme != TPM_ALG_NULL)
 			return TPM_RC_SIGNATURE;
