@@ -1,13 +1,14 @@
 /* vtlhost: Hyper-V's Virtual Secure Mode on Linux/KVM, for one guest. docs/vtlhost.md */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/event_loop.h"
@@ -33,6 +34,8 @@ struct run {
 	struct event_loop *loop;
 	struct console *console;
 	struct event_watch ended, signals;
+	pthread_t signal_thread;
+	int signal; /* the one that came; signal_thread writes it before it makes signals.fd readable */
 	struct event_timer timeout;
 	struct host_port_counters counters;
 	uint64_t started_ns;
@@ -118,13 +121,13 @@ static void on_command(void *ctx, char *line)
 static void on_signal(struct event_watch *watch, uint32_t events)
 {
 	struct run *run = RUN_OF(watch, signals);
-	struct signalfd_siginfo info;
+	eventfd_t count;
 
 	(void)events;
-	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
+	if (eventfd_read(watch->fd, &count))
 		return;
 	run->quit = true;
-	partition_end(&run->partition, RUN_QUIT, "stopped by signal %u", info.ssi_signo);
+	partition_end(&run->partition, RUN_QUIT, "stopped by signal %d", run->signal);
 }
 
 /* A last chance to say what it did; VTL2 may be past answering. */
@@ -148,8 +151,7 @@ static void on_ended(struct event_watch *watch, uint32_t events)
 	(void)events; /* the loop's condition looks at the partition */
 }
 
-/* Signals are for the main loop; VP threads inherit the mask. */
-static int watch_signals(struct run *run)
+static sigset_t end_signals(void)
 {
 	sigset_t set;
 
@@ -157,13 +159,38 @@ static int watch_signals(struct run *run)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	return set;
+}
+
+static void *await_signal(void *arg)
+{
+	struct run *run = arg;
+	sigset_t set = end_signals();
+
+	if (!sigwait(&set, &run->signal))
+		eventfd_write(run->signals.fd, 1);
+	return NULL;
+}
+
+/*
+ * Signals are for the main loop; VP threads inherit the mask. Not by signalfd: each signal to any
+ * thread, hence each kick of a VP, would wake the loop to look whether it is one of them.
+ */
+static int watch_signals(struct run *run)
+{
+	sigset_t set = end_signals();
+	int ret;
+
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	run->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	run->signals.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (run->signals.fd < 0)
 		return -errno;
 	run->signals.ready = on_signal;
-	return event_loop_add(run->loop, &run->signals, EPOLLIN);
+	ret = event_loop_add(run->loop, &run->signals, EPOLLIN);
+	if (ret)
+		return ret;
+	return -pthread_create(&run->signal_thread, NULL, await_signal, run);
 }
 
 /* --- one life of the guest, from power-on to its end --- */
@@ -343,6 +370,8 @@ static int run_guest(struct run *run)
 	if (run->console)
 		outcome = run_until_over(run, reason, sizeof(reason));
 	event_timer_cancel(&run->timeout);
+	pthread_cancel(run->signal_thread);
+	pthread_join(run->signal_thread, NULL);
 	console_destroy(run->console);
 	print_summary(run, outcome, reason);
 	return exit_status(outcome);
