@@ -16,6 +16,9 @@
 
 #define VECTOR_GP 13
 
+/* Of OUT imm8, AL, which the hypercall page has. */
+#define OUT_IMM8_LENGTH 2
+
 static const char *vtl_name(const struct vcpu *vcpu)
 {
 	return vcpu->vtl == HOST_VTL0 ? "VTL0" : "VTL2";
@@ -86,6 +89,27 @@ static bool is_hypercall(const struct vcpu *vcpu)
 	       vcpu_regs(vcpu)->rip % HV_PAGE_SIZE == 0;
 }
 
+/*
+ * A hypercall for VTL2: frequent, so its OUT stays pending in KVM, which lets go of it when it finds
+ * RIP moved at the next run; and VTL2 moves RIP.
+ */
+static void pass_hypercall(struct vcpu *vcpu)
+{
+	vcpu->vp->pending_out = true;
+	vcpu->vp->pending_out_rip = vcpu_regs(vcpu)->rip;
+	intercept_hypercall(vcpu, OUT_IMM8_LENGTH);
+}
+
+/* VTL2 has returned. If it wants the hypercall made again, KVM must not go past the OUT. */
+static void end_pending_out(struct vp *vp)
+{
+	struct vcpu *vcpu = &vp->vcpu[HOST_VTL0];
+
+	if (vp->pending_out && vcpu_regs(vcpu)->rip == vp->pending_out_rip)
+		undo_instruction(vcpu);
+	vp->pending_out = false;
+}
+
 static void vtl0_string_in(struct vcpu *vcpu, struct port_access *access)
 {
 	const struct kvm_regs *regs = vcpu_regs(vcpu);
@@ -138,7 +162,7 @@ static void vtl0_port(struct vcpu *vcpu)
 
 	if (is_hypercall(vcpu)) {
 		if (!hypercall_dispatch(vcpu))
-			intercept_hypercall(vcpu, undo_instruction(vcpu));
+			pass_hypercall(vcpu);
 		return;
 	}
 	if (!port_intercepted(vcpu)) {
@@ -269,6 +293,7 @@ static void vtl2_port(struct vcpu *vcpu)
 
 	if (write && run->io.port == VTL_RETURN_PORT) {
 		vtl_switch_to_vtl0(vcpu->vp);
+		end_pending_out(vcpu->vp);
 	} else if (is_hypercall(vcpu)) {
 		hypercall_dispatch(vcpu);
 	} else if (vtl2_uart_covers(run->io.port) && run->io.size == 1) {

@@ -68,6 +68,8 @@ struct vp {
 	struct vp_mailbox_entry *mailbox;
 
 	unsigned int unexplained_faults; /* in a row: see exit.c */
+	bool pending_out; /* VTL0's last exit was a hypercall that KVM has not completed */
+	uint64_t pending_out_rip;
 	struct {
 		uint64_t vtl_switches, intercepts, interrupts, kvm_exits;
 		uint64_t began; /* reference time of VTL2's first run */
