@@ -44,13 +44,16 @@ void vp_wake(struct vp *vp)
 
 /*
  * The kernel brings the VP back when something becomes ready, not because it still is: so the loop
- * runs until it finds nothing, or asks for another turn.
+ * runs until it finds nothing, or asks for another turn. What it finds need not bring the VP back
+ * once more.
  */
 static void run_loop(struct vp *vp)
 {
-	for (unsigned int i = 0; i < MAX_LOOP_RUNS; i++)
+	for (unsigned int i = 0; i < MAX_LOOP_RUNS; i++) {
+		vp->vtl->ops->clear_wake(vp->vtl);
 		if (event_loop_run_once(vp->loop, 0) <= 0)
 			return;
+	}
 	vp_wake(vp);
 }
 

@@ -83,6 +83,7 @@ static void destroy(struct vtl *vtl)
 
 static const struct vtl_ops mshv_ops = {
 	.run = mshv_vp_run,
+	.clear_wake = mshv_vp_clear_wake,
 	.load = mshv_load,
 	.store = mshv_store,
 	.get_register = mshv_get_register,

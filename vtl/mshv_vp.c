@@ -107,13 +107,16 @@ int mshv_vp_run(struct vtl_vp *v, struct vp_exit *exit)
 	}
 	if (errno != EINTR)
 		return -errno;
-	/*
-	 * Cleared before the caller looks at its event loop, and with a full barrier between: what
-	 * becomes ready after that look sets it again.
-	 */
-	__atomic_exchange_n(&vp->run->cancel, 0, __ATOMIC_SEQ_CST);
 	*exit = (struct vp_exit){ .kind = VP_EXIT_WAKE };
 	return 0;
+}
+
+/* What becomes ready after the caller's look, which comes after this, sets it again. */
+void mshv_vp_clear_wake(struct vtl_vp *v)
+{
+	struct mshv_vp *vp = (struct mshv_vp *)v;
+
+	__atomic_exchange_n(&vp->run->cancel, 0, __ATOMIC_SEQ_CST);
 }
 
 int mshv_vp_set_poll_fd(struct vtl_vp *v, int fd)

@@ -59,10 +59,16 @@ struct vtl_ops {
 	/* --- The VP's own thread. */
 
 	/*
-	 * Runs VTL0 until it exits or vtl_vp_wake() or the poll descriptor ends it. 0 with *exit
-	 * filled in, or -errno when VTL0 cannot be run.
+	 * Runs VTL0 until it exits, or the poll descriptor became readable since the last
+	 * clear_wake(): VP_EXIT_WAKE. 0 with *exit filled in, or -errno when VTL0 cannot be run.
 	 */
 	int (*run)(struct vtl_vp *vp, struct vp_exit *exit);
+
+	/*
+	 * Before the caller looks for itself at what the poll descriptor tells of: run() ends only for
+	 * what comes later. A full memory barrier.
+	 */
+	void (*clear_wake)(struct vtl_vp *vp);
 
 	/* Move classes between the processor and vp->registers. 0 or -errno. */
 	int (*load)(struct vtl_vp *vp, uint32_t classes);
@@ -76,7 +82,7 @@ struct vtl_ops {
 	int (*get_xmm)(struct vtl_vp *vp, uint8_t reg, void *data);
 	int (*set_xmm)(struct vtl_vp *vp, uint8_t reg, const void *data);
 
-	/* fd: run() is to end with VP_EXIT_WAKE whenever this descriptor becomes readable. */
+	/* fd: run() is to end with VP_EXIT_WAKE when this descriptor becomes readable. */
 	int (*set_poll_fd)(struct vtl_vp *vp, int fd);
 
 	void (*vp_destroy)(struct vtl_vp *vp);
