@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/msr.h"
 #include "host/partition.h"
+#include "proto/hv_cpuid.h"
 
 /* What is not for guests here: nested virtualization and what would need more than KVM gives. */
 #define LEAF1_ECX_VMX          (1u << 5)
@@ -31,6 +33,14 @@
  */
 #define HV_HINTS_VTL0 (HV_USE_RELAXED_TIMING | HV_DEPRECATE_AUTO_EOI)
 #define HV_HINTS_VTL2 (HV_HINTS_VTL0 | HV_USE_SYNTHETIC_CLUSTER_IPI)
+
+/* Whether KVM has Hyper-V's MSRs of the local APIC: they are an option of the kernel's. */
+static bool kvm_has_apic_msrs(struct vcpu *vcpu)
+{
+	uint64_t value = 0;
+
+	return !msr_access_kvm(vcpu, HV_X64_MSR_VP_ASSIST_PAGE, &value, true);
+}
 
 static unsigned int bits_for(unsigned int count)
 {
@@ -109,9 +119,13 @@ static void add(struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t eax, uint32_t 
 
 #define HYPERV_LEAVES 10
 
-static void add_hyperv(struct kvm_cpuid2 *cpuid, enum host_vtl vtl)
+static void add_hyperv(struct kvm_cpuid2 *cpuid, struct vcpu *vcpu)
 {
-	bool vtl2 = vtl == HOST_VTL2;
+	bool vtl2 = vcpu->vtl == HOST_VTL2;
+	uint32_t hints = vtl2 ? HV_HINTS_VTL2 : HV_HINTS_VTL0;
+
+	if (kvm_has_apic_msrs(vcpu))
+		hints |= HV_USE_APIC_MSRS;
 
 	add(cpuid, HV_CPUID_VENDOR_AND_MAX_FUNCTION, HV_CPUID_VIRTUALIZATION_STACK_PROPERTIES,
 	    HV_CPUID_VENDOR_EBX, HV_CPUID_VENDOR_ECX, HV_CPUID_VENDOR_EDX);
@@ -119,8 +133,8 @@ static void add_hyperv(struct kvm_cpuid2 *cpuid, enum host_vtl vtl)
 	add(cpuid, HV_CPUID_VERSION, 1, 10u << 16, 0, 0);
 	add(cpuid, HV_CPUID_FEATURES, HV_FEATURES_EAX,
 	    vtl2 ? HV_FEATURES_EBX_VTL2 : HV_FEATURES_EBX_VTL0, 0, HV_FEATURES_EDX);
-	add(cpuid, HV_CPUID_ENLIGHTENMENT_INFORMATION, vtl2 ? HV_HINTS_VTL2 : HV_HINTS_VTL0,
-	    ~0u /* never notify of long spins */, 0, 0);
+	add(cpuid, HV_CPUID_ENLIGHTENMENT_INFORMATION, hints, ~0u /* never notify of long spins */,
+	    0, 0);
 	add(cpuid, HV_CPUID_IMPLEMENTATION_LIMITS, HOST_MAX_VPS, HOST_MAX_VPS, 0, 0);
 	add(cpuid, HV_CPUID_HARDWARE_FEATURES, 0, 0, 0, 0);
 	/* The virtualization stack's leaves: Linux reads the last without asking. */
@@ -159,7 +173,7 @@ int cpuid_install(struct vcpu *vcpu)
 		e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
 		adjust(e, vcpu);
 	}
-	add_hyperv(cpuid, vcpu->vtl);
+	add_hyperv(cpuid, vcpu);
 	ret = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid);
 	free(cpuid);
 	return ret;

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/hv_cpuid.h"
+
 #define CPUID_ENTRIES_MAX 256
 
 /* Hyper-V's synthetic MSRs (TLFS appendix on MSRs): all of them exit to this process. */
@@ -111,10 +113,14 @@ static int enable_capability(int vm, uint32_t capability, uint64_t arg)
 static int filter_msrs(int vm, bool mtrrs)
 {
 	static uint8_t nothing_allowed[HV_MSR_COUNT / 8];
+	/* Those of the local APIC, which is KVM's: EOI, ICR and TPR (TLFS 10.2.1). */
+	static uint8_t apic_allowed[HV_MSR_COUNT / 8] = {
+		[(HV_X64_MSR_EOI - HV_MSR_BASE) / 8] = 7,
+	};
 	const uint32_t both = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
-		.ranges[0] = { both, HV_MSR_COUNT, HV_MSR_BASE, nothing_allowed },
+		.ranges[0] = { both, HV_MSR_COUNT, HV_MSR_BASE, apic_allowed },
 	};
 
 	if (mtrrs) {

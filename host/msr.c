@@ -243,6 +243,10 @@ int msr_write_synthetic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return write_locked(vcpu, msr, value);
 	case HV_X64_MSR_VP_ASSIST_PAGE:
 		vcpu->vp_assist = value;
+		/* With the page KVM spares most exits for EOIs (TLFS 10.3.5); it has to be VTL's RAM. */
+		if (msr_access_kvm(vcpu, msr, &value, true))
+			log_limited(LOG_DEBUG, "VP %u: no lazy EOIs with %#llx", vcpu->vp->index,
+				    (unsigned long long)value);
 		return 0;
 	case HV_X64_MSR_EOM:
 		return write_eom(vcpu, value);
