@@ -109,6 +109,7 @@ struct disk_info {
 	bool can_write_zeroes;
 	bool unmap_reads_zero;
 	bool can_reserve;           /* knows DISK_RESERVATION */
+	bool emulated;              /* by a processor, which does one request after the other */
 	uint32_t unmap_granularity; /* sectors; 0: unknown */
 	uint32_t unmap_alignment;   /* sectors */
 	uint8_t id[16];             /* never that of another disk; the same after a restart */

@@ -30,6 +30,7 @@ static void get_info(struct disk *disk, struct disk_info *info)
 		.sector_size = file->config.sector_size,
 		.physical_sector_size = file->config.physical_sector_size,
 		.read_only = file->config.read_only,
+		.emulated = file->config.emulated,
 		.can_unmap = true,
 		.can_write_zeroes = true,
 		.unmap_reads_zero = true,

@@ -19,6 +19,7 @@ struct file_disk_config {
 	uint32_t sector_size;
 	uint32_t physical_sector_size;
 	bool read_only;
+	bool emulated; /* what disk_info says */
 	uint8_t id[16];
 	char serial[21];
 };

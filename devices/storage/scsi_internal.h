@@ -26,6 +26,7 @@ struct scsi_shape {
 	uint64_t sectors;
 	uint32_t sector_size;
 	bool read_only;
+	bool emulated;
 };
 
 /* What a drive has to tell of its medium (MMC-6 6.7.2.5), once. */

@@ -169,6 +169,7 @@ static void look_at_disk(struct scsi_lun *lun, uint32_t changes)
 	__atomic_store_n(&lun->shape.sectors, info.sectors, __ATOMIC_RELAXED);
 	__atomic_store_n(&lun->shape.sector_size, info.sector_size, __ATOMIC_RELAXED);
 	__atomic_store_n(&lun->shape.read_only, info.read_only, __ATOMIC_RELAXED);
+	__atomic_store_n(&lun->shape.emulated, info.emulated, __ATOMIC_RELAXED);
 	__atomic_store_n(&lun->shape_of, changes, __ATOMIC_RELEASE);
 }
 
@@ -187,7 +188,13 @@ struct scsi_shape scsi_lun_shape(struct scsi_lun *lun)
 		.sectors = __atomic_load_n(&lun->shape.sectors, __ATOMIC_RELAXED),
 		.sector_size = __atomic_load_n(&lun->shape.sector_size, __ATOMIC_RELAXED),
 		.read_only = __atomic_load_n(&lun->shape.read_only, __ATOMIC_RELAXED),
+		.emulated = __atomic_load_n(&lun->shape.emulated, __ATOMIC_RELAXED),
 	};
+}
+
+bool scsi_lun_emulated(struct scsi_lun *lun)
+{
+	return scsi_lun_shape(lun).emulated;
 }
 
 /* --- Commands that are small enough to be here */

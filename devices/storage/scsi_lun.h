@@ -77,6 +77,9 @@ struct scsi_lun *scsi_lun_create(const struct scsi_lun_config *config);
 void scsi_lun_get(struct scsi_lun *lun);
 void scsi_lun_put(struct scsi_lun *lun);
 
+/* Whether its disk is emulated: disk_info. Any thread. */
+bool scsi_lun_emulated(struct scsi_lun *lun);
+
 /* Starts a command, which keeps the caller's reference until it is done. On the thread of command->loop. */
 void scsi_lun_execute(struct scsi_lun *lun, struct scsi_command *command);
 

@@ -24,6 +24,14 @@
 #define SPARES_MAX     128u
 #define SPARE_SEGMENTS 24u
 
+/*
+ * While an emulated disk has requests it gains nothing from more of them, and their guest's processor
+ * often is the disk's too. So the guest need not signal then: the next completion looks at its ring.
+ * One that takes longer than HOLD_NS, or twice that, is not waited for, nor are the next so many.
+ */
+#define HOLD_NS      10000000u
+#define HOLDS_PASSED 64u
+
 /* A packet with its page list: MAX_TRANSFER in pieces, with room for clients that use ranges. */
 #define MAX_PACKET 8192u
 
@@ -38,6 +46,11 @@ struct storvsp_channel {
 	struct storvsp_request *unsent, **unsent_end; /* answers that found the ring full */
 	struct storvsp_request *spares;               /* of SPARE_SEGMENTS, to be used again */
 	unsigned int spare_count;
+	unsigned int emulated; /* requests under way on emulated disks */
+	bool held;             /* the guest's ring waits for one of them */
+	unsigned int holds, holds_passed;
+	struct event_timer hold_timer; /* armed when `holds` was hold_timed; or not */
+	unsigned int hold_timed;
 };
 
 /* In the order in which a client goes through them. */
@@ -75,6 +88,7 @@ struct storvsp_request {
 	struct storvsp_channel *channel;
 	uint64_t trans_id;
 	bool wants_completion;
+	bool emulated;              /* its disk is, and it counts for the channel */
 	bool spare;                 /* has SPARE_SEGMENTS segments: kept for the next packet */
 	size_t packet_len;          /* of the answer too: old clients have shorter ones */
 	struct vstor_packet packet; /* the guest's, then the answer */
@@ -129,10 +143,22 @@ static void free_spares(struct storvsp_channel *channel)
 	channel->spare_count = 0;
 }
 
+static void end_hold(struct storvsp_channel *channel)
+{
+	if (!channel->held)
+		return;
+	channel->held = false;
+	vmbus_channel_resume(channel->channel);
+}
+
 static void release(struct storvsp_request *request)
 {
 	struct storvsp_channel *channel = request->channel;
 
+	if (request->emulated) {
+		channel->emulated--;
+		end_hold(channel);
+	}
 	free_request(request);
 	if (channel->outstanding-- == MAX_OUTSTANDING)
 		vmbus_channel_resume(channel->channel);
@@ -314,6 +340,8 @@ static void execute_srb(struct storvsp_request *request)
 		execute_absent(request);
 		return;
 	}
+	request->emulated = scsi_lun_emulated(lun);
+	request->channel->emulated += request->emulated;
 	scsi_lun_execute(lun, command);
 }
 
@@ -510,6 +538,7 @@ static struct storvsp_request *new_request(struct storvsp_channel *channel,
 	if (!request)
 		return NULL;
 	request->channel = channel;
+	request->emulated = false;
 	request->trans_id = packet->trans_id;
 	request->wants_completion = packet->wants_completion;
 	request->packet_len = answer_len(packet->payload_len);
@@ -578,6 +607,40 @@ static void send_rescan(struct storvsp *storvsp)
 		__atomic_store_n(&storvsp->rescan, true, __ATOMIC_RELEASE);
 }
 
+/* A hold that was there when the timer was armed has lasted long enough. */
+static void hold_expired(struct event_timer *timer)
+{
+	struct storvsp_channel *channel = container_of(timer, struct storvsp_channel, hold_timer);
+
+	if (!channel->held)
+		return;
+	if (channel->holds == channel->hold_timed) {
+		channel->holds_passed = HOLDS_PASSED;
+		end_hold(channel);
+		return;
+	}
+	channel->hold_timed = channel->holds;
+	event_timer_arm(timer, event_loop_now_ns() + HOLD_NS);
+}
+
+/* The ring is empty: whether the guest has to signal for what comes next. */
+static void hold(struct storvsp_channel *channel)
+{
+	if (!channel->emulated || channel->closing)
+		return;
+	if (channel->holds_passed) {
+		channel->holds_passed--;
+		return;
+	}
+	channel->held = true;
+	channel->holds++;
+	vmbus_channel_pause(channel->channel);
+	if (channel->hold_timer.armed)
+		return;
+	channel->hold_timed = channel->holds;
+	event_timer_arm(&channel->hold_timer, event_loop_now_ns() + HOLD_NS);
+}
+
 static void channel_ready(void *dev, struct vmbus_channel *vmbus)
 {
 	struct storvsp_channel *channel = dev;
@@ -588,13 +651,17 @@ static void channel_ready(void *dev, struct vmbus_channel *vmbus)
 		vmbus_channel_pause(vmbus);
 		return;
 	}
-	if (channel->outstanding < MAX_OUTSTANDING)
-		vmbus_channel_resume(vmbus);
 	if (channel == &channel->storvsp->primary)
 		send_rescan(channel->storvsp);
+	if (channel->held)
+		return;
+	if (channel->outstanding < MAX_OUTSTANDING)
+		vmbus_channel_resume(vmbus);
 	while (channel->outstanding < MAX_OUTSTANDING) {
-		if (vmbus_channel_receive(vmbus, &packet))
+		if (vmbus_channel_receive(vmbus, &packet)) {
+			hold(channel);
 			return;
+		}
 		handle_packet(channel, &packet);
 	}
 	vmbus_channel_pause(vmbus);
@@ -611,6 +678,8 @@ static int channel_open(void *dev, struct vmbus_channel *vmbus, const uint8_t *u
 	channel->closing = false;
 	channel->unsent = NULL;
 	channel->unsent_end = &channel->unsent;
+	channel->held = false;
+	event_timer_init(&channel->hold_timer, vmbus_channel_loop(vmbus), hold_expired);
 	if (channel == &storvsp->primary) {
 		storvsp->loop = vmbus_channel_loop(vmbus);
 		set_state(storvsp, BEGIN);
@@ -627,6 +696,7 @@ static void check_closed(struct storvsp_channel *channel)
 	    (channel == &storvsp->primary && storvsp->sub_count))
 		return;
 	channel->closing = false;
+	event_timer_cancel(&channel->hold_timer);
 	free_spares(channel);
 	vmbus_channel_closed(channel->channel);
 }
@@ -641,6 +711,7 @@ static void drop_answers(struct storvsp_channel *channel)
 	while (request) {
 		struct storvsp_request *next = request->next;
 
+		channel->emulated -= request->emulated;
 		free_request(request);
 		channel->outstanding--;
 		request = next;

@@ -270,6 +270,7 @@ static void join_info(struct disk_info *all, const struct disk_info *one)
 	all->physical_sector_size = larger(all->physical_sector_size, one->physical_sector_size);
 	all->read_only |= one->read_only;
 	all->can_unmap &= one->can_unmap;
+	all->emulated &= one->emulated;
 	all->can_write_zeroes &= one->can_write_zeroes;
 	all->unmap_reads_zero &= one->unmap_reads_zero;
 	all->unmap_granularity = larger(all->unmap_granularity, one->unmap_granularity);

@@ -64,10 +64,14 @@ static void load(bool medium)
 	loaded += medium;
 }
 
-static void make_units(void)
+static void make_units(bool emulated)
 {
 	struct file_disk_config disk = {
-		.fd = fd, .memory = client.memory, .sector_size = 512, .physical_sector_size = 4096
+		.fd = fd,
+		.memory = client.memory,
+		.sector_size = 512,
+		.physical_sector_size = 4096,
+		.emulated = emulated,
 	};
 
 	file = file_disk_create(&disk);
@@ -115,7 +119,7 @@ static void open_channel(struct client_channel *channel, uint32_t relid, uint64_
 		abort();
 }
 
-static void prologue(void)
+static void prologue(bool emulated)
 {
 	struct vmbus_channel_message_header request = { .msgtype = CHANNELMSG_REQUESTOFFERS };
 	struct storvsp_config config = { .server = client.server, .max_sub_channels = 2 };
@@ -123,7 +127,7 @@ static void prologue(void)
 
 	if (storvsp_create(&config, &storvsp))
 		abort();
-	make_units();
+	make_units(emulated);
 	if (!client_connect(&client, VMBUS_VERSION_5_3))
 		abort();
 	client_post(&client, &request, sizeof(request));
@@ -241,7 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fd = memfd_create("disk", 0);
 	if (client_init(&client, 0, 0) || ftruncate(fd, 0) || ftruncate(fd, DISK_SIZE))
 		abort();
-	prologue();
+	prologue(size & 1);
 	initialize();
 	while (in.size)
 		step(&in);

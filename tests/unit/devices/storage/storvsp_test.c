@@ -1000,6 +1000,137 @@ static void a_drive_describes_its_disc(void **state)
 	remove_drive(tray);
 }
 
+/* --- A ring that waits for requests under way */
+
+/* A disk that keeps its requests until it is told to answer the oldest. */
+static struct {
+	struct disk disk;
+	struct disk_request *requests[8];
+	unsigned int count;
+	bool emulated;
+} slow;
+
+static void slow_info(struct disk *disk, struct disk_info *info)
+{
+	(void)disk;
+	*info = (struct disk_info){
+		.sectors = 1024,
+		.sector_size = 512,
+		.physical_sector_size = 512,
+		.emulated = slow.emulated,
+	};
+}
+
+static void slow_submit(struct disk *disk, struct event_loop *loop, struct disk_request *request)
+{
+	(void)disk;
+	(void)loop;
+	assert_true(slow.count < 8);
+	slow.requests[slow.count++] = request;
+}
+
+static const struct disk_ops slow_ops = { .get_info = slow_info, .submit = slow_submit };
+
+static void attach_slow(bool emulated)
+{
+	struct scsi_lun_config config = { .disk = &slow.disk };
+	struct scsi_lun *lun;
+
+	slow.count = 0;
+	slow.emulated = emulated;
+	disk_init(&slow.disk, &slow_ops);
+	lun = scsi_lun_create(&config);
+	assert_non_null(lun);
+	assert_int_equal(storvsp_attach(m.storvsp, 0, 1, lun), 0);
+	scsi_lun_put(lun);
+	client_run(&m.client);
+}
+
+/* Puts a read of that unit into the ring, with a signal if the ring asks for one. */
+static void read_slow(void)
+{
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+
+	packet.vm_srb.lun = 1;
+	packet.vm_srb.cdb_length = 10;
+	packet.vm_srb.data_in = VMSCSI_DATA_IN;
+	packet.vm_srb.data_transfer_length = 512;
+	packet.vm_srb.cdb_or_sense[0] = SCSI_READ_10;
+	packet.vm_srb.cdb_or_sense[8] = 1;
+	send_packet(&m.chan, &packet, ++m.next_id, BUFFER, 512);
+	client_run(&m.client);
+}
+
+static void answer_slow(void)
+{
+	struct disk_request *request = slow.requests[0];
+
+	slow.count--;
+	memmove(slow.requests, slow.requests + 1, slow.count * sizeof(slow.requests[0]));
+	request->done(request, 0);
+	client_run(&m.client);
+}
+
+/* Whatever the ring still has to say, and the unit goes. */
+static void detach_slow(void)
+{
+	uint64_t id;
+
+	while (slow.count)
+		answer_slow();
+	while (receive(&m.chan, &id, &m.answer))
+		;
+	assert_int_equal(storvsp_detach(m.storvsp, 0, 1), 0);
+	client_run(&m.client);
+	disk_fini(&slow.disk);
+}
+
+static void a_ring_waits_for_an_emulated_disk(void **state)
+{
+	(void)state;
+	attach_slow(true);
+	read_slow();
+	assert_int_equal(slow.count, 1);
+	assert_int_equal(m.chan.out.control->interrupt_mask, 1);
+	read_slow();
+	read_slow();
+	assert_int_equal(slow.count, 1);
+	answer_slow();
+	assert_int_equal(slow.count, 2);
+	assert_int_equal(m.chan.out.control->interrupt_mask, 1);
+	answer_slow();
+	answer_slow();
+	assert_int_equal(m.chan.out.control->interrupt_mask, 0);
+	detach_slow();
+}
+
+static void a_ring_does_not_wait_for_others(void **state)
+{
+	(void)state;
+	attach_slow(false);
+	read_slow();
+	assert_int_equal(m.chan.out.control->interrupt_mask, 0);
+	read_slow();
+	assert_int_equal(slow.count, 2);
+	detach_slow();
+}
+
+/* A request that is never answered holds nobody up for long, and then nobody at all. */
+static void a_ring_does_not_wait_for_ever(void **state)
+{
+	(void)state;
+	attach_slow(true);
+	read_slow();
+	read_slow();
+	assert_int_equal(slow.count, 1);
+	while (slow.count < 2)
+		assert_true(event_loop_run_once(m.client.loops[0], 10000) >= 0);
+	assert_int_equal(m.chan.out.control->interrupt_mask, 0);
+	read_slow();
+	assert_int_equal(slow.count, 3);
+	detach_slow();
+}
+
 #define test(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define test_ready(name) cmocka_unit_test_setup_teardown(name, setup_ready, teardown)
 
@@ -1029,6 +1160,9 @@ int main(void)
 		test_ready(a_medium_goes_under_a_read),
 		test_ready(the_guest_ejects),
 		test_ready(a_drive_describes_its_disc),
+		test_ready(a_ring_waits_for_an_emulated_disk),
+		test_ready(a_ring_does_not_wait_for_others),
+		test_ready(a_ring_does_not_wait_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
