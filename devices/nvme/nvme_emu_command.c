@@ -182,5 +182,6 @@ bool nvme_emu_run_queue(struct nvme_emu_sq *sq)
 		run_command(sq, &sqe);
 	}
 	nvme_emu_interrupt(sq->emu, sq->cq);
+	sq->lane->commands += n;
 	return n != 0;
 }

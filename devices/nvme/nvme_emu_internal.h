@@ -98,6 +98,12 @@ struct nvme_emu_lane {
 	struct nvme_emu_sq *queues;
 	struct nvme_emu_held *held;
 	struct nvme_emu_data data; /* of the command in hand */
+
+	/* Of a lane with a thread: see end_of_work(). */
+	unsigned int commands; /* executed since it last slept */
+	unsigned int singles;  /* wakes without company, or with impatience, in a row */
+	unsigned int impatience;
+	bool patient;
 };
 
 /* What asynchronous events are due (by bit); each is of a type that can be masked. */

@@ -1,11 +1,17 @@
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "devices/nvme/nvme_emu_internal.h"
+
+/* Wakes in a row with a single command that end a lane's patience, and wakes until it tries again. */
+#define PATIENCE       8u
+#define IMPATIENCE_MIN 32u
+#define IMPATIENCE_MAX 4096u
 
 /* Without bus mastering a function touches no memory (PCI 3.0, 6.2.2). */
 static bool may_run(const struct nvme_emu *emu)
@@ -51,13 +57,50 @@ static void sleep_lane(struct nvme_emu_lane *lane)
 		eventfd_read(lane->wake_fd, &count);
 }
 
+/* SCHED_BATCH: a thread that wakes does not push another from its processor. */
+static void set_patient(struct nvme_emu_lane *lane, bool patient)
+{
+	const struct sched_param param = { 0 };
+
+	lane->patient = patient;
+	lane->singles = 0;
+	pthread_setschedparam(pthread_self(), patient ? SCHED_BATCH : SCHED_OTHER, &param);
+}
+
+/*
+ * Where a lane shares its processor with the VP that rings, being first means that the VP never has more
+ * than one command under way; being patient means that a VP with only one to give waits longer. So
+ * a lane tries now and then whether patience brings commands together, and has it as long as it does.
+ */
+static void end_of_work(struct nvme_emu_lane *lane)
+{
+	unsigned int commands = lane->commands;
+
+	lane->commands = 0;
+	if (!commands)
+		return;
+	if (!lane->patient) {
+		if (++lane->singles >= lane->impatience)
+			set_patient(lane, true);
+	} else if (commands > 1) {
+		lane->singles = 0;
+		lane->impatience = IMPATIENCE_MIN;
+	} else if (++lane->singles == PATIENCE) {
+		set_patient(lane, false);
+		if (lane->impatience < IMPATIENCE_MAX)
+			lane->impatience *= 2;
+	}
+}
+
 static void *lane_thread(void *ctx)
 {
 	struct nvme_emu_lane *lane = ctx;
 
+	lane->impatience = IMPATIENCE_MIN;
 	while (!__atomic_load_n(&lane->emu->quit, __ATOMIC_ACQUIRE)) {
 		if (run_lane(lane))
 			continue;
+		end_of_work(lane);
 		/* Whoever brings work after this look at it sees that it must wake us. */
 		__atomic_store_n(&lane->sleeping, true, __ATOMIC_SEQ_CST);
 		if (!run_lane(lane))
