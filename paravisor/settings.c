@@ -189,6 +189,29 @@ static int read_sector_size(struct reader *r, uint32_t object, struct settings_l
 	return ret;
 }
 
+/* What there is by default may be denied. */
+static int read_denial(struct reader *r, uint32_t object, const char *name, bool *denied)
+{
+	bool value = true;
+	int ret = read_bool(r, object, name, &value);
+
+	*denied = !value;
+	return ret;
+}
+
+static int read_characteristics(struct reader *r, uint32_t object, struct settings_lun *lun)
+{
+	int ret = read_denial(r, object, "fua", &lun->no_fua);
+
+	if (!ret)
+		ret = read_denial(r, object, "write_cache", &lun->no_write_cache);
+	if (!ret)
+		ret = read_u32(r, object, "medium_rotation_rate", 0xFFFE, &lun->rotation_rate);
+	if (!ret)
+		ret = read_u32(r, object, "max_transfer_length", UINT32_MAX, &lun->max_transfer);
+	return ret ? ret : read_sector_size(r, object, lun);
+}
+
 static int read_identity(struct reader *r, uint32_t object, struct settings_lun *lun)
 {
 	int ret = read_guid(r, object, "device_id", false, &lun->device_id);
@@ -227,7 +250,7 @@ static int read_lun_fields(struct reader *r, uint32_t object, struct settings_lu
 	if (!ret)
 		ret = read_chunk_size(r, object, lun);
 	if (!ret)
-		ret = read_sector_size(r, object, lun);
+		ret = read_characteristics(r, object, lun);
 	if (!ret)
 		ret = read_devices(r, member(r, object, "physical_devices"), lun);
 	return ret;

@@ -30,11 +30,13 @@ struct settings_lun {
 	uint8_t controller; /* index */
 	uint8_t location;
 	bool dvd;
-	bool no_unmap;
+	bool no_unmap, no_fua, no_write_cache;
 	struct guid device_id; /* zeroes when the host gives none */
 	char vendor[9], product[17], revision[5], serial[21];
 	uint64_t size;                 /* bytes to show, 0: all */
 	uint32_t physical_sector_size; /* bytes, 0: the device's own */
+	uint32_t max_transfer;         /* bytes, 0: not said */
+	uint32_t rotation_rate;        /* as in SCSI, at most 65534; 0: not said */
 	uint32_t chunk_size;           /* bytes, of a stripe */
 	uint16_t first_device; /* index; several devices are a stripe, none an empty drive */
 	uint16_t device_count;

@@ -113,6 +113,11 @@ static int make_unit(struct storage_unit *unit, struct storage_error *error)
 		.disk = unit->tray ? disc_tray_disk(unit->tray) : unit->disk,
 		.dvd = lun->dvd,
 		.no_unmap = lun->no_unmap,
+		.no_fua = lun->no_fua,
+		.no_write_cache = lun->no_write_cache,
+		.rotation_rate = (uint16_t)lun->rotation_rate,
+		.physical_sector_size = lun->physical_sector_size,
+		.max_transfer = lun->max_transfer,
 		.max_size = lun->size,
 		.changed = changed,
 		.released = released,
@@ -191,13 +196,21 @@ static bool same_devices(const struct storage_unit *unit, const struct settings 
 	return same;
 }
 
+static bool same_characteristics(const struct settings_lun *a, const struct settings_lun *b)
+{
+	return a->no_unmap == b->no_unmap && a->no_fua == b->no_fua &&
+	       a->no_write_cache == b->no_write_cache && a->size == b->size &&
+	       a->physical_sector_size == b->physical_sector_size &&
+	       a->max_transfer == b->max_transfer && a->rotation_rate == b->rotation_rate;
+}
+
 enum storage_likeness storage_unit_compare(const struct storage_unit *unit,
 					   const struct settings *settings,
 					   const struct settings_lun *lun)
 {
 	const struct settings_lun *mine = &unit->lun;
 
-	if (mine->dvd != lun->dvd || mine->no_unmap != lun->no_unmap || mine->size != lun->size)
+	if (mine->dvd != lun->dvd || !same_characteristics(mine, lun))
 		return STORAGE_UNIT_OTHER;
 	/* A drive's name may come from the medium that is in it. */
 	if (!lun->dvd &&

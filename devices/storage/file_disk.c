@@ -91,7 +91,7 @@ static int punch(struct file_disk *file, const struct disk_request *request)
 	if (fallocate(file->config.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)(request->sector * size), (off_t)(request->count * size)))
 		return errno == EOPNOTSUPP ? -EOPNOTSUPP : -EIO;
-	return 0;
+	return request->fua && fdatasync(file->config.fd) ? -EIO : 0;
 }
 
 static int perform(struct file_disk *file, const struct disk_request *request)

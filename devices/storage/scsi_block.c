@@ -106,7 +106,8 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 	command->transferred = (uint32_t)bytes;
 	command->disk = (struct disk_request){
 		.operation = operation,
-		.fua = !six && (command->cdb[1] & 0x08),
+		.fua = (!six && (command->cdb[1] & 0x08)) ||
+		       (operation == DISK_WRITE && lun->config.no_write_cache),
 		.sector = extent.sector,
 		.count = extent.count,
 		.segments = command->segments,
@@ -298,6 +299,7 @@ void scsi_write_same(struct scsi_lun *lun, struct scsi_command *command)
 	}
 	command->disk = (struct disk_request){
 		.operation = DISK_WRITE_ZEROES,
+		.fua = lun->config.no_write_cache,
 		.sector = extent.sector,
 		.count = extent.count,
 		.done = request_done,

@@ -92,12 +92,14 @@ static void page_block_limits(struct scsi_lun *lun, const struct disk_info *info
 {
 	uint8_t *data = page->data;
 	uint32_t granularity = info->physical_sector_size / info->sector_size;
+	uint32_t transfer = lun->config.max_transfer;
 
-	(void)lun;
+	if (!transfer || transfer > SCSI_MAX_TRANSFER)
+		transfer = SCSI_MAX_TRANSFER;
 	page->len = 0x3C;
 	data[4] = 0x01; /* WRITE SAME needs a length */
 	store_be16(&data[6], (uint16_t)granularity);
-	store_be32(&data[8], SCSI_MAX_TRANSFER / info->sector_size);
+	store_be32(&data[8], transfer < info->sector_size ? 1 : transfer / info->sector_size);
 	if (info->can_unmap) {
 		store_be32(&data[20], SCSI_MAX_UNMAP_SECTORS);
 		store_be32(&data[24], SCSI_MAX_UNMAP_DESCRIPTORS);
@@ -112,10 +114,9 @@ static void page_block_limits(struct scsi_lun *lun, const struct disk_info *info
 static void page_characteristics(struct scsi_lun *lun, const struct disk_info *info,
 				 struct page *page)
 {
-	(void)lun;
 	(void)info;
 	page->len = 0x3C;
-	store_be16(&page->data[4], 1); /* does not rotate */
+	store_be16(&page->data[4], lun->config.rotation_rate ? lun->config.rotation_rate : 1);
 }
 
 static void page_provisioning(struct scsi_lun *lun, const struct disk_info *info, struct page *page)
@@ -207,15 +208,22 @@ static uint32_t mode_page(uint8_t code, bool changeable, uint8_t *data)
 	return 0;
 }
 
-static uint32_t mode_pages(bool dvd, uint8_t wanted, bool changeable, uint8_t *data)
+static uint32_t mode_pages(const struct scsi_lun *lun, uint8_t wanted, bool changeable,
+			   uint8_t *data)
 {
 	static const uint8_t disk[] = { MODE_CACHING, MODE_CONTROL, MODE_EXCEPTIONS, 0 };
 	static const uint8_t optical[] = { MODE_EXCEPTIONS, MODE_CAPABILITIES, 0 };
 	uint32_t len = 0;
 
-	for (const uint8_t *code = dvd ? optical : disk; *code; code++)
-		if (wanted == MODE_ALL || wanted == *code)
-			len += mode_page(*code, changeable, data + len);
+	for (const uint8_t *code = lun->config.dvd ? optical : disk; *code; code++) {
+		uint8_t *page = data + len;
+
+		if (wanted != MODE_ALL && wanted != *code)
+			continue;
+		len += mode_page(*code, changeable, page);
+		if (*code == MODE_CACHING && lun->config.no_write_cache)
+			page[2] = 0;
+	}
 	return len;
 }
 
@@ -234,7 +242,7 @@ void scsi_mode_sense(struct scsi_lun *lun, struct scsi_command *command)
 	bool ten = command->cdb[0] == SCSI_MODE_SENSE_10;
 	uint8_t control = command->cdb[2] >> 6;
 	uint32_t header = ten ? 8 : 4, descriptor = 0, len;
-	uint8_t specific = (uint8_t)((info.read_only ? 0x80 : 0) | 0x10); /* FUA is honoured */
+	uint8_t specific = (uint8_t)((info.read_only ? 0x80 : 0) | (lun->config.no_fua ? 0 : 0x10));
 	uint8_t data[128] = { 0 };
 
 	if (control == 3) {
@@ -243,8 +251,7 @@ void scsi_mode_sense(struct scsi_lun *lun, struct scsi_command *command)
 	}
 	if (!(command->cdb[1] & 0x08) && !lun->config.dvd)
 		descriptor = block_descriptor(&info, data + header);
-	len = mode_pages(lun->config.dvd, command->cdb[2] & 0x3F, control == 1,
-			 data + header + descriptor);
+	len = mode_pages(lun, command->cdb[2] & 0x3F, control == 1, data + header + descriptor);
 	if (!len || (command->cdb[3] && command->cdb[3] != 0xFF)) {
 		invalid_field(command);
 		return;

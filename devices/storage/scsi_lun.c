@@ -154,6 +154,8 @@ struct disk_info scsi_lun_info(struct scsi_lun *lun)
 		info.can_unmap = false;
 	if (lun->config.max_size && info.sectors > lun->config.max_size / info.sector_size)
 		info.sectors = lun->config.max_size / info.sector_size;
+	if (lun->config.physical_sector_size >= info.sector_size)
+		info.physical_sector_size = lun->config.physical_sector_size;
 	if (memcmp(identity->id, none, sizeof(none)))
 		memcpy(info.id, identity->id, sizeof(info.id));
 	if (identity->serial[0])

@@ -58,9 +58,14 @@ struct scsi_identity {
 struct scsi_lun_config {
 	struct disk *disk; /* outlives the unit */
 	bool dvd; /* a drive: read-only, 2048-byte sectors, no medium while there are none (disc_tray.h) */
-	bool read_only;    /* even if the disk is not */
-	bool no_unmap;     /* likewise */
-	uint64_t max_size; /* bytes: no more of the disk is shown; 0: all is */
+	bool read_only;      /* even if the disk is not */
+	bool no_unmap;       /* likewise */
+	bool no_fua;         /* the initiator is not told of FUA, which is honoured all the same */
+	bool no_write_cache; /* there is none to be flushed: every write is durable when done */
+	uint16_t rotation_rate;        /* as SBC-4 6.6.3 has it; 0: what does not rotate */
+	uint32_t physical_sector_size; /* bytes; 0, or less than a sector: the disk's own */
+	uint32_t max_transfer;         /* bytes that the initiator is told; 0: all that can be */
+	uint64_t max_size;             /* bytes: no more of the disk is shown; 0: all is */
 	struct scsi_identity identity;
 	/*
 	 * The disk has changed: a unit attention waits for the next command, and an idle guest will not send one

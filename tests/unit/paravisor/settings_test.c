@@ -72,6 +72,27 @@ static void test_full(void **state)
 	assert_int_equal(lun->device_count, 0);
 }
 
+static void test_nature_of_a_lun(void **state)
+{
+	const struct settings_lun *lun = &settings.luns[0];
+
+	(void)state;
+	assert_int_equal(parse(SETTINGS_OF(LUN("\"is_dvd\":false"))), 0);
+	assert_false(lun->no_fua || lun->no_write_cache);
+	assert_int_equal(lun->rotation_rate + lun->max_transfer + lun->physical_sector_size, 0);
+	assert_int_equal(parse(SETTINGS_OF(LUN("\"fua\":true,\"write_cache\":true"))), 0);
+	assert_false(lun->no_fua || lun->no_write_cache);
+	assert_int_equal(
+		parse(SETTINGS_OF(LUN("\"fua\":false,\"write_cache\":false,"
+				      "\"medium_rotation_rate\":7200,\"max_transfer_length\":65536,"
+				      "\"physical_sector_size\":4096"))),
+		0);
+	assert_true(lun->no_fua && lun->no_write_cache);
+	assert_int_equal(lun->rotation_rate, 7200);
+	assert_int_equal(lun->max_transfer, 65536);
+	assert_int_equal(lun->physical_sector_size, 4096);
+}
+
 static void test_refuses(void **state)
 {
 	static const char *const texts[] = {
@@ -97,6 +118,10 @@ static void test_refuses(void **state)
 		SETTINGS_OF(LUN("\"chunk_size_in_kb\":96")),
 		SETTINGS_OF(LUN("\"chunk_size_in_kb\":4294967296")),
 		SETTINGS_OF(LUN("\"physical_sector_size\":513")),
+		SETTINGS_OF(LUN("\"fua\":0")),
+		SETTINGS_OF(LUN("\"write_cache\":\"yes\"")),
+		SETTINGS_OF(LUN("\"medium_rotation_rate\":65535")),
+		SETTINGS_OF(LUN("\"max_transfer_length\":4294967296")),
 		SETTINGS_OF(LUN("\"scsi_disk_size_in_bytes\":\"1\"")),
 		SETTINGS_OF(LUN("\"is_dvd\":1")),
 		SETTINGS_OF(LUN("\"device_id\":\"1\"")),
@@ -236,9 +261,9 @@ static void test_platform(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),     cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_limits),   cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_platform),
+		cmocka_unit_test(test_full),       cmocka_unit_test(test_nature_of_a_lun),
+		cmocka_unit_test(test_refuses),    cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_namespaces), cmocka_unit_test(test_platform),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,8 @@ static void lun_released(void *ctx)
 	*(bool *)ctx = true;
 }
 
-static struct scsi_lun *make_lun(bool dvd, uint32_t sector, uint32_t physical)
+/* A unit of this nature on a new disk. */
+static struct scsi_lun *make_lun(struct scsi_lun_config lun, uint32_t sector, uint32_t physical)
 {
 	struct file_disk_config config = {
 		.fd = m.fd,
@@ -55,11 +56,12 @@ static struct scsi_lun *make_lun(bool dvd, uint32_t sector, uint32_t physical)
 		.id = { 1, 2, 3, 4, 5, 6, 7, 8, 9 },
 		.serial = "SN0123",
 	};
-	struct scsi_lun_config lun = { .dvd = dvd, .released = lun_released, .ctx = &m.released };
 
 	m.file = file_disk_create(&config);
 	assert_non_null(m.file);
 	lun.disk = file_disk_disk(m.file);
+	lun.released = lun_released;
+	lun.ctx = &m.released;
 	return scsi_lun_create(&lun);
 }
 
@@ -213,7 +215,7 @@ static int setup(void **state)
 	config.server = m.client.server;
 	if (storvsp_create(&config, &m.storvsp))
 		return -1;
-	m.lun = make_lun(false, 512, 4096);
+	m.lun = make_lun((struct scsi_lun_config){ .dvd = false }, 512, 4096);
 	if (storvsp_attach(m.storvsp, 0, 0, m.lun))
 		return -1;
 	scsi_lun_put(m.lun); /* the controller's reference stays */
@@ -736,7 +738,7 @@ static void reservations_follow_their_rules(void **state)
 
 /* --- Other kinds of units */
 
-static void replace_unit(bool dvd, uint32_t sector, bool read_only)
+static void replace_unit(struct scsi_lun_config nature, uint32_t sector)
 {
 	struct vstor_packet packet;
 	uint64_t id;
@@ -744,17 +746,7 @@ static void replace_unit(bool dvd, uint32_t sector, bool read_only)
 	assert_int_equal(storvsp_detach(m.storvsp, 0, 0), 0);
 	file_disk_destroy(m.file);
 	m.released = false;
-	m.lun = make_lun(dvd, sector, sector);
-	if (read_only) {
-		struct scsi_lun_config config = { .disk = file_disk_disk(m.file),
-						  .read_only = true,
-						  .released = lun_released,
-						  .ctx = &m.released };
-
-		scsi_lun_put(m.lun);
-		m.released = false;
-		m.lun = scsi_lun_create(&config);
-	}
+	m.lun = make_lun(nature, sector, sector);
 	assert_int_equal(storvsp_attach(m.storvsp, 0, 0, m.lun), 0);
 	scsi_lun_put(m.lun);
 	client_run(&m.client);
@@ -765,7 +757,7 @@ static void replace_unit(bool dvd, uint32_t sector, bool read_only)
 static void a_read_only_disk(void **state)
 {
 	(void)state;
-	replace_unit(false, 512, true);
+	replace_unit((struct scsi_lun_config){ .read_only = true }, 512);
 	assert_int_equal(OUT(512, SCSI_WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
 	assert_int_equal(sense(), SENSE(SCSI_SENSE_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED));
 	IN(64, SCSI_MODE_SENSE_6, 0, 0x3F, 0, 64, 0);
@@ -773,10 +765,63 @@ static void a_read_only_disk(void **state)
 	assert_int_equal(IN(512, SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
 }
 
+static unsigned int syncs;
+
+/* The disk's. */
+int fdatasync(int fd)
+{
+	(void)fd;
+	syncs++;
+	return 0;
+}
+
+/* What the host's settings may say of a unit. */
+static void the_nature_of_a_disk(void **state)
+{
+	const struct scsi_lun_config nature = {
+		.no_fua = true,
+		.no_write_cache = true,
+		.rotation_rate = 7200,
+		.physical_sector_size = 4096,
+		.max_transfer = 65536,
+	};
+
+	(void)state;
+	fill(1, 512);
+	syncs = 0;
+	assert_int_equal(OUT(512, SCSI_WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 0);
+	assert_int_equal(OUT(512, SCSI_WRITE_10, 8, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 1);
+	IN(255, SCSI_INQUIRY, 1, 0xB1, 0, 255, 0);
+	assert_int_equal(load_be16(buffer() + 4), 1);
+
+	replace_unit(nature, 512);
+	assert_int_equal(OUT(512, SCSI_WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 2);
+	memset(m.client.ram + BUFFER, 0, 512);
+	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 0, 8, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 3);
+	assert_int_equal(IN(512, SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 3);
+	IN(192, SCSI_MODE_SENSE_10, 8, 0x3F, 0, 0, 0, 0, 0, 192, 0);
+	assert_int_equal(buffer()[3], 0); /* no FUA */
+	assert_int_equal(buffer()[8], 0x08);
+	assert_int_equal(buffer()[10], 0); /* no cache */
+	IN(255, SCSI_INQUIRY, 1, 0xB0, 0, 255, 0);
+	assert_int_equal(load_be16(buffer() + 6), 8);
+	assert_int_equal(load_be32(buffer() + 8), 65536 / 512);
+	IN(255, SCSI_INQUIRY, 1, 0xB1, 0, 255, 0);
+	assert_int_equal(load_be16(buffer() + 4), 7200);
+	IN(32, SCSI_SERVICE_ACTION_IN_16, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0);
+	assert_int_equal(buffer()[13], 3);
+}
+
 static void a_4kn_disk(void **state)
 {
 	(void)state;
-	replace_unit(false, 4096, false);
+	replace_unit((struct scsi_lun_config){ .dvd = false }, 4096);
 	IN(8, SCSI_READ_CAPACITY_10, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	assert_int_equal(load_be32(buffer()), DISK_SIZE / 4096 - 1);
 	assert_int_equal(load_be32(buffer() + 4), 4096);
@@ -788,7 +833,7 @@ static void a_4kn_disk(void **state)
 static void a_dvd(void **state)
 {
 	(void)state;
-	replace_unit(true, 2048, false);
+	replace_unit((struct scsi_lun_config){ .dvd = true }, 2048);
 	IN(36, SCSI_INQUIRY, 0, 0, 0, 36, 0);
 	assert_int_equal(buffer()[0], SCSI_TYPE_DVD);
 	assert_int_equal(buffer()[1], 0x80);
@@ -830,7 +875,7 @@ static struct disc_tray *replace_by_drive(void)
 					  .released = lun_released,
 					  .ctx = &m.released };
 
-	replace_unit(false, 512, false);
+	replace_unit((struct scsi_lun_config){ .dvd = false }, 512);
 	assert_int_equal(storvsp_detach(m.storvsp, 0, 0), 0);
 	m.released = false;
 	m.lun = scsi_lun_create(&config);
@@ -1154,6 +1199,7 @@ int main(void)
 		test_ready(a_resize_is_noticed_once),
 		test_ready(reservations_follow_their_rules),
 		test_ready(a_read_only_disk),
+		test_ready(the_nature_of_a_disk),
 		test_ready(a_4kn_disk),
 		test_ready(a_dvd),
 		test_ready(a_medium_comes_and_goes),
