@@ -12,13 +12,14 @@
  */
 
 #define HOST_MAX_DISKS 64
-#define HOST_MAX_LUNS  64 /* of the SCSI controller in the VTL2 settings */
+#define HOST_LUNS      64 /* of a SCSI controller in the VTL2 settings */
+#define HOST_MAX_LUNS  (4 * HOST_LUNS)
 
 struct disk_option {
 	const char *path; /* into the command line; NULL: memory, or nothing */
 	bool empty;       /* a drive with nothing in it, behind which there is no controller */
 	uint64_t size;    /* bytes; 0: as large as the file is */
-	unsigned int lun;
+	unsigned int lun; /* LUN % HOST_LUNS of controller LUN / HOST_LUNS */
 	unsigned int chunk_kib; /* of a stripe: the first disk's counts */
 	unsigned int sector_size;
 	bool read_only, dvd;

@@ -11,7 +11,7 @@
 #include "core/guid.h"
 #include "host/options.h"
 
-/* Of the SCSI controller on VTL0's VMBus; of all disks' controllers, whose data2 is their number. */
+/* Of the first SCSI controller on VTL0's VMBus, whose last byte counts on; of all disks' controllers, whose data2 is their number. */
 static const struct guid scsi_instance = {
 	0x91763c7b, 0x4582, 0x49f2, { 0x8c, 0x90, 0xca, 0xbf, 0x05, 0x58, 0x28, 0xa0 }
 };
@@ -165,7 +165,7 @@ static void append_lun(struct text *text, const struct options *options,
 	       "{\"location\":%u,\"device_id\":\"%s\",\"vendor_id\":\"Entresol\","
 	       "\"product_id\":\"Virtual %s\",\"product_revision_level\":\"1.0\","
 	       "\"serial_number\":\"%.8s%u\",\"model_number\":\"Virtual Disk\"",
-	       disk->lun, id, disk->dvd ? "DVD-ROM" : "Disk", id + 24, disk->lun);
+	       disk->lun % HOST_LUNS, id, disk->dvd ? "DVD-ROM" : "Disk", id + 24, disk->lun);
 	if (disk->dvd)
 		append(text, ",\"is_dvd\":true");
 	if (count > 1)
@@ -193,19 +193,45 @@ static const struct disk_option *find_lun(const struct options *options, unsigne
 	return disk;
 }
 
-static void append_luns(struct text *text, const struct options *options)
+static bool has_luns(const struct options *options, unsigned int controller)
+{
+	for (unsigned int i = 0; i < options->disk_count; i++)
+		if (options->disks[i].lun / HOST_LUNS == controller && !options->disks[i].removed)
+			return true;
+	return false;
+}
+
+static void append_luns(struct text *text, const struct options *options, unsigned int controller)
 {
 	const char *separator = "";
-	unsigned int lun, count;
+	unsigned int count;
 
-	for (lun = 0; lun < HOST_MAX_LUNS; lun++) {
-		const struct disk_option *disk = find_lun(options, lun, &count);
+	for (unsigned int i = 0; i < HOST_LUNS; i++) {
+		const struct disk_option *disk =
+			find_lun(options, controller * HOST_LUNS + i, &count);
 
 		if (!disk)
 			continue;
 		append(text, "%s", separator);
 		append_lun(text, options, disk, count);
 		separator = ",";
+	}
+}
+
+/* The first is there even without disks: they may come later. */
+static void append_controllers(struct text *text, const struct options *options)
+{
+	char instance[GUID_TEXT_SIZE];
+	struct guid guid = scsi_instance;
+
+	for (unsigned int i = 0; i < HOST_MAX_LUNS / HOST_LUNS; i++, guid.data4[7]++) {
+		if (i && !has_luns(options, i))
+			continue;
+		guid_format(&guid, instance);
+		append(text, "%s{\"instance_id\":\"%s\",\"protocol\":\"SCSI\",\"luns\":[",
+		       i ? "," : "", instance);
+		append_luns(text, options, i);
+		append(text, "]}");
 	}
 }
 
@@ -225,20 +251,17 @@ static void append_nic(struct text *text, const struct options *options)
 	append(text, "}]");
 }
 
-/* A controller even without disks: they may come later. A sub-channel for each further VP. */
+/* A sub-channel for each further VP. */
 char *host_settings_vtl2(const struct options *options, size_t *len)
 {
 	struct text text = { 0 };
-	char instance[GUID_TEXT_SIZE];
 
-	guid_format(&scsi_instance, instance);
 	append(&text,
 	       "{\"version\":\"V1\",\"fixed\":{\"scsi_sub_channels\":%u},"
-	       "\"dynamic\":{\"storage_controllers\":[{\"instance_id\":\"%s\","
-	       "\"protocol\":\"SCSI\",\"luns\":[",
-	       options->cpus - 1, instance);
-	append_luns(&text, options);
-	append(&text, "]}]");
+	       "\"dynamic\":{\"storage_controllers\":[",
+	       options->cpus - 1);
+	append_controllers(&text, options);
+	append(&text, "]");
 	append_nic(&text, options);
 	append(&text, "}}");
 	return finish(&text, len);

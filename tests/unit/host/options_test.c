@@ -114,7 +114,7 @@ static void disks(void **state)
 					   "f,size=",
 					   "f,size=1T",
 					   "f,rw",
-					   "f,lun=64",
+					   "f,lun=256",
 					   "f,lun=",
 					   "f,",
 					   "f,chunk=3",

@@ -88,6 +88,31 @@ static void disks(void **state)
 	}
 }
 
+/* LUNs are counted through all controllers; one that has none is not there, but for the first. */
+static void controllers(void **state)
+{
+	struct options options = {
+		.cpus = 1,
+		.disks = { { .path = "/a", .lun = 64 + 3 }, { .path = "/b", .lun = 192 } },
+		.disk_count = 2,
+	};
+	struct guid second;
+
+	(void)state;
+	read_platform(&options);
+	assert_int_equal(settings.controller_count, 3);
+	assert_int_equal(settings.lun_count, 2);
+	assert_int_equal(settings.luns[0].controller, 1);
+	assert_int_equal(settings.luns[0].location, 3);
+	assert_int_equal(settings.luns[1].controller, 2);
+	assert_int_equal(settings.luns[1].location, 0);
+	second = settings.controllers[2];
+	options.disks[0].removed = true;
+	read_platform(&options);
+	assert_int_equal(settings.controller_count, 2);
+	assert_true(guid_equal(&settings.controllers[1], &second));
+}
+
 /* Linux makes a PCI domain of data2; a guest tells disks apart by device_id. */
 static void networks(void **state)
 {
@@ -153,6 +178,7 @@ int main(void)
 		cmocka_unit_test(no_disks),
 		cmocka_unit_test(tpm_key),
 		cmocka_unit_test(disks),
+		cmocka_unit_test(controllers),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(identities_differ_and_stay),
 		cmocka_unit_test(as_many_as_there_can_be),
