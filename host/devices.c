@@ -29,13 +29,16 @@ struct host_devices {
 static void ended(void *ctx, enum host_get_end how, const char *reason)
 {
 	static const enum run_outcome outcomes[] = {
-		[HOST_GET_POWER_OFF] = RUN_POWER_OFF,
-		[HOST_GET_RESET] = RUN_RESET,
-		[HOST_GET_CRASH] = RUN_GUEST_CRASH,
+		[HOST_GET_POWER_OFF] = RUN_POWER_OFF, [HOST_GET_RESET] = RUN_RESET,
+		[HOST_GET_CRASH] = RUN_GUEST_CRASH,   [HOST_GET_TRIPLE_FAULT] = RUN_GUEST_CRASH,
 		[HOST_GET_FAILURE] = RUN_FAILURE,
 	};
 	struct host_devices *devices = ctx;
 
+	if (how == HOST_GET_CRASH && devices->partition->options->outlive_crash) {
+		log_warn("the guest crashed (%s) and goes on", reason);
+		return;
+	}
 	partition_end(devices->partition, outcomes[how], "%s", reason);
 }
 

@@ -388,7 +388,7 @@ static void on_triple_fault(struct host_get *get, const struct message *message)
 
 	memcpy(&fault, message->bytes, sizeof(fault));
 	snprintf(reason, sizeof(reason), "VP %u had a triple fault", fault.vp_index);
-	end(get, HOST_GET_CRASH, reason);
+	end(get, HOST_GET_TRIPLE_FAULT, reason);
 }
 
 /* --- dispatch --- */

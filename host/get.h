@@ -17,7 +17,8 @@ struct vmgs;
 enum host_get_end {
 	HOST_GET_POWER_OFF,
 	HOST_GET_RESET,
-	HOST_GET_CRASH,
+	HOST_GET_CRASH, /* the guest says so itself, and may go on (kdump) */
+	HOST_GET_TRIPLE_FAULT,
 	HOST_GET_FAILURE, /* VTL0 could not be started */
 };
 

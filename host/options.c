@@ -47,6 +47,9 @@ static const char usage[] =
 	"bytes\n"
 	"  --timeout SECONDS    end the run after that long\n"
 	"  --no-reboot          a guest reset ends the run\n"
+	"  --on-crash WHAT      of a guest that reports a crash: end (default), or continue, as "
+	"on\n"
+	"                       Hyper-V, for kdump\n"
 	"  --log FILE           VTL2's log (- is standard error)\n"
 	"  --check              look at the options and at what --net needs, run nothing: exit 0, "
 	"or 1\n"
@@ -70,6 +73,7 @@ enum option_id {
 	OPTION_TPM_KEY,
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
+	OPTION_ON_CRASH,
 	OPTION_LOG,
 	OPTION_CHECK,
 	OPTION_PROBE,
@@ -91,6 +95,7 @@ static const struct option long_options[] = {
 	{ "tpm-key", required_argument, NULL, OPTION_TPM_KEY },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "no-reboot", no_argument, NULL, OPTION_NO_REBOOT },
+	{ "on-crash", required_argument, NULL, OPTION_ON_CRASH },
 	{ "log", required_argument, NULL, OPTION_LOG },
 	{ "check", no_argument, NULL, OPTION_CHECK },
 	{ "probe", no_argument, NULL, OPTION_PROBE },
@@ -107,6 +112,14 @@ static int read_tpm_key(struct options *o, const char *path)
 			ret == -EINVAL ? "not 64 hexadecimal digits or 32 bytes" : strerror(-ret));
 	o->has_tpm_key = !ret;
 	return ret ? -EINVAL : 0;
+}
+
+static int read_on_crash(struct options *o, const char *what)
+{
+	o->outlive_crash = !strcmp(what, "continue");
+	return o->outlive_crash || !strcmp(what, "end")
+		       ? 0
+		       : option_fail("--on-crash", what, "must be end or continue");
 }
 
 static int take(struct options *o, int id)
@@ -148,6 +161,8 @@ static int take(struct options *o, int id)
 	case OPTION_NO_REBOOT:
 		o->no_reboot = true;
 		return 0;
+	case OPTION_ON_CRASH:
+		return read_on_crash(o, optarg);
 	case OPTION_LOG:
 		o->log = optarg;
 		return 0;

@@ -337,7 +337,7 @@ static void ends(void **state)
 	assert_int_equal(t.how, HOST_GET_CRASH);
 	assert_string_equal(t.reason, "abc of 5, reported by VP 1");
 	send_message(&fault, sizeof(fault));
-	assert_int_equal(t.how, HOST_GET_CRASH);
+	assert_int_equal(t.how, HOST_GET_TRIPLE_FAULT);
 	assert_non_null(strstr(t.reason, "VP 3"));
 	assert_int_equal(t.ends, 4);
 }
