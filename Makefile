@@ -362,6 +362,10 @@ programs += igvmtool
 nvme-init-link := tests/e2e/nvme_init.o
 programs += nvme-init
 
+# --- tests/e2e/kexec.c: in a guest
+kexec-link := tests/e2e/kexec.o
+programs += kexec
+
 shim_count-link := tests/bench/shim_count.o $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs)
 programs += shim_count

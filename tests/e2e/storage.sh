@@ -20,17 +20,18 @@ login_and() {
 	type_at 'debian login: ' 'root\n' 'root@debian:~# ' "$1"
 }
 
-# The system that is installed on a disk, and everything that looks at a disk.
-test_disk_login_2() {
+# checked CPUS: the system that is installed on a disk, and everything that looks at a disk.
+checked() {
 	installed debian12
 	mkdir "$WORK/files"
 	cp "$TOP/tests/e2e/disk-checks" "$WORK/files/"
 	mke2fs -q -F -t ext4 -L checks -d "$WORK/files" "$WORK/checks.raw" 8M
 	truncate -s 256M "$WORK/scratch.raw"
-	login_and 'mount -r LABEL=checks /mnt && sh /mnt/disk-checks; umount /mnt; poweroff\n'
-	boot 480 --disk "$DISK" --disk "$WORK/checks.raw,ro" --disk "$WORK/scratch.raw" --cpus 2 \
+	login_and 'nproc; mount -r LABEL=checks /mnt && sh /mnt/disk-checks; umount /mnt; poweroff\n'
+	boot 900 --disk "$DISK" --disk "$WORK/checks.raw,ro" --disk "$WORK/scratch.raw" --cpus "$1" \
 		--append "console=ttyS0 quiet"
 	expect_power_off
+	expect "^$1\$"
 	expect '^disk-checks: [1-9][0-9]* passed, 0 failed'
 	expect_not '^FAIL '
 	expect_not "$OURS"
@@ -38,12 +39,15 @@ test_disk_login_2() {
 }
 
 test_disk_login_1() {
-	installed debian12
-	login_and 'nproc; poweroff\n'
-	boot 480 --disk "$DISK" --cpus 1 --memory 512M --append "console=ttyS0 quiet"
-	expect_power_off
-	expect '^1$'
-	clean
+	checked 1
+}
+
+test_disk_login_2() {
+	checked 2
+}
+
+test_disk_login_4() {
+	checked 4
 }
 
 # A reboot as users do it: the same disk in a second life of the machine, with what the first wrote.
@@ -73,6 +77,40 @@ test_disk_reset() {
 	expect '^found=$'
 	expect '^found=kept'
 	expect '^asked=5 0: Success'
+}
+
+# kexec_line LIFE NEXT: a command line for that life of the guest of kexec-guest.
+kexec_line() {
+	printf '%s' "console=ttyS0 quiet $2 entresol.run=\"$AWAIT; dd if=/dev/sda bs=1M skip=1 2>/dev/null | tar x -C /tmp; sh /tmp/kexec-guest $1\""
+}
+
+# A kernel starts another by kexec while it writes, with the disk that stays; that one crashes, and its crash kernel, too, finds
+# VMBus as if nobody had been connected, and dumps to the disk.
+test_disk_kexec() {
+	mkdir "$WORK/files"
+	cp "$(stock debian12 1)" "$WORK/files/kernel"
+	cp "$(stock debian12 2)" "$WORK/files/initrd"
+	cp "$REL/kexec" "$TOP/tests/e2e/kexec-guest" "$WORK/files/"
+	kexec_line first crashkernel=256M >"$WORK/first"
+	kexec_line second crashkernel=256M >"$WORK/files/second"
+	kexec_line crash "nr_cpus=1 reset_devices" >"$WORK/files/crash"
+	tar -C "$WORK/files" -cf "$WORK/files.tar" .
+	truncate -s 64M "$WORK/kexec.raw"
+	dd if="$WORK/files.tar" of="$WORK/kexec.raw" bs=1M seek=1 conv=notrunc status=none
+	[ "$(stat -c %s "$WORK/files.tar")" -lt $((19 << 20)) ] || fail "the archive is where the guest writes"
+	boot 480 --guest debian12 --disk "$WORK/kexec.raw" --cpus 2 --memory 1G --on-crash continue --append "$(cat "$WORK/first")"
+	expect_power_off
+	expect '^life first: , 2 processors'
+	expect '^life second: second-is-next, 2 processors'
+	expect '^crash kernel: 1'
+	expect '^life crash: crashes, 1 processors'
+	expect '^ELF is what the crashed kernel left: [1-9][0-9]{2} MiB'
+	expect '^dumped'
+	expect_not 'a read is wrong'
+	[ "$(head -n 1 "$WORK/kexec.raw" | tr -d '\0')" = survived ] || fail "the crash kernel's last write is not there"
+	head -c $(((40 << 20) + 4)) "$WORK/kexec.raw" | tail -c 3 | grep -q ELF || fail "no dump on the disk"
+	[ "$(plain | grep -a '^life .*sum' | cut -d ' ' -f 4 | sort -u | wc -l)" -eq 1 ] || fail "reads of three lives differ"
+	rm -rf "$WORK/files"*
 }
 
 # A disk comes, shrinks, grows and goes while the guest writes to it, by the monitor's commands; another goes on all the
@@ -106,13 +144,95 @@ test_disk_hotplug() {
 	expect_not '(add|remove|resize|eject|insert): [^d]'
 }
 
-test_disk_login_4() {
-	installed debian12
-	login_and 'nproc; poweroff\n'
-	boot 480 --disk "$DISK" --cpus 4 --append "console=ttyS0 quiet"
+# with_script NAME: $WORK/initrd is a stock guest's with that file of this folder at its top.
+with_script() {
+	printf '%s\n' "file /$1 755 $TOP/tests/e2e/$1" >"$WORK/manifest"
+	"$REL/mkcpio" "$WORK/manifest" "$WORK/added"
+	cat "$(stock debian12 2)" "$WORK/added" >"$WORK/initrd"
+}
+
+# Sectors of both sizes, a disk that is read-only, a stripe, a qcow2 image; three SCSI controllers.
+test_disk_kinds() {
+	for size in 16 20 24; do
+		truncate -s ${size}M "$WORK/$size.raw"
+	done
+	cp "$WORK/16.raw" "$WORK/other.raw"
+	head -c 12M /dev/urandom >"$WORK/12.raw"
+	head -c 5M /dev/urandom >"$WORK/8.raw"
+	truncate -s 8M "$WORK/8.raw"
+	qemu-img convert -f raw -O qcow2 "$WORK/8.raw" "$WORK/8.qcow2"
+	with_script disk-kinds
+	ENTRESOL_STATE=$WORK/state boot 300 --kernel "$(stock debian12 1)" --initrd "$WORK/initrd" --cpus 2 --memory 512M \
+		--disk "$WORK/20.raw" --disk "$WORK/24.raw,sector=4096,lun=64" --disk "$WORK/12.raw,ro,lun=191" \
+		--disk "$WORK/16.raw,lun=128,chunk=4" --disk "$WORK/other.raw,lun=128" --disk "$WORK/8.qcow2,ro" \
+		--append "console=ttyS0 quiet entresol.run=\"/disk-kinds 3 20:512:4096:0:- 24:4096:4096:0:- 32:512:4096:0:- \
+12:512:4096:1:$(md5sum "$WORK/12.raw" | cut -c 1-32) 8:512:4096:1:$(md5sum "$WORK/8.raw" | cut -c 1-32)\""
 	expect_power_off
-	expect '^4$'
-	clean
+	expect_not '^FAIL '
+	expect '^disk-kinds: 26 passed, 0 failed'
+	expect_not "$OURS"
+	rm -rf "$WORK/initrd" "$WORK/added" "$WORK/state"
+}
+
+# faulty SECONDS BLOCKS DISK...: disk-faults on these, the first of which is well and must be so to the end.
+faulty() {
+	seconds=$1 blocks=$2
+	shift 2
+	with_script disk-faults
+	luns=$#
+	for disk; do
+		set -- "$@" --disk "$disk"
+		shift
+	done
+	boot "$seconds" --kernel "$(stock debian12 1)" --initrd "$WORK/initrd" --cpus 2 --memory 512M \
+		--append "console=ttyS0 quiet entresol.run=\"/disk-faults $luns $blocks\"" "$@"
+	expect_power_off
+	expect '^disk-faults: done'
+	expect_count '^lun 0: 0 failed, 0 unread, 0 wrong' 2
+	expect_count '^lun [0-9]*: .* 0 wrong$' $((luns + 1))
+	expect_not "$OURS"
+	rm -f "$WORK/initrd" "$WORK/added"
+}
+
+# disk_with NAME [FAULT]...: makes a disk's file and prints it with these words.
+disk_with() {
+	truncate -s 16M "$WORK/$1.raw"
+	printf %s "$WORK/$1.raw"
+	shift
+	[ $# -eq 0 ] || printf ',fault=%s' "$@"
+}
+
+# What a controller may do wrong, each after some writes (which nobody but the test does): the guest waits, or gets an
+# error; what was durable is there.
+test_disk_faults() {
+	faulty 600 40 "$(disk_with well)" \
+		"$(disk_with stall stall:opcode=1:after=20:count=1)" \
+		"$(disk_with fatal fatal:opcode=1:after=20:count=1)" \
+		"$(disk_with interrupt interrupt:opcode=1:after=20:count=3)" \
+		"$(disk_with status status:status=0x4280:opcode=1:after=20:count=1)" \
+		"$(disk_with remove remove:opcode=1:after=20:count=1)" \
+		"$(disk_with dead stall:queue=any:after=300)" \
+		"$(disk_with twice bogus:opcode=1:after=10:count=1 duplicate:opcode=1:after=20:count=1)" \
+		"$(disk_with late delay:opcode=0:ms=2000:after=10:count=3)"
+	for lun in 1 2 3 7 8; do
+		expect "^lun $lun: 0 failed, 0 unread"
+	done
+	expect '^lun 4: 1 failed, 0 unread'
+	expect '^lun 5: [1-9][0-9]* failed, [1-9][0-9]* unread'
+	expect '^lun 6: [1-9][0-9]* failed'
+}
+
+# The host's disk is full: what could not be kept is an error at the next flush, at the latest.
+test_disk_full() {
+	mkdir "$WORK/small"
+	mount -t tmpfs -o size=2M tmpfs "$WORK/small" 2>/dev/null || {
+		echo "skipped: no tmpfs can be mounted" >"$WORK/why"
+		return 0
+	}
+	trap 'umount "$WORK/small"' EXIT
+	truncate -s 16M "$WORK/small/full.raw"
+	faulty 300 200 "$(disk_with well)" "$WORK/small/full.raw"
+	expect '^lun 1: [1-9][0-9]* failed'
 }
 
 test_bad_disks() {
@@ -131,6 +251,17 @@ test_bad_disks() {
 	refused --disk "$WORK/truncated"
 	expect truncated
 	refused --disk /dev/null
+	qemu-img convert -f raw -O qcow2 "$WORK/random" "$WORK/good.qcow2"
+	head -c 1000000 "$WORK/good.qcow2" >"$WORK/cut.qcow2"
+	refused --disk "$WORK/cut.qcow2"
+	expect 'is a damaged qcow2 image'
+	(printf 'QFI\373' && cat "$WORK/random") >"$WORK/noise.qcow2"
+	refused --disk "$WORK/noise.qcow2"
+	expect 'is a damaged qcow2 image'
+	qemu-img create -q -f qcow2 -F raw -b "$WORK/small" "$WORK/backed.qcow2"
+	rm "$WORK/small"
+	refused --disk "$WORK/backed.qcow2"
+	expect 'is a damaged qcow2 image'
 	refused --dvd "$WORK/missing"
 	refused --dvd "$WORK/empty"
 	refused --dvd "$WORK"
