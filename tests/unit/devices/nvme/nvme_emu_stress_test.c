@@ -6,12 +6,14 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -342,11 +344,78 @@ static void doorbells_meet_a_lane_that_looks(void **state)
 	raw_disable(&m);
 }
 
+/* --- A host's file system that takes its time */
+
+static struct {
+	bool slow, gave_up; /* atomic */
+	sem_t begun, end;
+} sync_call;
+
+static bool await(sem_t *semaphore)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += (time_t)(WAIT_NS / 1000000000ull);
+	return !sem_timedwait(semaphore, &until);
+}
+
+/* The namespace's. */
+int fdatasync(int file)
+{
+	(void)file;
+	if (!__atomic_load_n(&sync_call.slow, __ATOMIC_ACQUIRE))
+		return 0;
+	sem_post(&sync_call.begun);
+	if (!await(&sync_call.end))
+		__atomic_store_n(&sync_call.gave_up, true, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/*
+ * While a flush waits for it, whoever rings a doorbell or reads a register does not, and neither do admin commands and
+ * other queues, unless they are of the same lane: those wait, and are done then.
+ */
+static void a_slow_flush_holds_up_its_lane_only(void **state)
+{
+	struct nvme_sqe flush = { .opcode = NVME_IO_FLUSH, .nsid = 1 };
+	struct nvme_sqe read = { .opcode = NVME_IO_READ, .nsid = 1, .prp1 = RAW_BUFFER };
+	struct nvme_cqe cqe;
+
+	(void)state;
+	sem_init(&sync_call.begun, 0, 0);
+	sem_init(&sync_call.end, 0, 0);
+	assert_int_equal(raw_enable(&m), NVME_CSTS_RDY);
+	for (unsigned int i = 1; i <= THREADS; i++)
+		raw_create_queue(&m, i, ENTRIES);
+	__atomic_store_n(&sync_call.slow, true, __ATOMIC_RELEASE);
+	raw_submit(&m, 1, &flush);
+	assert_true(await(&sync_call.begun));
+	__atomic_store_n(&sync_call.slow, false, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < ENTRIES - 2; i++)
+		raw_submit(&m, 1, &read);
+	assert_int_equal(raw_command(&m, 2, &read), 0);
+	admin(NVME_ADMIN_IDENTIFY, NVME_CNS_NAMESPACE, 0);
+	assert_int_equal(pci_read32(m.pci, 0, NVME_REG_CSTS), NVME_CSTS_RDY);
+	assert_false(raw_poll(&m, 1, &cqe));
+	assert_false(__atomic_load_n(&sync_call.gave_up, __ATOMIC_ACQUIRE));
+	sem_post(&sync_call.end);
+	for (unsigned int i = 0; i < ENTRIES - 1; i++) {
+		raw_wait(&m, 1, &cqe);
+		assert_int_equal(NVME_CQE_STATUS(cqe.status), 0);
+	}
+	raw_disable(&m);
+	sem_destroy(&sync_call.begun);
+	sem_destroy(&sync_call.end);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(users_and_disturbances, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_under_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_flush_holds_up_its_lane_only, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(doorbells_meet_a_lane_that_looks, setup, teardown),
 	};
 
