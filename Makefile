@@ -80,7 +80,8 @@ vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/gues
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
 tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
-tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs)
+tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs) tests/fuzz/restless_memory.o
+ldflags-tests/fuzz/vmbus_fuzz := -Wl,--wrap=guest_access_copy
 
 # --- devices/pci/: what emulated functions are made of, and a driver's view of one in its own process
 dma-pool-objs := devices/pci/dma_pool.o
@@ -129,7 +130,8 @@ storage-test-objs := $(storage-objs) core/disk.o devices/storage/file_disk.o $(v
 	$(vmbus-client-objs)
 tests/unit/devices/storage/storvsp_test-objs := $(storage-test-objs)
 tests/unit/devices/storage/storvsp_stress_test-objs := $(storage-test-objs)
-tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs)
+tests/fuzz/storvsp_fuzz-objs := $(storage-test-objs) tests/fuzz/restless_memory.o
+ldflags-tests/fuzz/storvsp_fuzz := -Wl,--wrap=guest_access_copy
 nvme-test-objs := $(addprefix tests/unit/devices/storage/,nvme_rig.o disk_suite.o) $(nvme-objs) $(nvme-emu-test-objs) \
 	core/disk.o core/log.o
 tests/fuzz/nvme_fuzz-objs := $(nvme-objs) core/disk.o core/event_loop.o core/guest_memory.o core/guest_access.o core/log.o
@@ -526,7 +528,7 @@ $(foreach t,$(tsan-tests),$(eval $(call tsan-rule,$(t))))
 define fuzz-rule
 $(B)/fuzz/$1: $(addprefix $(B)/fuzz/,$1.o $($1-objs) mbed-parts.a)
 	$$(call say,LD-fuzz,$$@)
-	$$(Q)$(FUZZ_CC) $$(common) $$(fuzz-flags) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(fuzz-libs) $$(filter %.a,$$^)
+	$$(Q)$(FUZZ_CC) $$(common) $$(fuzz-flags) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(ldflags-$1) $$(fuzz-libs) $$(filter %.a,$$^)
 endef
 $(foreach t,$(fuzz-targets),$(eval $(call fuzz-rule,$(t))))
 

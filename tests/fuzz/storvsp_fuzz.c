@@ -1,7 +1,7 @@
 /*
  * A guest's storage driver that does what the input says: any SRB with any CDB and buffer, any other
- * packet, sub-channels, units that come and go, disk errors, resets. Afterwards everything must be
- * given back.
+ * packet, sub-channels, units that come and go, disk errors, resets; memory that is protected from us, or changes behind
+ * our looks. Afterwards everything must be given back.
  */
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/event_loop.h"
+#include "core/guest_access.h"
 #include "core/log.h"
 #include "devices/storage/disc_tray.h"
 #include "devices/storage/file_disk.h"
@@ -19,12 +20,15 @@
 #include "devices/vmbus/vmbus_server.h"
 #include "proto/storvsp.h"
 #include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/restless_memory.h"
 #include "tests/unit/devices/vmbus/vmbus_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DISK_SIZE (256u << 10)
 #define BUFFER    0x400000u
+
+#define BUFFER_PAGES 40u
 
 static struct client client;
 static struct client_channel channels[2];
@@ -187,13 +191,22 @@ static void send_any(struct fuzz_input *in)
 		    fuzz_take(in, 1) % sizeof(buf));
 }
 
+/* A page of the buffers, but the first, which we write ourselves. */
+static void protect(size_t page, unsigned int rights)
+{
+	static const int protections[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE };
+
+	if (mprotect(client.ram + BUFFER + page * 4096, 4096, protections[rights]))
+		abort();
+}
+
 static void step(struct fuzz_input *in)
 {
 	static const int errors[] = { 0, 0, -EIO, -ENOSPC, -ENOMEM, -EBADE, -EOPNOTSUPP, -ENODEV };
 	uint8_t buf[256];
 	uint8_t unit;
 
-	switch (fuzz_take(in, 1) % 11) {
+	switch (fuzz_take(in, 1) % 13) {
 	case 0:
 	case 1:
 	case 2:
@@ -231,6 +244,12 @@ static void step(struct fuzz_input *in)
 	case 10:
 		load(fuzz_take(in, 1) & 1);
 		break;
+	case 11:
+		restless_memory_start(client.ram, CLIENT_RAM, (uint32_t)fuzz_take(in, 1));
+		break;
+	case 12:
+		protect(1 + fuzz_take(in, 1) % BUFFER_PAGES, (unsigned int)fuzz_take(in, 1) % 3);
+		break;
 	}
 }
 
@@ -241,8 +260,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_set_level(LOG_ERROR);
 	released = loaded = unloaded = 0;
 	gone = false;
-	if (fd < 0)
+	if (fd < 0) {
 		fd = memfd_create("disk", 0);
+		if (guest_access_install_fault_handler())
+			abort();
+	}
 	if (client_init(&client, 0, 0) || ftruncate(fd, 0) || ftruncate(fd, DISK_SIZE))
 		abort();
 	prologue(size & 1);
@@ -263,6 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	disc_tray_destroy(tray);
 	if (loaded != unloaded)
 		abort();
+	restless_memory_start(NULL, 0, 0);
 	client_fini(&client);
 	file_disk_destroy(file);
 	return 0;

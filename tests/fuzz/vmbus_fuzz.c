@@ -15,6 +15,7 @@
 #include "devices/vmbus/vmbus_channel.h"
 #include "devices/vmbus/vmbus_server.h"
 #include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/restless_memory.h"
 #include "tests/unit/devices/vmbus/vmbus_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -151,7 +152,7 @@ static void step(struct fuzz_input *in)
 {
 	uint8_t buf[4096];
 
-	switch (fuzz_take(in, 1) % 10) {
+	switch (fuzz_take(in, 1) % 11) {
 	case 0:
 		post_raw(in);
 		break;
@@ -186,6 +187,9 @@ static void step(struct fuzz_input *in)
 		if (!devices[1].closing && in->size & 1)
 			vmbus_server_reset(client.server);
 		break;
+	case 10:
+		restless_memory_start(client.ram, CLIENT_RAM, (uint32_t)fuzz_take(in, 1));
+		break;
 	}
 }
 
@@ -210,6 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	client_run(&client);
 	if (!vmbus_server_is_idle(client.server))
 		abort();
+	restless_memory_start(NULL, 0, 0);
 	client_fini(&client);
 	return 0;
 }
