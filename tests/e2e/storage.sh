@@ -186,7 +186,7 @@ faulty() {
 	done
 	boot "$seconds" --kernel "$(stock debian12 1)" --initrd "$WORK/initrd" --cpus 2 --memory 512M \
 		--append "console=ttyS0 quiet entresol.run=\"/disk-faults $luns $blocks\"" "$@"
-	expect_power_off
+	expect_end
 	expect '^disk-faults: done'
 	expect_count '^lun 0: 0 failed, 0 unread, 0 wrong' 2
 	expect_count '^lun [0-9]*: .* 0 wrong$' $((luns + 1))
@@ -202,24 +202,29 @@ disk_with() {
 	[ $# -eq 0 ] || printf ',fault=%s' "$@"
 }
 
-# What a controller may do wrong, each after some writes (which nobody but the test does): the guest waits, or gets an
-# error; what was durable is there.
+# What a controller may do wrong, most of it after some writes, which nobody but the test does: the guest waits, or gets
+# an error; what was durable is there. Linux tries a write six times, a read that met a bad sector once.
 test_disk_faults() {
 	faulty 600 40 "$(disk_with well)" \
 		"$(disk_with stall stall:opcode=1:after=20:count=1)" \
 		"$(disk_with fatal fatal:opcode=1:after=20:count=1)" \
 		"$(disk_with interrupt interrupt:opcode=1:after=20:count=3)" \
-		"$(disk_with status status:status=0x4280:opcode=1:after=20:count=1)" \
+		"$(disk_with status status:status=0x4280:opcode=1:after=20:count=6 \
+			status:status=0x4281:opcode=2:after=40:count=1)" \
 		"$(disk_with remove remove:opcode=1:after=20:count=1)" \
-		"$(disk_with dead stall:queue=any:after=300)" \
+		"$(disk_with dead stall:queue=any:after=80)" \
 		"$(disk_with twice bogus:opcode=1:after=10:count=1 duplicate:opcode=1:after=20:count=1)" \
 		"$(disk_with late delay:opcode=0:ms=2000:after=10:count=3)"
 	for lun in 1 2 3 7 8; do
 		expect "^lun $lun: 0 failed, 0 unread"
 	done
-	expect '^lun 4: 1 failed, 0 unread'
+	expect '^lun 4: 1 failed, 1 unread'
 	expect '^lun 5: [1-9][0-9]* failed, [1-9][0-9]* unread'
 	expect '^lun 6: [1-9][0-9]* failed'
+	for line in 'reports a fatal error: resetting it' 'done without an interrupt' 'has timed out: aborting it' \
+		'completes commands that it does not have'; do
+		grep -q "$line" "$WORK/log" || fail "'$line' is not in the log"
+	done
 }
 
 # The host's disk is full: what could not be kept is an error at the next flush, at the latest.
