@@ -92,12 +92,12 @@ void scsi_fail_not_present(struct scsi_command *command)
 
 void scsi_fail_errno(struct scsi_command *command, int err)
 {
-	bool write = command->direction == SCSI_DATA_OUT;
+	bool read = command->direction == SCSI_DATA_IN; /* what moves no data changes the medium */
 
 	switch (err) {
 	case -EIO:
 		scsi_fail(command, SCSI_SENSE_MEDIUM_ERROR,
-			  write ? SCSI_ASC_WRITE_ERROR : SCSI_ASC_UNRECOVERED_READ_ERROR);
+			  read ? SCSI_ASC_UNRECOVERED_READ_ERROR : SCSI_ASC_WRITE_ERROR);
 		break;
 	case -EROFS:
 		scsi_fail(command, SCSI_SENSE_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED);

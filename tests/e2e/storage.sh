@@ -236,7 +236,7 @@ test_disk_full() {
 	}
 	trap 'umount "$WORK/small"' EXIT
 	truncate -s 16M "$WORK/small/full.raw"
-	faulty 300 200 "$(disk_with well)" "$WORK/small/full.raw"
+	faulty 300 150 "$(disk_with well)" "$WORK/small/full.raw"
 	expect '^lun 1: [1-9][0-9]* failed'
 }
 

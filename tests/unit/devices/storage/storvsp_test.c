@@ -510,6 +510,10 @@ static void disk_errors_reach_the_guest(void **state)
 		assert_int_equal(sense(), cases[i].sense);
 		assert_int_equal(m.answer.vm_srb.data_transfer_length, 0);
 	}
+	file_disk_inject(m.file, -EIO);
+	assert_int_equal(NONE(SCSI_SYNCHRONIZE_CACHE_10, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_MEDIUM_ERROR, SCSI_ASC_WRITE_ERROR));
 	file_disk_inject(m.file, -ENOSPC);
 	assert_int_equal(OUT(512, SCSI_WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
 	assert_int_equal(sense(), SENSE(SCSI_SENSE_DATA_PROTECT, SCSI_ASC_SPACE_ALLOCATION_FAILED));
