@@ -30,10 +30,10 @@ static const char *value_of(const char *word, const char *name)
 	return !strncmp(word, name, len) && word[len] == '=' ? word + len + 1 : NULL;
 }
 
-static int parse_sector(const char *text, unsigned int *size)
+static int parse_sector(const char *what, const char *text, unsigned int *size)
 {
 	if (strcmp(text, "512") && strcmp(text, "4096"))
-		return option_fail("--nvme sector", text, "must be 512 or 4096");
+		return option_fail(what, text, "must be 512 or 4096");
 	*size = *text == '5' ? 512 : 4096;
 	return 0;
 }
@@ -69,14 +69,18 @@ static int parse_word(struct disk_option *disk, const char *word)
 		return option_count("--nvme lun", value, 0, HOST_MAX_LUNS - 1, &disk->lun);
 	value = value_of(word, "sector");
 	if (value)
-		return parse_sector(value, &disk->sector_size);
+		return parse_sector("--nvme sector", value, &disk->sector_size);
+	value = value_of(word, "physical");
+	if (value)
+		return parse_sector("--nvme physical", value, &disk->physical_size);
 	value = value_of(word, "fault");
 	if (value)
 		return parse_fault(value, disk);
 	value = value_of(word, "chunk");
 	if (!value)
-		return option_fail("--nvme", word,
-				   "must be ro, dvd, size=, lun=, chunk=, sector= or fault=");
+		return option_fail(
+			"--nvme", word,
+			"must be ro, dvd, size=, lun=, chunk=, sector=, physical= or fault=");
 	ret = option_count("--nvme chunk", value, 4, 16384, &disk->chunk_kib);
 	if (!ret && disk->chunk_kib & (disk->chunk_kib - 1))
 		ret = option_fail("--nvme chunk", value, "must be a power of two");

@@ -22,6 +22,8 @@ struct disk_option {
 	unsigned int lun; /* LUN % HOST_LUNS of controller LUN / HOST_LUNS */
 	unsigned int chunk_kib; /* of a stripe: the first disk's counts */
 	unsigned int sector_size;
+	unsigned int
+		physical_size; /* of a sector, as the guest is told; 0: as the namespace says */
 	bool read_only, dvd;
 	struct nvme_emu_fault faults[NVME_EMU_MAX_FAULTS]; /* for tests */
 	unsigned int fault_count;
@@ -29,7 +31,7 @@ struct disk_option {
 };
 
 /*
- * Takes "FILE|memory|none[,ro][,dvd][,size=SIZE][,lun=N][,chunk=KIB][,sector=512|4096]
+ * Takes "FILE|memory|none[,ro][,dvd][,size=SIZE][,lun=N][,chunk=KIB][,sector=512|4096][,physical=512|4096]
  * [,fault=KIND[:KEY=VALUE]...]", which it cuts apart in
  * place, and appends it to disks[0..*count). On a mistake prints one line and returns -EINVAL.
  */

@@ -168,6 +168,8 @@ static void append_lun(struct text *text, const struct options *options,
 	       disk->lun % HOST_LUNS, id, disk->dvd ? "DVD-ROM" : "Disk", id + 24, disk->lun);
 	if (disk->dvd)
 		append(text, ",\"is_dvd\":true");
+	if (disk->physical_size)
+		append(text, ",\"physical_sector_size\":%u", disk->physical_size);
 	if (count > 1)
 		append(text, ",\"chunk_size_in_kb\":%u", disk->chunk_kib);
 	if (!disk->empty)

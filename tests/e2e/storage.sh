@@ -163,10 +163,10 @@ test_disk_kinds() {
 	qemu-img convert -f raw -O qcow2 "$WORK/8.raw" "$WORK/8.qcow2"
 	with_script disk-kinds
 	ENTRESOL_STATE=$WORK/state boot 300 --kernel "$(stock debian12 1)" --initrd "$WORK/initrd" --cpus 2 --memory 512M \
-		--disk "$WORK/20.raw" --disk "$WORK/24.raw,sector=4096,lun=64" --disk "$WORK/12.raw,ro,lun=191" \
+		--disk "$WORK/20.raw,physical=4096" --disk "$WORK/24.raw,sector=4096,lun=64" --disk "$WORK/12.raw,ro,lun=191" \
 		--disk "$WORK/16.raw,lun=128,chunk=4" --disk "$WORK/other.raw,lun=128" --disk "$WORK/8.qcow2,ro" \
-		--append "console=ttyS0 quiet entresol.run=\"/disk-kinds 3 20:512:4096:0:- 24:4096:4096:0:- 32:512:4096:0:- \
-12:512:4096:1:$(md5sum "$WORK/12.raw" | cut -c 1-32) 8:512:4096:1:$(md5sum "$WORK/8.raw" | cut -c 1-32)\""
+		--append "console=ttyS0 quiet entresol.run=\"/disk-kinds 3 20:512:4096:0:- 24:4096:4096:0:- 32:512:512:0:- \
+12:512:512:1:$(md5sum "$WORK/12.raw" | cut -c 1-32) 8:512:512:1:$(md5sum "$WORK/8.raw" | cut -c 1-32)\""
 	expect_power_off
 	expect_not '^FAIL '
 	expect '^disk-kinds: 26 passed, 0 failed'

@@ -115,6 +115,7 @@ static void disks(void **state)
 					   "f,size=1T",
 					   "f,rw",
 					   "f,lun=256",
+					   "f,physical=1024",
 					   "f,lun=",
 					   "f,",
 					   "f,chunk=3",

@@ -57,7 +57,7 @@ static void disks(void **state)
 {
 	struct options options = {
 		.cpus = 4,
-		.disks = { { .path = "/a", .lun = 0 },
+		.disks = { { .path = "/a", .lun = 0, .physical_size = 4096 },
 			   { .path = "/b", .lun = 5, .chunk_kib = 64 },
 			   { .path = "/b", .lun = 2, .dvd = true },
 			   { .path = "/c", .lun = 5, .chunk_kib = 128 } },
@@ -73,6 +73,8 @@ static void disks(void **state)
 	assert_int_equal(settings.device_count, 4);
 	assert_int_equal(settings.luns[0].location, 0);
 	assert_int_equal(settings.luns[0].device_count, 1);
+	assert_int_equal(settings.luns[0].physical_sector_size, 4096);
+	assert_int_equal(settings.luns[1].physical_sector_size, 0);
 	assert_int_equal(settings.luns[1].location, 2);
 	assert_true(settings.luns[1].dvd);
 	assert_int_equal(settings.luns[2].location, 5);
