@@ -475,22 +475,30 @@ static int take_events(struct mana_nic_queue *queue)
 	return some;
 }
 
+static void arm_cq(struct mana_nic_queue *queue, const struct mana_nic_ring *cq)
+{
+	mana_nic_doorbell(queue->mana, queue->mana->doorbell, GDMA_DOORBELL_CQ, cq->id,
+			  mana_nic_ring_tail(cq), true);
+}
+
 /*
- * Queues are armed after they have been emptied; an entry that came in between makes the device
- * send its event at once, since the doorbell says how far we have looked.
+ * Events go first: the completions that they tell of are found then, and an event that comes later is
+ * still in its queue when that is armed, which makes the device interrupt at once. So a completion
+ * queue that has nothing for us is armed as it was, and need not be told: each doorbell is an exit.
  */
 void mana_nic_interrupt(struct pci_interrupt *interrupt)
 {
 	struct mana_nic_queue *queue = container_of(interrupt, struct mana_nic_queue, interrupt);
 	struct mana_nic *mana = queue->mana;
-	int tx, rx;
+	int events, tx, rx;
 
 	mana_nic_count(&mana->counters.interrupts, 1);
 	if (!queue->live)
 		return;
-	tx = drain(queue, &queue->tx_cq, complete_tx);
+	events = take_events(queue);
+	tx = events ? -EPROTO : drain(queue, &queue->tx_cq, complete_tx);
 	rx = tx < 0 ? tx : drain(queue, &queue->rx_cq, complete_rx);
-	if (tx < 0 || rx < 0 || take_events(queue)) {
+	if (rx < 0) {
 		queue->live = false; /* nothing that it writes is looked at any more */
 		mana_nic_fail(mana, "a queue says what cannot be");
 	}
@@ -498,10 +506,10 @@ void mana_nic_interrupt(struct pci_interrupt *interrupt)
 		queue->client->batch_end(queue->ctx);
 	if (!queue->live)
 		return;
-	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_CQ, queue->tx_cq.id,
-			  mana_nic_ring_tail(&queue->tx_cq), true);
-	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_CQ, queue->rx_cq.id,
-			  mana_nic_ring_tail(&queue->rx_cq), true);
+	if (tx)
+		arm_cq(queue, &queue->tx_cq);
+	if (rx)
+		arm_cq(queue, &queue->rx_cq);
 	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_EQ, queue->eq.id,
 			  mana_nic_ring_tail(&queue->eq), true);
 }
