@@ -296,7 +296,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
 host-objs += host/crash.o host/devices.o host/monitor.o host/disks.o host/get.o host/vmgs.o host/settings.o host/net.o host/net_backend.o \
-	host/net_open.o host/net_option.o host/net_split.o host/guest_view.o
+	host/net_offload.o host/net_open.o host/net_option.o host/net_split.o host/guest_view.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o host/crash.o \
 	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
@@ -309,8 +309,9 @@ tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o ho
 tests/unit/host/options_test-objs := core/key_file.o host/options.o host/option_value.o host/disk_option.o host/net_option.o \
 	devices/nvme/nvme_emu_fault.o
 tests/unit/host/net_split_test-objs := host/net_split.o
+tests/unit/host/net_offload_test-objs := host/net_offload.o core/net_frame.o core/log.o
 tests/unit/host/guest_view_test-objs := host/guest_view.o host/memory.o core/guest_memory.o core/guest_access.o
-tests/unit/host/net_backend_test-objs := host/net_backend.o host/net_open.o host/net_option.o host/option_value.o \
+tests/unit/host/net_backend_test-objs := host/net_backend.o host/net_offload.o host/net_open.o host/net_option.o host/option_value.o \
 	core/event_loop.o core/log.o core/net_frame.o
 get-test-objs := host/get.o host/vmgs.o $(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/host/get_test-objs := $(get-test-objs)

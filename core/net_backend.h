@@ -22,6 +22,18 @@ struct net_backend_client {
 	void (*room)(void *ctx);
 };
 
+/*
+ * What a card leaves of a frame to a network that can do it, as virtio_net_hdr does (virtio 1.2, 5.1.6.2):
+ * the sum over all bytes from sum_start on goes to sum_field, where the pseudo-header's sum is now; one
+ * with an MSS is TCP, its checksum left too, and is to be cut into frames.
+ */
+struct net_offload {
+	uint16_t sum_start, sum_field; /* offsets in the frame */
+	uint16_t mss;                  /* 0: a frame as it is */
+	uint16_t header_len;           /* of the send to be cut: to the end of the TCP header */
+	bool ipv6;
+};
+
 struct net_backend_ops {
 	int (*start)(struct net_backend *backend, struct event_loop *loop,
 		     const struct net_backend_client *client, void *ctx);
@@ -30,13 +42,21 @@ struct net_backend_ops {
 	/* Does it still hold frames that the network has not taken? Then room() comes when it does not. */
 	bool (*full)(struct net_backend *backend);
 
-	/* Sends, or keeps what the network does not take. One that is full may drop it: networks do. */
-	void (*send)(struct net_backend *backend, const struct iovec *pieces, int count);
+	/*
+	 * Sends, or keeps what the network does not take. One that is full may drop it: networks do.
+	 * offload: NULL, or work that is left, to a backend that can do that.
+	 */
+	void (*send)(struct net_backend *backend, const struct iovec *pieces, int count,
+		     const struct net_offload *offload);
 };
 
 /* Embedded by an implementation. */
 struct net_backend {
 	const struct net_backend_ops *ops;
+	bool offloads; /* it takes frames with work left, of NET_SEND_MAX bytes at most */
 };
+
+/* A send of TCP over IPv4 cannot be larger. */
+#define NET_SEND_MAX (14u + 65535)
 
 #endif

@@ -195,6 +195,14 @@ bool net_frame_fill_l4(uint8_t *bytes, const struct net_frame *frame)
 	return true;
 }
 
+bool net_frame_start_l4(uint8_t *bytes, const struct net_frame *frame)
+{
+	if (!frame->l4)
+		return false;
+	store_be16(bytes + frame->l4 + (frame->tcp ? 16 : 6), pseudo_sum(bytes, frame));
+	return true;
+}
+
 /* --- Toeplitz */
 
 static uint32_t key_window(const uint8_t key[40], unsigned int bit)
@@ -284,6 +292,17 @@ static void finish_segment(uint8_t *header, const struct net_frame *send, size_t
 	store_be16(tcp + 16, (uint16_t)~sum);
 }
 
+/* Of a send that is to be cut. The lengths inside may be anything, so only the headers are looked at. */
+static bool parse_send(uint8_t *header, size_t header_len, struct net_frame *frame)
+{
+	if (header_len >= ETHERNET_HEADER + 20 && load_be16(header + 12) == ETHERTYPE_IPV4)
+		store_be16(header + ETHERNET_HEADER + 2, 0);
+	else if (header_len >= ETHERNET_HEADER + IPV6_HEADER)
+		store_be16(header + ETHERNET_HEADER + 4, 0);
+	net_frame_parse(header, header_len, frame);
+	return frame->tcp && frame->l4 + (header[frame->l4 + 12] >> 4) * 4u == header_len;
+}
+
 bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size_t mss,
 		       void (*out)(void *ctx, uint8_t *header, size_t header_len,
 				   const uint8_t *payload, size_t payload_len),
@@ -294,16 +313,10 @@ bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size
 	uint32_t sequence;
 	uint16_t id;
 
-	/* The lengths inside may be anything, so only the headers are looked at. */
 	if (!mss || header_len >= HEADER_MAX || header_len > len)
 		return false;
 	memcpy(header, bytes, header_len);
-	if (header_len >= ETHERNET_HEADER + 20 && load_be16(header + 12) == ETHERTYPE_IPV4)
-		store_be16(header + ETHERNET_HEADER + 2, 0);
-	else if (header_len >= ETHERNET_HEADER + IPV6_HEADER)
-		store_be16(header + ETHERNET_HEADER + 4, 0);
-	net_frame_parse(header, header_len, &frame);
-	if (!frame.tcp || frame.l4 + (header[frame.l4 + 12] >> 4) * 4u != header_len)
+	if (!parse_send(header, header_len, &frame))
 		return false;
 	sequence = load_be32(header + frame.l4 + 4);
 	id = frame.ipv6 ? 0 : load_be16(header + frame.l3 + 4);
@@ -318,4 +331,21 @@ bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size
 		at += chunk;
 	}
 	return true;
+}
+
+bool net_frame_prepare_send(uint8_t *bytes, size_t len, size_t header_len, struct net_frame *frame)
+{
+	uint8_t *ip = bytes + ETHERNET_HEADER;
+
+	if (header_len > len || len > ETHERNET_HEADER + UINT16_MAX ||
+	    !parse_send(bytes, header_len, frame))
+		return false;
+	frame->l4_len = (uint16_t)(len - frame->l4);
+	if (frame->ipv6) {
+		store_be16(ip + 4, frame->l4_len);
+	} else {
+		store_be16(ip + 2, (uint16_t)(len - frame->l3));
+		net_frame_fill_ip(bytes, frame);
+	}
+	return net_frame_start_l4(bytes, frame);
 }

@@ -34,6 +34,9 @@ uint16_t net_frame_verify(const uint8_t *bytes, const struct net_frame *frame);
 bool net_frame_fill_ip(uint8_t *bytes, const struct net_frame *frame);
 bool net_frame_fill_l4(uint8_t *bytes, const struct net_frame *frame);
 
+/* Makes the TCP or UDP checksum the pseudo-header's sum: whoever sums the rest completes it. False as above. */
+bool net_frame_start_l4(uint8_t *bytes, const struct net_frame *frame);
+
 /* Toeplitz, by table: for 36 bytes of addresses and ports. */
 #define NET_HASH_INPUT 36
 struct net_hash {
@@ -54,5 +57,11 @@ bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size
 		       void (*out)(void *ctx, uint8_t *header, size_t header_len,
 				   const uint8_t *payload, size_t payload_len),
 		       void *ctx);
+
+/*
+ * The same send, left to another to cut: lengths and the IP checksum become those of one large packet, TCP's
+ * checksum that of its pseudo-header; *frame says where things are. False: as above, or it is larger than IP allows.
+ */
+bool net_frame_prepare_send(uint8_t *bytes, size_t len, size_t header_len, struct net_frame *frame);
 
 #endif

@@ -19,13 +19,14 @@
 #include "core/event_loop.h"
 #include "core/log.h"
 #include "core/net_backend.h"
+#include "host/net_offload.h"
 #include "host/net_open.h"
 #include "host/net_option.h"
 
-#define FRAME_MAX   (64u << 10)
-#define READ_BUDGET 64           /* frames before others of the loop have their turn */
-#define HEADER      4u           /* of a frame on a stream */
-#define WAITING_MAX (256u << 10) /* more than a send that is segmented */
+#define FRAME_MAX   ((64u << 10) + 64) /* the largest send, tagged */
+#define READ_BUDGET 64                 /* frames before others of the loop have their turn */
+#define HEADER      4u                 /* of a frame on a stream */
+#define WAITING_MAX (256u << 10)       /* more than a send that is segmented */
 #define MAC_BYTES   12u
 #define VLAN_TAG    4u
 
@@ -42,6 +43,7 @@ struct host_net_backend {
 
 	uint8_t in[FRAME_MAX + HEADER]; /* a stream's: what has come of a frame */
 	size_t in_len;
+	uint8_t cut[FRAME_MAX]; /* a frame of a send that came whole */
 
 	/* Frames with their headers that the network has not taken yet. */
 	uint8_t out[WAITING_MAX];
@@ -100,8 +102,6 @@ static ssize_t read_packet(struct host_net_backend *net, uint8_t **frame)
 	ssize_t len;
 
 	*frame = net->in + VLAN_TAG;
-	if (net->kind == NET_TAP)
-		return read(net->fd, *frame, FRAME_MAX);
 	len = recvmsg(net->fd, &message, 0);
 	if (len < (ssize_t)MAC_BYTES || !find_tag(&message, tag))
 		return len;
@@ -111,18 +111,42 @@ static ssize_t read_packet(struct host_net_backend *net, uint8_t **frame)
 	return len + (ssize_t)VLAN_TAG;
 }
 
+/* As above, from a TAP device: it may be a send that is cut here, into many frames. */
+static ssize_t read_tap(struct host_net_backend *net)
+{
+	struct virtio_net_hdr header;
+	struct iovec pieces[] = { { &header, sizeof(header) }, { net->in, FRAME_MAX } };
+	ssize_t len = readv(net->fd, pieces, 2);
+
+	if (len > (ssize_t)sizeof(header))
+		net_offload_finish(&header, net->in, (size_t)len - sizeof(header), net->cut,
+				   sizeof(net->cut), net->client->receive, net->ctx);
+	return len;
+}
+
+static ssize_t take_packet(struct host_net_backend *net)
+{
+	uint8_t *frame;
+	ssize_t len;
+
+	if (net->kind == NET_TAP)
+		return read_tap(net);
+	len = read_packet(net, &frame);
+	if (len > 0)
+		net->client->receive(net->ctx, frame, (size_t)len);
+	return len;
+}
+
 static void read_packets(struct host_net_backend *net)
 {
 	for (int i = 0; i < READ_BUDGET; i++) {
-		uint8_t *frame;
-		ssize_t len = read_packet(net, &frame);
+		ssize_t len = take_packet(net);
 
 		if (len > 0)
-			net->client->receive(net->ctx, frame, (size_t)len);
-		else if (len < 0 && (again() || errno == ENETDOWN))
+			continue;
+		if (len < 0 && (again() || errno == ENETDOWN))
 			return;
-		else
-			return lost(net, len ? strerror(errno) : "it ended");
+		return lost(net, len ? strerror(errno) : "it ended");
 	}
 }
 
@@ -250,17 +274,25 @@ static size_t send_now(struct host_net_backend *net, struct iovec *pieces, int c
 	return len;
 }
 
-static void send_frame(struct net_backend *backend, const struct iovec *pieces, int count)
+static void send_frame(struct net_backend *backend, const struct iovec *pieces, int count,
+		       const struct net_offload *offload)
 {
 	struct host_net_backend *net = net_of(backend);
+	struct virtio_net_hdr before;
 	struct iovec all[8];
 	uint32_t header;
 	size_t len = 0, gone;
+	int used = 1;
 
-	if (net->fd < 0 || count > 7)
+	if (net->fd < 0 || count > 6)
 		return;
+	if (net->kind == NET_TAP) {
+		net_offload_header(offload, &before);
+		all[used++] = (struct iovec){ &before, sizeof(before) };
+		len += sizeof(before);
+	}
 	for (int i = 0; i < count; i++) {
-		all[i + 1] = pieces[i];
+		all[used++] = pieces[i];
 		len += pieces[i].iov_len;
 	}
 	if (len > FRAME_MAX)
@@ -268,9 +300,9 @@ static void send_frame(struct net_backend *backend, const struct iovec *pieces, 
 	header = htonl((uint32_t)len);
 	all[0] = (struct iovec){ &header, HEADER };
 	len += HEADER;
-	gone = net->out_len ? 0 : send_now(net, all, count + 1, len);
+	gone = net->out_len ? 0 : send_now(net, all, used, len);
 	if (gone < len)
-		keep_rest(net, all, count + 1, len, gone);
+		keep_rest(net, all, used, len, gone);
 }
 
 /* --- life --- */
@@ -354,6 +386,7 @@ int host_net_backend_create(const struct net_option *option, struct net_backend 
 	if (!net)
 		return -ENOMEM;
 	net->backend.ops = &ops;
+	net->backend.offloads = option->kind == NET_TAP;
 	net->kind = option->kind;
 	net->fd = net_open(option, &net->child);
 	net->words.fd = net->child.words;
@@ -374,7 +407,7 @@ void host_net_backend_destroy(struct net_backend *backend)
 	struct host_net_backend *net = net_of(backend);
 
 	if (net->fd >= 0)
-		close(net->fd);
+		net_close(net->fd, net->kind);
 	if (net->words.fd >= 0)
 		close(net->words.fd);
 	if (net->child.pid) {

@@ -7,6 +7,7 @@
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,24 +29,36 @@
 
 /* --- TAP --- */
 
+/* What frames may leave to us. */
+#define TAP_OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+
+static int set_up_tap(int fd, const char *name)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int header_len = sizeof(struct virtio_net_hdr);
+
+	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+	if (ioctl(fd, TUNSETIFF, &request) || ioctl(fd, TUNSETVNETHDRSZ, &header_len))
+		return -errno;
+	if (ioctl(fd, TUNSETOFFLOAD, TAP_OFFLOADS))
+		log_warn("%s cuts large sends by itself: %s", name, strerror(errno));
+	return 0;
+}
+
 static int open_tap(const char *name)
 {
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-	int fd;
+	int fd, err;
 
 	if (!if_nametoindex(name))
 		return -ENODEV; /* not to be made: nobody would be at its other end */
 	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-	if (ioctl(fd, TUNSETIFF, &request) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
+	err = set_up_tap(fd, name);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 }
 
 /* --- packets of an interface, which is brought up and hears everything --- */
@@ -322,4 +335,12 @@ int net_check(const struct net_option *option)
 	for (unsigned int i = 0; !ret && i < option->forward_count; i++)
 		ret = check_forward(&option->forwards[i]);
 	return ret;
+}
+
+/* The device stays, perhaps for somebody who does not know that frames may be large. */
+void net_close(int fd, enum net_kind kind)
+{
+	if (kind == NET_TAP && ioctl(fd, TUNSETOFFLOAD, 0))
+		log_warn("the TAP device keeps its offloads: %s", strerror(errno));
+	close(fd);
 }

@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-struct net_option;
+#include "host/net_option.h"
 
 /*
  * Could --net be used now? The ports that are to be forwarded are free, the interface is there and may be
@@ -18,11 +18,13 @@ struct net_child {
 };
 
 /*
- * A descriptor that does not block: a TAP device, an interface's raw packets (which keep their VLAN tags in
+ * A descriptor that does not block: a TAP device (frames with a struct virtio_net_hdr before them, and work left to
+ * do in both directions: net_offload.h), an interface's raw packets (which keep their VLAN tags in
  * auxiliary data), or for NET_USER a stream to a process of passt, with QEMU's framing (four bytes of length,
  * big-endian, and the frame). -errno.
  */
 int net_open(const struct net_option *option, struct net_child *child);
+void net_close(int fd, enum net_kind kind);
 
 /* MTU of what is opened: of the interface, at most NET_MTU_MAX, or as --net says. */
 unsigned int net_mtu(const struct net_option *option);

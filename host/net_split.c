@@ -84,11 +84,12 @@ static bool full(struct net_backend *backend)
 	return network->ops->full(network);
 }
 
-static void send(struct net_backend *backend, const struct iovec *pieces, int count)
+static void send(struct net_backend *backend, const struct iovec *pieces, int count,
+		 const struct net_offload *offload)
 {
 	struct net_backend *network = end_of(backend)->split->network;
 
-	network->ops->send(network, pieces, count);
+	network->ops->send(network, pieces, count, offload);
 }
 
 static const struct net_backend_ops ops = {
@@ -105,8 +106,11 @@ struct net_split *net_split_create(struct net_backend *backend)
 	if (!split)
 		return NULL;
 	split->network = backend;
-	split->vtl2 = (struct end){ .backend.ops = &ops, .split = split };
-	split->vtl0 = (struct end){ .backend.ops = &ops, .split = split };
+	split->vtl2 = (struct end){
+		.backend = { .ops = &ops, .offloads = backend->offloads },
+		.split = split,
+	};
+	split->vtl0 = split->vtl2;
 	return split;
 }
 

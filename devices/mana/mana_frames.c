@@ -12,6 +12,8 @@
 #define ETHERNET_HEADER 14u
 #define MAC_BYTES       12u
 #define VLAN_TAG        4u
+#define TCP_CHECKSUM    16u /* places in the headers */
+#define UDP_CHECKSUM    6u
 
 /* Frames of a queue in one go, so that doorbells and commands get the lock in between. */
 #define SEND_BUDGET 32
@@ -22,6 +24,7 @@ struct sender {
 	struct mana *mana;
 	bool vlan;
 	uint8_t tag[VLAN_TAG];
+	const struct net_offload *left; /* to the network; NULL: nothing */
 };
 
 static void transmit(struct sender *sender, uint8_t *header, size_t header_len,
@@ -40,7 +43,7 @@ static void transmit(struct sender *sender, uint8_t *header, size_t header_len,
 	pieces[count++] = (struct iovec){ header, header_len };
 	if (payload_len)
 		pieces[count++] = (struct iovec){ (void *)(uintptr_t)payload, payload_len };
-	backend->ops->send(backend, pieces, count);
+	backend->ops->send(backend, pieces, count, sender->left);
 	sender->mana->stats.tx_frames++;
 	sender->mana->stats.tx_bytes += header_len + payload_len + (sender->vlan ? MAC_BYTES : 0);
 }
@@ -79,23 +82,80 @@ static void set_vlan(struct sender *sender, const struct mana_tx_oob *oob)
 	sender->tag[3] = (uint8_t)tci;
 }
 
+/* A tag would be in the network's way. */
+static bool may_leave_work(const struct sender *sender)
+{
+	return sender->mana->config.backend->offloads && !sender->vlan;
+}
+
+static bool fill_l4(struct sender *sender, const struct net_frame *frame,
+		    struct net_offload *offload)
+{
+	uint8_t *bytes = sender->mana->frame;
+
+	if (!may_leave_work(sender))
+		return net_frame_fill_l4(bytes, frame);
+	offload->sum_start = frame->l4;
+	offload->sum_field = (uint16_t)(frame->l4 + (frame->tcp ? TCP_CHECKSUM : UDP_CHECKSUM));
+	sender->left = offload;
+	return net_frame_start_l4(bytes, frame);
+}
+
 static enum mana_cqe_type send_whole(struct sender *sender, const struct mana_tx_oob *oob,
 				     size_t len)
 {
 	struct mana *mana = sender->mana;
+	struct net_offload offload = { 0 };
 	struct net_frame frame;
 
 	if (len > mana->config.mtu + ETHERNET_HEADER + VLAN_TAG)
 		return MANA_CQE_TX_MTU_DROP;
 	net_frame_parse(mana->frame, len, &frame);
 	if ((oob->flags & (MANA_TX_TCP_CHECKSUM | MANA_TX_UDP_CHECKSUM)) &&
-	    !net_frame_fill_l4(mana->frame, &frame))
+	    !fill_l4(sender, &frame, &offload))
 		return MANA_CQE_TX_HDR_PROCESSING_ERROR;
 	if ((oob->flags & MANA_TX_IP_CHECKSUM) && !frame.ipv6 &&
 	    !net_frame_fill_ip(mana->frame, &frame))
 		return MANA_CQE_TX_HDR_PROCESSING_ERROR;
 	transmit(sender, mana->frame, len, NULL, 0);
 	return MANA_CQE_TX_OKAY;
+}
+
+/* A network that cuts sends by itself gets them whole. False: it is for us to do. */
+static bool send_uncut(struct sender *sender, size_t len, uint32_t header_len, uint32_t mss)
+{
+	struct mana *mana = sender->mana;
+	struct net_backend *backend = mana->config.backend;
+	struct iovec piece = { mana->frame, len };
+	struct net_frame frame;
+	size_t frames;
+
+	if (!may_leave_work(sender) || !mss || len <= header_len || len > NET_SEND_MAX ||
+	    !net_frame_prepare_send(mana->frame, len, header_len, &frame))
+		return false;
+	backend->ops->send(backend, &piece, 1,
+			   &(struct net_offload){ .sum_start = frame.l4,
+						  .sum_field = (uint16_t)(frame.l4 + TCP_CHECKSUM),
+						  .mss = (uint16_t)mss,
+						  .header_len = (uint16_t)header_len,
+						  .ipv6 = frame.ipv6 });
+	frames = (len - header_len + mss - 1) / mss;
+	mana->stats.tx_frames += frames;
+	mana->stats.tx_bytes += len + (frames - 1) * header_len;
+	return true;
+}
+
+static enum mana_cqe_type send_cut(struct sender *sender, const struct mana_wqe *wqe, size_t len)
+{
+	struct mana *mana = sender->mana;
+	uint32_t header_len = wqe->sges[0].size, mss = wqe->data_unit;
+
+	if (len > MANA_LSO_MAX + 256 || header_len + mss > mana->config.mtu + ETHERNET_HEADER)
+		return MANA_CQE_TX_HDR_PROCESSING_ERROR;
+	if (send_uncut(sender, len, header_len, mss) ||
+	    net_frame_segment(mana->frame, len, header_len, mss, transmit_segment, sender))
+		return MANA_CQE_TX_OKAY;
+	return MANA_CQE_TX_HDR_PROCESSING_ERROR;
 }
 
 static enum mana_cqe_type send_one(struct mana *mana, const struct mana_wqe *wqe,
@@ -114,14 +174,7 @@ static enum mana_cqe_type send_one(struct mana *mana, const struct mana_wqe *wqe
 	if ((oob->flags & MANA_TX_FORMAT_MASK) == MANA_TX_FORMAT_LONG &&
 	    (oob->vlan & MANA_TX_INJECT_VLAN))
 		set_vlan(&sender, oob);
-	if (!wqe->oob_in_sgl)
-		return send_whole(&sender, oob, len);
-	if (len > MANA_LSO_MAX + 256 ||
-	    wqe->sges[0].size + wqe->data_unit > mana->config.mtu + ETHERNET_HEADER ||
-	    !net_frame_segment(mana->frame, len, wqe->sges[0].size, wqe->data_unit,
-			       transmit_segment, &sender))
-		return MANA_CQE_TX_HDR_PROCESSING_ERROR;
-	return MANA_CQE_TX_OKAY;
+	return wqe->oob_in_sgl ? send_cut(&sender, wqe, len) : send_whole(&sender, oob, len);
 }
 
 static void complete_send(struct mana *mana, struct mana_wq *wq, const struct mana_wqe *wqe,

@@ -295,6 +295,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	log_set_level(LOG_ERROR);
 	start();
+	network.backend.offloads = size & 1;
 	bring_up();
 	make_queues();
 	while (in.size)

@@ -110,7 +110,7 @@ static void send_frame(const uint8_t *frame, size_t len)
 	struct iovec pieces[] = { { (void *)(uintptr_t)frame, len / 3 },
 				  { (void *)(uintptr_t)(frame + len / 3), len - len / 3 } };
 
-	backend->ops->send(backend, pieces, 2);
+	backend->ops->send(backend, pieces, 2, NULL);
 }
 
 static void frames_come_back_whole(void **state)
@@ -298,7 +298,7 @@ static void crosses(const struct end *from, struct end *to, bool tagged, size_t 
 	else
 		memcpy(frame + 12, (const uint8_t[]){ 0x88, 0xB5 }, 2);
 	to->len = 0;
-	from->backend->ops->send(from->backend, &(struct iovec){ frame, len }, 1);
+	from->backend->ops->send(from->backend, &(struct iovec){ frame, len }, 1, NULL);
 	while (!to->len)
 		assert_true(event_loop_run_once(loop, 10000) > 0);
 	assert_int_equal(to->len, len);

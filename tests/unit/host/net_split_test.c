@@ -38,11 +38,13 @@ static void stop(struct net_backend *backend)
 	network.stops++;
 }
 
-static void send(struct net_backend *backend, const struct iovec *pieces, int count)
+static void send(struct net_backend *backend, const struct iovec *pieces, int count,
+		 const struct net_offload *offload)
 {
 	(void)backend;
 	(void)pieces;
 	(void)count;
+	(void)offload;
 	network.sends++;
 }
 
@@ -107,8 +109,8 @@ static void frames_go_to_one_and_come_from_both(void **state)
 	deliver();
 	assert_int_equal(to_vtl0, 1);
 	assert_int_equal(to_vtl2, 2);
-	vtl0->ops->send(vtl0, NULL, 0);
-	vtl2->ops->send(vtl2, NULL, 0);
+	vtl0->ops->send(vtl0, NULL, 0, NULL);
+	vtl2->ops->send(vtl2, NULL, 0, NULL);
 	assert_int_equal(network.sends, 2);
 	assert_false(vtl0->ops->full(vtl0));
 	network.full = true;

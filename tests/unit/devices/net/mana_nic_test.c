@@ -236,6 +236,42 @@ static void a_large_send_is_segmented(void **state)
 	assert_int_equal(payload, 0x2800 - 54);
 }
 
+/* Where the network does what is left: the same, summed and cut by it. */
+static void a_network_may_do_the_rest(void **state)
+{
+	const uint32_t lso[] = { TCP_LARGESEND_PKTINFO, 1448 | 34u << 20 | NDIS_LSO_V2 };
+	const uint32_t udp[] = { TCPIP_CHKSUM_PKTINFO,
+				 NDIS_TX_CHECKSUM_IS_IPV4 | NDIS_TX_CHECKSUM_UDP |
+					 NDIS_TX_CHECKSUM_IP_HEADER | 34 << 16 };
+	const struct memory_frame *out = m.network.frames;
+	uint8_t *frame = m.client.ram + FRAME(0);
+	struct net_frame parsed;
+
+	(void)state;
+	m.network.backend.offloads = true;
+	make_frame(frame, 5000, true, 1);
+	frame[16] = frame[17] = 0;
+	send_frame(0, 5000, lso, 1);
+	assert_int_equal(m.network.count, 1);
+	assert_int_equal(out->len, 5000);
+	assert_int_equal(out->bytes[16] << 8 | out->bytes[17], 5000 - 14);
+	assert_memory_equal(out->bytes + 54, frame + 54, 5000 - 54);
+	assert_int_equal(m.network.offload.mss, 1448);
+	assert_int_equal(m.network.offload.header_len, 54);
+	assert_int_equal(m.network.offload.sum_start, 34);
+	assert_int_equal(m.network.offload.sum_field, 50);
+	make_frame(frame, 333, false, 1);
+	send_frame(0, 333, udp, 1);
+	out++;
+	assert_int_equal(out->len, 333);
+	assert_int_equal(m.network.offload.mss, 0);
+	assert_int_equal(m.network.offload.sum_start, 34);
+	assert_int_equal(m.network.offload.sum_field, 40);
+	net_frame_parse(out->bytes, out->len, &parsed);
+	assert_int_equal(net_frame_verify(out->bytes, &parsed),
+			 NIC_RX_IP_CHECKSUM_OK | NIC_RX_UDP_CHECKSUM_BAD);
+}
+
 static void tags_go_both_ways(void **state)
 {
 	const uint32_t vlan[] = { IEEE_8021Q_INFO, 3 | 0x456 << 4 };
@@ -725,6 +761,7 @@ int main(void)
 		TEST(a_frame_comes_in_with_what_is_known_of_it),
 		TEST(checksums_are_filled_in),
 		TEST(a_large_send_is_segmented),
+		TEST(a_network_may_do_the_rest),
 		TEST(tags_go_both_ways),
 		cmocka_unit_test_setup_teardown(jumbo_frames_go_both_ways, setup_jumbo, teardown),
 		TEST(many_pieces_are_few_enough),

@@ -43,7 +43,8 @@ static void give_back(void *ctx)
 	memory->reflected = 0;
 }
 
-static void send(struct net_backend *backend, const struct iovec *pieces, int count)
+static void send(struct net_backend *backend, const struct iovec *pieces, int count,
+		 const struct net_offload *offload)
 {
 	struct memory_backend *memory = memory_of(backend);
 	struct memory_frame *frame = &memory->frames[memory->count];
@@ -53,6 +54,7 @@ static void send(struct net_backend *backend, const struct iovec *pieces, int co
 		len += pieces[i].iov_len;
 	memory->sent++;
 	memory->sent_bytes += len;
+	memory->offload = offload ? *offload : (struct net_offload){ 0 };
 	if (memory->discard || memory->count == MEMORY_BACKEND_FRAMES || len > MEMORY_BACKEND_FRAME)
 		return;
 	frame->len = 0;

@@ -28,6 +28,7 @@ struct memory_backend {
 	bool full;    /* it takes nothing for now */
 	bool discard; /* frames are counted only */
 	uint64_t sent, sent_bytes;
+	struct net_offload offload;    /* what was left of the last frame sent */
 	unsigned int count, reflected; /* of frames kept, and given back */
 	struct memory_frame *frames;
 };
