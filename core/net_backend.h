@@ -7,7 +7,8 @@
 
 /*
  * The seam between an emulated network card and the network: single Ethernet frames without FCS.
- * Everything on the thread of the loop that start() names.
+ * Everything on the thread of the loop that start() names, but for send() and full(), which are for any thread
+ * when the card says so (mana_function.h).
  */
 
 struct event_loop;

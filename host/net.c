@@ -80,6 +80,7 @@ static int offer(struct partition *partition, struct host_net *net, const struct
 	config->loop = net->loop;
 	config->mtu = (uint16_t)net_mtu(&partition->options->net);
 	config->queues = (uint16_t)partition->vp_count;
+	config->send_in_place = true;
 	function = mana_function_create(config);
 	if (!function)
 		return -ENOMEM;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ struct host_net_backend {
 	struct event_loop *loop;
 	const struct net_backend_client *client;
 	void *ctx;
+	pthread_mutex_t lock; /* sending: of `out`, and of `fd` against its end */
 	int fd;
 	enum net_kind kind;
 	struct net_child child;
@@ -55,6 +57,12 @@ static struct host_net_backend *net_of(struct net_backend *backend)
 	return container_of(backend, struct host_net_backend, backend);
 }
 
+/* full() looks without the lock. */
+static void set_waiting(struct host_net_backend *net, size_t len)
+{
+	__atomic_store_n(&net->out_len, len, __ATOMIC_RELEASE);
+}
+
 /* --- reading --- */
 
 static bool again(void)
@@ -66,9 +74,11 @@ static void lost(struct host_net_backend *net, const char *why)
 {
 	log_error("the network is gone: %s", why);
 	event_loop_remove(net->loop, &net->watch);
+	pthread_mutex_lock(&net->lock);
 	close(net->fd);
 	net->fd = -1;
-	net->out_len = 0;
+	set_waiting(net, 0);
+	pthread_mutex_unlock(&net->lock);
 	net->client->room(net->ctx);
 }
 
@@ -195,15 +205,7 @@ static bool is_stream(const struct host_net_backend *net)
 
 static bool full(struct net_backend *backend)
 {
-	return net_of(backend)->out_len;
-}
-
-static void let_go(struct host_net_backend *net)
-{
-	net->out_at = 0;
-	net->out_len = 0;
-	event_loop_modify(net->loop, &net->watch, EPOLLIN);
-	net->client->room(net->ctx);
+	return __atomic_load_n(&net_of(backend)->out_len, __ATOMIC_ACQUIRE);
 }
 
 /* How much is gone; 0: nothing now. What cannot be sent is gone, too: the reader finds out why. */
@@ -226,34 +228,52 @@ static size_t flush_packet(struct host_net_backend *net)
 	return len + HEADER;
 }
 
-static void flush_out(struct host_net_backend *net)
+/* True: all is gone. */
+static bool send_waiting(struct host_net_backend *net)
 {
 	while (net->out_at < net->out_len) {
 		size_t gone = is_stream(net) ? flush_stream(net) : flush_packet(net);
 
 		if (!gone)
-			return;
+			return false;
 		net->out_at += gone;
 	}
-	let_go(net);
+	net->out_at = 0;
+	set_waiting(net, 0);
+	event_loop_modify(net->loop, &net->watch, EPOLLIN);
+	return true;
+}
+
+static void flush_out(struct host_net_backend *net)
+{
+	bool all;
+
+	pthread_mutex_lock(&net->lock);
+	all = send_waiting(net);
+	pthread_mutex_unlock(&net->lock);
+	if (all)
+		net->client->room(net->ctx);
 }
 
 /* `gone` bytes of the first to wait have been sent already. */
 static void keep_rest(struct host_net_backend *net, const struct iovec *pieces, int count,
 		      size_t len, size_t gone)
 {
-	if (len > sizeof(net->out) - net->out_len) {
+	size_t at = net->out_len;
+
+	if (len > sizeof(net->out) - at) {
 		log_limited(LOG_DEBUG, "a frame is lost: the network is slow");
 		return;
 	}
-	if (!net->out_len) {
+	if (!at) {
 		net->out_at = gone;
 		event_loop_modify(net->loop, &net->watch, EPOLLIN | EPOLLOUT);
 	}
 	for (int i = 0; i < count; i++) {
-		memcpy(net->out + net->out_len, pieces[i].iov_base, pieces[i].iov_len);
-		net->out_len += pieces[i].iov_len;
+		memcpy(net->out + at, pieces[i].iov_base, pieces[i].iov_len);
+		at += pieces[i].iov_len;
 	}
+	set_waiting(net, at);
 }
 
 /* The first piece is the header. How much of `len` is gone. */
@@ -284,7 +304,7 @@ static void send_frame(struct net_backend *backend, const struct iovec *pieces, 
 	size_t len = 0, gone;
 	int used = 1;
 
-	if (net->fd < 0 || count > 6)
+	if (count > 6)
 		return;
 	if (net->kind == NET_TAP) {
 		net_offload_header(offload, &before);
@@ -300,9 +320,13 @@ static void send_frame(struct net_backend *backend, const struct iovec *pieces, 
 	header = htonl((uint32_t)len);
 	all[0] = (struct iovec){ &header, HEADER };
 	len += HEADER;
-	gone = net->out_len ? 0 : send_now(net, all, used, len);
-	if (gone < len)
-		keep_rest(net, all, used, len, gone);
+	pthread_mutex_lock(&net->lock);
+	if (net->fd >= 0) {
+		gone = net->out_len ? 0 : send_now(net, all, used, len);
+		if (gone < len)
+			keep_rest(net, all, used, len, gone);
+	}
+	pthread_mutex_unlock(&net->lock);
 }
 
 /* --- life --- */
@@ -398,6 +422,7 @@ int host_net_backend_create(const struct net_option *option, struct net_backend 
 		free(net);
 		return err;
 	}
+	pthread_mutex_init(&net->lock, NULL);
 	*backend = &net->backend;
 	return 0;
 }
@@ -414,5 +439,6 @@ void host_net_backend_destroy(struct net_backend *backend)
 		kill(net->child.pid, SIGTERM);
 		waitpid(net->child.pid, NULL, 0);
 	}
+	pthread_mutex_destroy(&net->lock);
 	free(net);
 }

@@ -211,14 +211,25 @@ static bool send_queue(struct mana *mana, struct mana_wq *wq)
 	return true;
 }
 
+static bool send_from(struct mana *mana, uint32_t wq)
+{
+	return mana->wqs[wq].used && mana->wqs[wq].type == GDMA_SQ &&
+	       send_queue(mana, &mana->wqs[wq]);
+}
+
 void mana_send_frames(struct mana *mana)
 {
 	bool more = false;
 
 	for (uint32_t i = MANA_HWC_RQ + 1; i < MANA_WQS; i++)
-		if (mana->wqs[i].used && mana->wqs[i].type == GDMA_SQ)
-			more |= send_queue(mana, &mana->wqs[i]);
+		more |= send_from(mana, i);
 	if (more)
+		mana_wake(mana);
+}
+
+void mana_send_frames_of(struct mana *mana, uint32_t wq)
+{
+	if (wq > MANA_HWC_RQ && send_from(mana, wq))
 		mana_wake(mana);
 }
 

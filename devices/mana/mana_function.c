@@ -98,13 +98,24 @@ static void write_shm(struct mana *mana, uint64_t offset, unsigned int size, uin
 	pthread_mutex_unlock(&mana->lock);
 }
 
+/* While another has the lock, the loop does it: a VP is not to wait for frames that come in. */
+static void send_or_wake(struct mana *mana, uint32_t id)
+{
+	if (!mana->config.send_in_place || pthread_mutex_trylock(&mana->lock)) {
+		mana_wake(mana);
+		return;
+	}
+	mana_send_frames_of(mana, id);
+	pthread_mutex_unlock(&mana->lock);
+}
+
 static void ring_wq(struct mana *mana, uint32_t id, uint32_t tail)
 {
 	if (id >= MANA_WQS)
 		return;
 	__atomic_store_n(&mana->tails[id], tail, __ATOMIC_RELEASE);
 	if (id != MANA_HWC_SQ) {
-		mana_wake(mana);
+		send_or_wake(mana, id);
 		return;
 	}
 	pthread_mutex_lock(&mana->lock);

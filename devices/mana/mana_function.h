@@ -23,6 +23,12 @@ struct mana_function_config {
 	uint16_t queues;
 
 	/*
+	 * Whoever rings a send queue's doorbell sends what is there, if not too much, rather than waking the loop for it:
+	 * where VPs wait for the loop anyway. The backend's send() and full() are then for any thread.
+	 */
+	bool send_in_place;
+
+	/*
 	 * The driver moves frames to the function that VTL0 has for itself, or back. Of VTL2's function
 	 * only: NULL, the command is not known. Any thread; must not call back.
 	 */

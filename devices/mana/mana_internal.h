@@ -170,8 +170,9 @@ void mana_hwc_down(struct mana *mana);
 uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t len);
 void mana_objects_free(struct mana *mana);
 
-/* --- mana_frames.c: on the loop; with the lock */
+/* --- mana_frames.c: with the lock; on the loop, but for sending in place */
 void mana_send_frames(struct mana *mana);
+void mana_send_frames_of(struct mana *mana, uint32_t wq);
 extern const struct net_backend_client mana_backend_client;
 
 void mana_wake(struct mana *mana);
