@@ -47,7 +47,8 @@ static void end_relay(struct mana_machine *m)
 	pci_inproc_destroy(m->relay_bus);
 }
 
-static int make_function(struct mana_machine *m, uint16_t mtu, uint16_t queues, bool relayed)
+static int make_function(struct mana_machine *m, uint16_t mtu, uint16_t queues, bool relayed,
+			 bool in_place)
 {
 	struct mana_function_config config = {
 		.loop = m->client.loops[CLIENT_VPS - 1],
@@ -55,6 +56,7 @@ static int make_function(struct mana_machine *m, uint16_t mtu, uint16_t queues, 
 		.mac = { 0x02, 0x15, 0x5D, 1, 2, 3 },
 		.mtu = mtu,
 		.queues = queues,
+		.send_in_place = in_place,
 		.move_filter = move_filter,
 		.ctx = m,
 	};
@@ -73,7 +75,7 @@ static int make_function(struct mana_machine *m, uint16_t mtu, uint16_t queues, 
 	return m->bus ? 0 : -1;
 }
 
-static int init(struct mana_machine *m, uint16_t mtu, uint16_t queues, bool relayed)
+static int init(struct mana_machine *m, uint16_t mtu, uint16_t queues, bool relayed, bool in_place)
 {
 	struct mana_nic_config driver = { 0 };
 	struct netvsp_config card = { .max_sub_channels = 3 };
@@ -82,7 +84,7 @@ static int init(struct mana_machine *m, uint16_t mtu, uint16_t queues, bool rela
 	if (client_init(&m->client, 0, 0))
 		return -1;
 	memory_backend_init(&m->network);
-	if (make_function(m, mtu, queues, relayed))
+	if (make_function(m, mtu, queues, relayed, in_place))
 		return -1;
 	driver.pci = pci_inproc_device(m->bus);
 	driver.memory = m->client.memory;
@@ -97,12 +99,17 @@ static int init(struct mana_machine *m, uint16_t mtu, uint16_t queues, bool rela
 
 int mana_machine_init(struct mana_machine *m, uint16_t mtu, uint16_t queues)
 {
-	return init(m, mtu, queues, false);
+	return init(m, mtu, queues, false, false);
 }
 
 int mana_machine_init_relayed(struct mana_machine *m, uint16_t mtu, uint16_t queues)
 {
-	return init(m, mtu, queues, true);
+	return init(m, mtu, queues, true, false);
+}
+
+int mana_machine_init_in_place(struct mana_machine *m, uint16_t mtu, uint16_t queues)
+{
+	return init(m, mtu, queues, false, true);
 }
 
 static void card_gone(void *ctx)

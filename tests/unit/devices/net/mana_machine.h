@@ -40,6 +40,8 @@ struct mana_machine {
 /* 0, or -1. The emulator's loop is the client's last VP's, the driver's the first's. */
 int mana_machine_init(struct mana_machine *m, uint16_t mtu, uint16_t queues);
 int mana_machine_init_relayed(struct mana_machine *m, uint16_t mtu, uint16_t queues);
+/* Whoever rings a doorbell sends. */
+int mana_machine_init_in_place(struct mana_machine *m, uint16_t mtu, uint16_t queues);
 /* The loops are not run by others any more. -1 when something was not given back. */
 int mana_machine_fini(struct mana_machine *m);
 

@@ -142,6 +142,13 @@ static int setup_relayed(void **state)
 	return start(mana_machine_init_relayed);
 }
 
+static int setup_in_place(void **state)
+{
+	(void)state;
+	memset(received, 0, sizeof(received));
+	return start(mana_machine_init_in_place);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -153,6 +160,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(channels_work_through_resets, setup, teardown),
 		cmocka_unit_test_setup_teardown(channels_work_through_resets, setup_relayed,
+						teardown),
+		cmocka_unit_test_setup_teardown(channels_work_through_resets, setup_in_place,
 						teardown),
 	};
 

@@ -28,35 +28,50 @@ static void stop(struct net_backend *backend)
 	memory_of(backend)->client = NULL;
 }
 
+/* The next frame to be given back, copied. */
+static bool take_frame(struct memory_backend *memory, struct memory_frame *frame)
+{
+	bool some;
+
+	pthread_mutex_lock(&memory->lock);
+	some = memory->reflected < memory->count;
+	if (some) {
+		*frame = memory->frames[memory->reflected++];
+	} else {
+		memory->posted = false;
+		memory->count = 0;
+		memory->reflected = 0;
+	}
+	pthread_mutex_unlock(&memory->lock);
+	return some;
+}
+
 /* Posted: the card does not expect frames while it sends one. */
 static void give_back(void *ctx)
 {
 	struct memory_backend *memory = ctx;
+	struct memory_frame frame;
 
-	memory->posted = false;
-	while (memory->reflected < memory->count) {
-		struct memory_frame *frame = &memory->frames[memory->reflected++];
-
-		memory_backend_deliver(memory, frame->bytes, frame->len);
-	}
-	memory->count = 0;
-	memory->reflected = 0;
+	while (take_frame(memory, &frame))
+		memory_backend_deliver(memory, frame.bytes, frame.len);
 }
 
-static void send(struct net_backend *backend, const struct iovec *pieces, int count,
-		 const struct net_offload *offload)
+static void exchange_addresses(uint8_t *bytes)
 {
-	struct memory_backend *memory = memory_of(backend);
-	struct memory_frame *frame = &memory->frames[memory->count];
-	size_t len = 0;
+	for (unsigned int i = 0; i < 6; i++) {
+		uint8_t byte = bytes[i];
 
-	for (int i = 0; i < count; i++)
-		len += pieces[i].iov_len;
-	memory->sent++;
-	memory->sent_bytes += len;
-	memory->offload = offload ? *offload : (struct net_offload){ 0 };
-	if (memory->discard || memory->count == MEMORY_BACKEND_FRAMES || len > MEMORY_BACKEND_FRAME)
-		return;
+		bytes[i] = bytes[6 + i];
+		bytes[6 + i] = byte;
+	}
+}
+
+/* True: it is to come back, which nothing has been posted for. */
+static bool keep(struct memory_backend *memory, const struct iovec *pieces, int count)
+{
+	struct memory_frame *frame = &memory->frames[memory->count];
+	bool post = memory->reflect && !memory->posted;
+
 	frame->len = 0;
 	for (int i = 0; i < count; i++) {
 		memcpy(frame->bytes + frame->len, pieces[i].iov_base, pieces[i].iov_len);
@@ -64,17 +79,31 @@ static void send(struct net_backend *backend, const struct iovec *pieces, int co
 	}
 	memory->count++;
 	if (!memory->reflect)
-		return;
-	for (unsigned int i = 0; i < 6; i++) {
-		uint8_t byte = frame->bytes[i];
+		return false;
+	exchange_addresses(frame->bytes);
+	memory->posted = true;
+	return post;
+}
 
-		frame->bytes[i] = frame->bytes[6 + i];
-		frame->bytes[6 + i] = byte;
-	}
-	if (!memory->posted) {
-		memory->posted = true;
+static void send(struct net_backend *backend, const struct iovec *pieces, int count,
+		 const struct net_offload *offload)
+{
+	struct memory_backend *memory = memory_of(backend);
+	size_t len = 0;
+	bool post = false;
+
+	for (int i = 0; i < count; i++)
+		len += pieces[i].iov_len;
+	pthread_mutex_lock(&memory->lock);
+	memory->sent++;
+	memory->sent_bytes += len;
+	memory->offload = offload ? *offload : (struct net_offload){ 0 };
+	if (!memory->discard && memory->count < MEMORY_BACKEND_FRAMES &&
+	    len <= MEMORY_BACKEND_FRAME)
+		post = keep(memory, pieces, count);
+	pthread_mutex_unlock(&memory->lock);
+	if (post)
 		event_loop_post(memory->loop, give_back, memory);
-	}
 }
 
 static bool full(struct net_backend *backend)
@@ -92,6 +121,7 @@ static const struct net_backend_ops ops = {
 void memory_backend_init(struct memory_backend *memory)
 {
 	*memory = (struct memory_backend){ .backend.ops = &ops };
+	pthread_mutex_init(&memory->lock, NULL);
 	memory->frames = calloc(MEMORY_BACKEND_FRAMES, sizeof(memory->frames[0]));
 	if (!memory->frames)
 		abort();
@@ -100,6 +130,7 @@ void memory_backend_init(struct memory_backend *memory)
 void memory_backend_fini(struct memory_backend *memory)
 {
 	free(memory->frames);
+	pthread_mutex_destroy(&memory->lock);
 }
 
 void memory_backend_set_full(struct memory_backend *memory, bool full)

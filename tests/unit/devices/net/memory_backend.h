@@ -23,7 +23,8 @@ struct memory_backend {
 	struct event_loop *loop;
 	const struct net_backend_client *client;
 	void *ctx;
-	bool reflect; /* what is sent comes back, with its addresses exchanged */
+	pthread_mutex_t lock; /* guards frames and counts while threads send */
+	bool reflect;         /* what is sent comes back, with its addresses exchanged */
 	bool posted;
 	bool full;    /* it takes nothing for now */
 	bool discard; /* frames are counted only */
