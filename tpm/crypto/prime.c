@@ -15,6 +15,7 @@
 #define SIEVE_SPAN \
 	16384 /* odd numbers looked at above one start: a prime is 355 of them away on average */
 #define SIEVE_LIMIT 65536 /* more do not pay: a test costs as much as sieving by 4,000 primes */
+#define MAX_STARTS  4 /* no prime above four starts: less than 10^-38 for the largest used here */
 #define MILLER_ROUNDS \
 	5 /* 2^-100 for the smallest primes used here, 512 bits being for legacy keys */
 
@@ -243,7 +244,7 @@ static int find_prime(struct search *s, mbedtls_mpi *out)
 	uint64_t start[FERMAT_MAX_LIMBS];
 	int found = 0;
 
-	while (!found) {
+	for (unsigned int starts = 0; !found && starts < MAX_STARTS; starts++) {
 		if (random_start(s, start))
 			return -EIO;
 		sieve_above(&s->sieve, start, s->limbs);
@@ -258,7 +259,7 @@ static int find_prime(struct search *s, mbedtls_mpi *out)
 		}
 	}
 	mbedtls_platform_zeroize(start, sizeof(start));
-	return found < 0 ? -EIO : 0;
+	return found == 1 ? 0 : -EIO;
 }
 
 /* FIPS 186-4, B.3.3 step 5.4: the primes differ in their first 100 bits. */
@@ -285,10 +286,11 @@ int rsa_generate_with(struct drbg *rng, unsigned int bits, uint32_t e, uint8_t *
 	mbedtls_mpi_init(&mn);
 	small_primes(&s.sieve);
 	err = find_prime(&s, &mp);
-	do {
-		if (!err)
-			err = find_prime(&s, &mq);
-	} while (!err && !far_apart(&mp, &mq, bits / 2));
+	if (!err)
+		err = find_prime(&s, &mq);
+	/* closer by chance, of 2^-100, would mean a stream that is not random */
+	if (!err && !far_apart(&mp, &mq, bits / 2))
+		err = -EIO;
 	if (!err)
 		err = mbedtls_mpi_mul_mpi(&mn, &mp, &mq);
 	if (!err)

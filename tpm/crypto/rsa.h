@@ -49,7 +49,7 @@ int rsa_verify(struct rsa_key *key, uint16_t scheme, uint16_t hash, const uint8_
 
 /*
  * Makes a key from a random stream: n of bits / 8 bytes, p of half that. The same stream gives the same key.
- * 0 or -EIO (out of memory, or the stream ended).
+ * 0 or -EIO (out of memory, the stream ended, or there was no key in as many candidates as are tried).
  */
 int rsa_generate(struct drbg *rng, unsigned int bits, uint32_t e, uint8_t *n, uint8_t *p);
 /* The two ways in which candidates are tested, for tests: eight at a time only where mont8_available(bits / 128). */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Known answers for tpm/crypto: FIPS 180-4, RFC 4231, SP800-38A, RFC 6979, and the TPM's own KDFs. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -400,6 +401,17 @@ static void rsa_keys_stay_the_same(void **state)
 	}
 }
 
+/* There is no prime p with p - 1 prime to 2, and the search ends all the same. */
+static void the_search_for_a_key_ends(void **state)
+{
+	struct drbg rng = test_rng("end");
+	uint8_t n[128], p[64];
+
+	(void)state;
+	assert_int_equal(rsa_generate(&rng, 1024, 2, n, p), -EIO);
+	drbg_free(&rng);
+}
+
 static void rsa_keys_are_a_function_of_the_stream(void **state)
 {
 	uint8_t n1[128], p1[64], n2[128], p2[64], in[128] = { 0 }, out[128], back[128];
@@ -488,6 +500,7 @@ int main(void)
 		cmocka_unit_test(fermat_of_eight_gives_the_same_answers),
 		cmocka_unit_test(miller_rabin_of_eight_bases),
 		cmocka_unit_test(rsa_keys_stay_the_same),
+		cmocka_unit_test(the_search_for_a_key_ends),
 		cmocka_unit_test(rsa_keys_are_a_function_of_the_stream),
 		cmocka_unit_test(rsa_paddings),
 	};
