@@ -25,7 +25,8 @@
 #include "host/net_option.h"
 
 #define FRAME_MAX   ((64u << 10) + 64) /* the largest send, tagged */
-#define READ_BUDGET 64                 /* frames before others of the loop have their turn */
+#define READ_BUDGET (96 << 10)         /* bytes before others of the loop have their turn */
+#define READ_LEAST  1500               /* what a frame counts for at least */
 #define HEADER      4u                 /* of a frame on a stream */
 #define WAITING_MAX (256u << 10)       /* more than a send that is segmented */
 #define MAC_BYTES   12u
@@ -149,11 +150,12 @@ static ssize_t take_packet(struct host_net_backend *net)
 
 static void read_packets(struct host_net_backend *net)
 {
-	for (int i = 0; i < READ_BUDGET; i++) {
-		ssize_t len = take_packet(net);
-
-		if (len > 0)
+	for (ssize_t budget = READ_BUDGET, len; budget > 0;) {
+		len = take_packet(net);
+		if (len > 0) {
+			budget -= len < READ_LEAST ? READ_LEAST : len;
 			continue;
+		}
 		if (len < 0 && (again() || errno == ENETDOWN))
 			return;
 		return lost(net, len ? strerror(errno) : "it ended");
