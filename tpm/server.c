@@ -211,7 +211,7 @@ static int handle_message(struct loop *l, struct client *c, size_t len)
 }
 
 /* Receives bytes and, on a control channel, a descriptor that may come with them. */
-static ssize_t receive(struct client *c)
+static ssize_t receive_with_descriptor(struct client *c)
 {
 	union {
 		struct cmsghdr align;
@@ -235,6 +235,14 @@ static ssize_t receive(struct client *c)
 		memcpy(&c->passed_fd, CMSG_DATA(cmsg), sizeof(int));
 	}
 	return n;
+}
+
+/* Only a control message has a descriptor beside it. */
+static ssize_t receive(struct client *c)
+{
+	if (c->role == ROLE_CTRL)
+		return receive_with_descriptor(c);
+	return recv(c->fd, c->in + c->have, sizeof(c->in) - c->have, 0);
 }
 
 static void client_ready(struct loop *l, struct client *c)
@@ -265,15 +273,18 @@ static void poll_once(struct loop *l)
 {
 	struct pollfd fds[SERVER_MAX_LISTEN + SERVER_MAX_CLIENTS];
 	struct server *s = l->server;
-	int n = s->listeners;
+	int n = s->listeners, clients = 0;
 
 	for (int i = 0; i < s->listeners; i++)
 		fds[i] = (struct pollfd){ .fd = s->listen[i].fd, .events = POLLIN };
-	for (int i = 0; i < SERVER_MAX_CLIENTS; i++)
+	for (int i = 0; i < SERVER_MAX_CLIENTS; i++) {
 		fds[n + i] = (struct pollfd){ .fd = l->clients[i].fd, .events = POLLIN };
-	if (poll(fds, (nfds_t)(n + SERVER_MAX_CLIENTS), -1) <= 0)
+		if (l->clients[i].fd >= 0)
+			clients = i + 1;
+	}
+	if (poll(fds, (nfds_t)(n + clients), -1) <= 0)
 		return;
-	for (int i = 0; i < SERVER_MAX_CLIENTS && !l->done; i++)
+	for (int i = 0; i < clients && !l->done; i++)
 		if (fds[n + i].fd >= 0 && fds[n + i].revents && l->clients[i].fd == fds[n + i].fd)
 			client_ready(l, &l->clients[i]);
 	for (int i = 0; i < n; i++) {
