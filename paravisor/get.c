@@ -30,6 +30,8 @@ struct vmgs_write {
 	uint64_t offset;
 	const uint8_t *data;
 	size_t left, sent; /* bytes; `sent`: of the part that the host has not yet answered for */
+	bool flush;        /* when all parts are written */
+	uint16_t awaited;  /* the response */
 };
 
 struct get {
@@ -420,26 +422,48 @@ static int send_part(struct get *get)
 
 	write->sent = write->left < sizeof(message.data) ? write->left : sizeof(message.data);
 	message.io = vmgs_io(get, GET_VMGS_WRITE, write->offset, write->sent);
-	message.io.flags = GET_VMGS_WRITE_THROUGH;
+	message.io.flags = write->flush ? 0 : GET_VMGS_WRITE_THROUGH;
 	memcpy(message.data, write->data, write->sent);
+	write->awaited = GET_VMGS_WRITE;
 	return send_message(get, &message, sizeof(message.io) + write->sent);
 }
 
-/* The answer for a part: sends the next one, or this was the last. */
+static int send_flush(struct get *get)
+{
+	struct get_header header = header_of(GET_HOST_REQUEST, GET_VMGS_FLUSH);
+
+	get->write.flush = false;
+	get->write.awaited = GET_VMGS_FLUSH;
+	return send_message(get, &header, sizeof(header));
+}
+
+/* The next part, or what follows the last: 1 when an answer is due, 0 at the end, or -errno. */
+static int send_next(struct get *get)
+{
+	int ret;
+
+	if (!get->write.left && !get->write.flush)
+		return 0;
+	ret = get->write.left ? send_part(get) : send_flush(get);
+	return ret ? ret : 1;
+}
+
+/* To what was sent last: sends what comes next, or this was the end. */
 static int take_response(struct get *get, uint16_t id, size_t len)
 {
 	struct vmgs_write *write = &get->write;
 	int ret;
 
-	if (id != GET_VMGS_WRITE || !write->done)
+	if (!write->done || id != write->awaited)
 		return -EPROTO;
 	ret = vmgs_status(get, len);
 	write->offset += write->sent;
 	write->data += write->sent;
 	write->left -= write->sent;
-	if (!ret && write->left)
-		ret = send_part(get);
-	if (ret || !write->left)
+	write->sent = 0;
+	if (!ret)
+		ret = send_next(get);
+	if (ret <= 0)
 		end_write(get, ret);
 	return 0;
 }
@@ -448,10 +472,11 @@ static int take_response(struct get *get, uint16_t id, size_t len)
 static int write_all_now(struct get *get)
 {
 	while (get->write.done) {
-		int ret = await_response(get, GET_VMGS_WRITE);
+		uint16_t id = get->write.awaited;
+		int ret = await_response(get, id);
 
 		if (ret >= 0)
-			ret = take_response(get, GET_VMGS_WRITE, (size_t)ret);
+			ret = take_response(get, id, (size_t)ret);
 		if (ret)
 			return ret;
 	}
@@ -467,11 +492,19 @@ void get_vmgs_write(struct get *get, uint64_t offset, const void *data, size_t l
 		done(token, -EBUSY);
 		return;
 	}
-	get->write = (struct vmgs_write){ done, token, offset, data, len, 0 };
-	ret = send_part(get);
-	if (!ret && !get->loop)
+	get->write = (struct vmgs_write){
+		.done = done,
+		.token = token,
+		.offset = offset,
+		.data = data,
+		.left = len,
+		/* One flush for all parts: each that is written through would be one of its own. */
+		.flush = len > GET_PAYLOAD_MAX,
+	};
+	ret = send_next(get);
+	if (ret > 0 && !get->loop)
 		ret = write_all_now(get);
-	if (ret)
+	if (ret <= 0)
 		end_write(get, ret);
 }
 

@@ -355,6 +355,16 @@ static void written(void *token, int error)
 	*result = error;
 }
 
+/* The last message, a write: its flags. */
+static uint32_t sent_flags(void)
+{
+	struct get_vmgs_io io;
+
+	memcpy(&io, fake_uio.out, sizeof(io));
+	assert_int_equal(io.header.message_id, GET_VMGS_WRITE);
+	return io.flags;
+}
+
 static void test_vmgs_write(void **state)
 {
 	static const uint8_t data[GET_PAYLOAD_MAX + SECTOR];
@@ -367,12 +377,36 @@ static void test_vmgs_write(void **state)
 	(void)state;
 	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
 	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	queue_io(GET_VMGS_FLUSH, GET_VMGS_SUCCESS, 0, 0);
 	get_vmgs_write(get, 4096, data, sizeof(data), written, &result);
 	assert_int_equal(result, 0);
-	assert_int_equal(fake_uio.sent, sent + 2);
+	assert_int_equal(fake_uio.sent, sent + 3);
+
+	/* what fits one message is written through, and needs no flush */
+	result = 1;
+	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	get_vmgs_write(get, 4096, data, GET_PAYLOAD_MAX, written, &result);
+	assert_int_equal(result, 0);
+	assert_int_equal(fake_uio.sent, sent + 4);
+	assert_int_equal(sent_flags(), GET_VMGS_WRITE_THROUGH);
 
 	/* the same with the loop, which brings the answers */
 	assert_int_equal(get_start(get, loop, &handler), 0);
+	result = 1;
+	get_vmgs_write(get, 4096, data, sizeof(data), written, &result);
+	assert_int_equal(sent_flags(), 0);
+	/* a flush's answer before there was one is not taken for the end */
+	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	queue_io(GET_VMGS_FLUSH, GET_VMGS_SUCCESS, 0, 0);
+	event_loop_run_once(loop, 0);
+	assert_int_equal(result, 1);
+	queue_io(GET_VMGS_WRITE, GET_VMGS_SUCCESS, 0, 0);
+	event_loop_run_once(loop, 0);
+	assert_int_equal(result, 1);
+	queue_io(GET_VMGS_FLUSH, GET_VMGS_DEVICE_ERROR, 0, 0);
+	event_loop_run_once(loop, 0);
+	assert_int_equal(result, -EIO);
+
 	result = 1;
 	get_vmgs_write(get, 4096, data, sizeof(data), written, &result);
 	get_vmgs_write(get, 0, data, SECTOR, written, &second);
