@@ -8,10 +8,14 @@ installed() {
 	cp --reflink=auto --sparse=always "$image" "$DISK"
 }
 
+# root_of DISK: its root file system, as e2fsprogs' tools want it.
+root_of() {
+	echo "$1?offset=$((512 * $(sfdisk -d "$1" | sed -n 's/.*start= *\([0-9]*\),.*name="root"/\1/p')))"
+}
+
 # clean: the root file system on DISK is as a shut-down leaves it.
 clean() {
-	start=$(sfdisk -d "$DISK" | sed -n 's/.*start= *\([0-9]*\),.*name="root"/\1/p')
-	e2fsck -fn "$DISK?offset=$((start * 512))" >"$WORK/fsck" 2>&1 || fail "file system: $(tail -n 1 "$WORK/fsck")"
+	e2fsck -fn "$(root_of "$DISK")" >"$WORK/fsck" 2>&1 || fail "file system: $(tail -n 1 "$WORK/fsck")"
 	rm -f "$DISK" # passed: only its size is of interest
 }
 

@@ -93,3 +93,49 @@ test_tpm_dies() {
 	! "$TOP/tests/tpm/replay" "$WORK/out" >"$WORK/replay" || fail "PCRs are as if nothing had happened"
 	grep -q '^replay: PCR' "$WORK/replay" || fail "$(tail -n 1 "$WORK/replay")"
 }
+
+# put_on_disk NAME FILE: a program, into DISK's root file system.
+put_on_disk() {
+	printf 'write %s %s\nset_inode_field %s mode 0100755\n' "$(realpath "$2")" "$1" "$1" >"$WORK/put"
+	debugfs -w -f "$WORK/put" "$(root_of "$DISK")" >"$WORK/put.log" 2>&1
+	grep -q '^Allocated inode' "$WORK/put.log" || fail "cannot put $1 on the disk"
+}
+
+# luks [WORD...]: starts the installed Debian with tests/e2e/tpm-luks as its first process.
+luks() {
+	rm -f "$WORK/ima"
+	truncate -s 4M "$WORK/ima"
+	boot 400 --disk "$DISK" --disk "$WORK/volume.raw" --disk "$WORK/ima" --memory 1G --cpus 1 --tpm-state "$WORK/state" \
+		--append "console=ttyS0 quiet ima_policy=tcb init=/tpm-luks${*:+ $*}"
+	expect_power_off
+	expect '^tpm-luks: done'
+	"$TOP/tests/tpm/replay-ima" "$WORK/out" "$WORK/ima" >"$WORK/ima.list" || fail "$(tail -n 1 "$WORK/ima.list")"
+	grep -q "^sha256:$(sha256sum <"$TOP/tests/e2e/tpm-luks" | cut -c 1-64) /tpm-luks\$" "$WORK/ima.list" ||
+		fail "IMA has not measured the first process"
+}
+
+# systemd-cryptenroll's volume: the TPM has its key, for the kernel, the command line and the initramfs that it was enrolled
+# with. IMA's measurements of three boots.
+test_tpm_luks() {
+	rm -f "$WORK/ima"
+	truncate -s 4M "$WORK/ima"
+	installed debian12
+	put_on_disk /tpm-luks "$TOP/tests/e2e/tpm-luks"
+	"$TOP/tests/e2e/package-file" bookworm cryptsetup-bin '*/sbin/cryptsetup' "$WORK/cryptsetup" || fail "no cryptsetup"
+	"$TOP/tests/e2e/package-file" bookworm libpopt0 '*/libpopt.so.0*' "$WORK/libpopt" || fail "no libpopt"
+	put_on_disk /usr/sbin/cryptsetup "$WORK/cryptsetup"
+	put_on_disk /usr/lib/x86_64-linux-gnu/libpopt.so.0 "$WORK/libpopt"
+	truncate -s 64M "$WORK/volume.raw"
+	luks
+	expect '^New TPM2 token enrolled'
+	expect '^volume: made'
+	expect '^unlocked: open sesame'
+	luks
+	expect_not '^volume: made'
+	expect '^unlocked: open sesame'
+	expect '^unlocked by token: open sesame'
+	luks other=word
+	expect '^unlock: refused'
+	expect_not '^unlocked'
+	rm "$DISK"
+}
