@@ -201,7 +201,8 @@ bool algorithm_known(uint16_t alg);
 bool command_pp_required(struct tpm *t, const struct command *def);
 
 /* selftest.c */
-uint32_t selftest_run(struct tpm *t);
+/* Not full: what a start waits for. */
+uint32_t selftest_run(struct tpm *t, bool full);
 
 /* startup.c */
 

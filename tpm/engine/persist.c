@@ -345,7 +345,7 @@ struct tpm *tpm_create(const struct tpm_platform *platform, void *ctx, const voi
 	/* A new state is committed before the first response, as any other change is. */
 	if (!len)
 		tpm_dirty(t);
-	if (!*err && selftest_run(t))
+	if (!*err && selftest_run(t, false))
 		*err = -EIO;
 	if (*err)
 		goto free_state;

@@ -41,8 +41,8 @@ static bool aes_works(void)
 	       !memcmp(text, expected, 16);
 }
 
-/* A signature made and checked, and one spoilt and refused. */
-static bool ecc_works(struct tpm *t)
+/* A signature made and checked, and in a full test one spoilt and refused. */
+static bool ecc_works(struct tpm *t, bool full)
 {
 	uint8_t digest[32] = { 1, 2, 3 };
 	struct ecc_signature sig;
@@ -54,12 +54,12 @@ static bool ecc_works(struct tpm *t)
 	    ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig))
 		return false;
 	digest[0] ^= 1;
-	return ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig) != 0;
+	return !full || ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig) != 0;
 }
 
-uint32_t selftest_run(struct tpm *t)
+uint32_t selftest_run(struct tpm *t, bool full)
 {
-	if (hashes_work() && aes_works() && ecc_works(t))
+	if (hashes_work() && aes_works() && ecc_works(t, full))
 		return 0;
 	t->failed = true;
 	return TPM_RC_FAILURE;

@@ -156,7 +156,7 @@ HANDLER(self_test)
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	return selftest_run(t);
+	return selftest_run(t, true);
 }
 
 /* 10.3 */
