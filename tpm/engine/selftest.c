@@ -54,7 +54,8 @@ static bool ecc_works(struct tpm *t, bool full)
 	    ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig))
 		return false;
 	digest[0] ^= 1;
-	return !full || ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig) != 0;
+	return !full ||
+	       ecc_ecdsa_verify(TPM_ECC_NIST_P256, &q, (struct span){ digest, 32 }, &sig) != 0;
 }
 
 uint32_t selftest_run(struct tpm *t, bool full)

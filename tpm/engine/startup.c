@@ -146,7 +146,7 @@ HANDLER(shutdown)
 	return 0;
 }
 
-/* 10.2: the algorithms are tested when the TPM is made (tpm_create); this finds nothing more to do. */
+/* 10.2: all but the check of a spoilt signature was done when the TPM was made (tpm_create). */
 HANDLER(self_test)
 {
 	bool full;
