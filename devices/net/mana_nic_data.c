@@ -290,20 +290,12 @@ static void return_failed(struct mana_nic_queue *queue, int err)
 	}
 }
 
-/* Buffers are told of when they are a quarter of what the device has, for each doorbell is an exit. */
-static bool wants_buffers(const struct mana_nic_wq *rq)
-{
-	uint32_t untold = rq->head - rq->rung;
-
-	return untold && untold >= (rq->rung - rq->tail) / 4;
-}
-
 void mana_nic_kick(struct nic *nic, unsigned int index)
 {
 	struct mana_nic_queue *queue = queue_of(nic, index);
 	struct mana_nic *mana = queue->mana;
 
-	if (queue->live && wants_buffers(&queue->rq)) {
+	if (queue->live && queue->rq.rung != queue->rq.head) {
 		queue->rq.rung = queue->rq.head;
 		mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_RQ, queue->rq.id,
 				  queue->rq.head, false);
