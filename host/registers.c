@@ -330,6 +330,7 @@ static uint16_t get_vsm(struct vcpu *vcpu, uint32_t name, union hv_register_valu
 	case HV_REGISTER_VSM_CAPABILITIES: {
 		union hv_register_vsm_capabilities capabilities = {
 			.intercept_page_available = 1,
+			.return_action_available = 1,
 		};
 
 		value->reg64 = capabilities.as_uint64;

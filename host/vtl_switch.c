@@ -155,6 +155,25 @@ void vtl_switch_to_vtl2(struct vp *vp, const struct hv_message *intercept)
 	atomic_store(&vp->active, HOST_VTL2);
 }
 
+/* What VTL2 wants done at its return; mistakes in it have nobody to be told. */
+static void take_actions(struct vp *vp, struct hv_vp_assist_page *assist)
+{
+	struct hv_vtl_return_action actions[HV_VTL_RETURN_ACTIONS_MAX];
+	unsigned int i;
+
+	_Static_assert(sizeof(actions) == sizeof(assist->vtl_return_actions), "all of them");
+	memcpy(actions, assist->vtl_return_actions, sizeof(actions));
+	for (i = 0; i < HV_VTL_RETURN_ACTIONS_MAX && actions[i].type; i++) {
+		struct vp *target = vp_find(vp->partition, actions[i].target_vp);
+
+		if (actions[i].type == HV_VTL_RETURN_ACTION_SIGNAL_EVENT && target &&
+		    actions[i].target_vtl == 0)
+			synic_signal(&target->vcpu[HOST_VTL0], actions[i].target_sint,
+				     actions[i].flag_number);
+	}
+	memset(assist->vtl_return_actions, 0, i * sizeof(actions[0]));
+}
+
 static void log_start(const struct vp *vp)
 {
 	uint64_t now = reference_time_now(&vp->partition->time);
@@ -186,6 +205,7 @@ void vtl_switch_to_vtl0(struct vp *vp)
 	}
 	if (registers && registers->isvalid)
 		load_register_page(vp, registers);
+	take_actions(vp, assist);
 	if (!vp->counters.vtl_switches++ && !vp->index)
 		log_start(vp);
 	atomic_store(&vp->active, HOST_VTL0);

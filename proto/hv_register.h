@@ -456,6 +456,20 @@ _Static_assert(offsetof(struct hv_vp_assist_page, vtl_return_x64_rax) == 16, "TL
 _Static_assert(offsetof(struct hv_vp_assist_page, intercept_message) == 112, "TLFS");
 _Static_assert(offsetof(struct hv_vp_assist_page, vtl_return_actions) == 368, "TLFS");
 
+/* One of vtl_return_actions: what the hypervisor does at the VTL return, and clears. */
+#define HV_VTL_RETURN_ACTION_NONE         0u /* and none after it */
+#define HV_VTL_RETURN_ACTION_SIGNAL_EVENT 1u
+#define HV_VTL_RETURN_ACTIONS_MAX         16u
+
+struct hv_vtl_return_action {
+	uint64_t type;
+	uint32_t target_vp;
+	uint8_t target_vtl;
+	uint8_t target_sint;
+	uint16_t flag_number;
+};
+_Static_assert(sizeof(struct hv_vtl_return_action) == 16, "as Hyper-V's");
+
 /* An action for the hypervisor to take on the next VTL return. */
 #define HV_VP_ASSIST_PAGE_ACTION_SIGNAL_EVENT 1
 

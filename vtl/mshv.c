@@ -104,13 +104,14 @@ static const struct vtl_ops mshv_ops = {
 /* Through /dev/mshv: the VTL's own descriptor, and what the driver can do. */
 static int create_vtl(struct mshv *mshv)
 {
-	uint32_t extension = MSHV_CAP_REGISTER_PAGE;
+	uint32_t extension = MSHV_CAP_REGISTER_PAGE, actions = MSHV_CAP_VTL_RETURN_ACTION;
 	int fd = open_device("/dev/mshv");
 	int ret = 0;
 
 	if (fd < 0)
 		return fd;
 	mshv->register_page = ioctl(fd, MSHV_CHECK_EXTENSION, &extension) == 1;
+	mshv->return_actions = ioctl(fd, MSHV_CHECK_EXTENSION, &actions) == 1;
 	mshv->vtl_fd = ioctl(fd, MSHV_CREATE_VTL, NULL);
 	if (mshv->vtl_fd < 0)
 		ret = -errno;

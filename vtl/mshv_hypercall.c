@@ -169,6 +169,8 @@ int mshv_signal_event(struct vtl *vtl, uint32_t vp, uint8_t sint, uint16_t flag)
 	};
 	struct hv_output_signal_event_direct output;
 
+	if (mshv_vp_signal_at_return((struct mshv *)vtl, vp, sint, flag))
+		return 0;
 	return mshv_status_to_errno(mshv_hypercall((struct mshv *)vtl, HV_CALL_SIGNAL_EVENT_DIRECT,
 						   0, &input, sizeof(input), &output,
 						   sizeof(output), NULL));

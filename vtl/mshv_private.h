@@ -14,6 +14,7 @@ struct mshv {
 	int hypercall_fd; /* /dev/mshv_hvcall */
 	int memory_fd;    /* /dev/mshv_vtl_low */
 	bool register_page;
+	bool return_actions;
 };
 
 struct mshv_vp {
@@ -52,6 +53,12 @@ void mshv_vp_destroy(struct vtl_vp *vp);
 int mshv_vp_run(struct vtl_vp *vp, struct vp_exit *exit);
 void mshv_vp_clear_wake(struct vtl_vp *vp);
 int mshv_vp_set_poll_fd(struct vtl_vp *vp, int fd);
+
+/*
+ * The event as an action of the VTL return that the calling thread makes next, if it is that VP's:
+ * VTL0 could not see it earlier. False: it needs a hypercall.
+ */
+bool mshv_vp_signal_at_return(const struct mshv *mshv, uint32_t vp, uint8_t sint, uint16_t flag);
 
 /* ops, in mshv_registers.c */
 int mshv_load(struct vtl_vp *vp, uint32_t classes);

@@ -36,7 +36,7 @@ struct mshv_run_page {
 		struct mshv_cpu_context context;
 		uint8_t context_room[1024];
 	};
-	uint8_t vtl_return_actions[MSHV_MAX_RUN_MSG_SIZE];
+	uint8_t vtl_return_actions[MSHV_MAX_RUN_MSG_SIZE]; /* struct hv_vtl_return_action */
 };
 _Static_assert(offsetof(struct mshv_run_page, exit_message) == 16, "driver's ABI");
 _Static_assert(offsetof(struct mshv_run_page, context) == 272, "driver's ABI");

@@ -10,6 +10,9 @@
 #include "proto/hv_cpuid.h"
 #include "vtl/mshv_decode.h"
 
+/* The VP whose thread this is, for what depends on it. */
+static __thread struct mshv_vp *current_vp;
+
 static void *map_page(const struct mshv *mshv, enum mshv_vtl_page kind, unsigned int cpu)
 {
 	void *p = mmap(NULL, HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mshv->vtl_fd,
@@ -75,6 +78,7 @@ int mshv_vp_create(struct vtl *vtl, unsigned int index, struct vtl_vp **out)
 		if (!vp->page)
 			goto unmap_run;
 	}
+	current_vp = vp;
 	*out = &vp->vp;
 	return 0;
 
@@ -92,6 +96,8 @@ void mshv_vp_destroy(struct vtl_vp *v)
 	if (vp->page)
 		munmap(vp->page, HV_PAGE_SIZE);
 	munmap(vp->run, HV_PAGE_SIZE);
+	if (current_vp == vp)
+		current_vp = NULL;
 	free(vp);
 }
 
@@ -117,6 +123,28 @@ void mshv_vp_clear_wake(struct vtl_vp *v)
 	struct mshv_vp *vp = (struct mshv_vp *)v;
 
 	__atomic_exchange_n(&vp->run->cancel, 0, __ATOMIC_SEQ_CST);
+}
+
+bool mshv_vp_signal_at_return(const struct mshv *mshv, uint32_t vp, uint8_t sint, uint16_t flag)
+{
+	struct hv_vtl_return_action action = {
+		.type = HV_VTL_RETURN_ACTION_SIGNAL_EVENT,
+		.target_vp = vp,
+		.target_sint = sint,
+		.flag_number = flag,
+	};
+	struct mshv_run_page *run;
+	uint32_t size;
+
+	if (!mshv->return_actions || !current_vp || current_vp->vp.index != vp)
+		return false;
+	run = current_vp->run;
+	size = run->vtl_return_action_size; /* the driver sets it to 0 when it has taken them */
+	if (size >= HV_VTL_RETURN_ACTIONS_MAX * sizeof(action))
+		return false;
+	memcpy(run->vtl_return_actions + size, &action, sizeof(action));
+	run->vtl_return_action_size = size + (uint32_t)sizeof(action);
+	return true;
 }
 
 int mshv_vp_set_poll_fd(struct vtl_vp *v, int fd)

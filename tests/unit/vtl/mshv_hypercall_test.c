@@ -123,9 +123,25 @@ static void test_post_message(void **state)
 	assert_int_equal(calls, 2);
 }
 
+/* mshv_vp.c's: an action of the VTL return as long as there is room. */
+static unsigned int room;
+
+bool mshv_vp_signal_at_return(const struct mshv *m, uint32_t vp, uint8_t sint, uint16_t flag)
+{
+	assert_ptr_equal(m, &mshv);
+	assert_int_equal(vp, 1);
+	assert_int_equal(sint, 2);
+	assert_int_equal(flag, 0x123);
+	return room && room--;
+}
+
 static void test_signal_event(void **state)
 {
 	(void)state;
+	room = 2;
+	assert_int_equal(mshv_signal_event(vtl, 1, 2, 0x123), 0);
+	assert_int_equal(mshv_signal_event(vtl, 1, 2, 0x123), 0);
+	assert_int_equal(calls, 0);
 	assert_int_equal(mshv_signal_event(vtl, 1, 2, 0x123), 0);
 	assert_int_equal(last.control, HV_CALL_SIGNAL_EVENT_DIRECT);
 	assert_int_equal(input[8], 1);
