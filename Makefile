@@ -50,6 +50,8 @@ tests/unit/vtl/vtl_test-objs := vtl/vtl.o tests/unit/fake/fake_vtl.o
 tests/unit/vtl/mshv_decode_test-objs := vtl/mshv_decode.o
 tests/unit/vtl/mshv_registers_test-objs := vtl/mshv_registers.o
 ldflags-tests/unit/vtl/mshv_registers_test := -Wl,--wrap=ioctl
+tests/unit/vtl/mshv_vp_test-objs := vtl/mshv_vp.o vtl/mshv_registers.o vtl/mshv_decode.o
+ldflags-tests/unit/vtl/mshv_vp_test := -Wl,--wrap=ioctl
 tests/unit/vtl/mshv_hypercall_test-objs := vtl/mshv_hypercall.o core/log.o
 ldflags-tests/unit/vtl/mshv_hypercall_test := -Wl,--wrap=ioctl
 
