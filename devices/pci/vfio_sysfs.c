@@ -12,7 +12,7 @@
 
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define LOOK_NS     5000000
-#define PROBE_NS    5000000000ull
+#define BIND_NS     5000000000ull
 
 static int write_file(const char *path, const char *text)
 {
@@ -40,26 +40,26 @@ static bool link_has(const char *address, const char *name, const char *what)
 	return strstr(target, what) != NULL;
 }
 
-/* The driver's link comes before its probe, the group's link in the course of that. */
-static bool bound_to_vfio(const char *address)
+static bool has_vfio(const char *address)
 {
-	return link_has(address, "driver", "/vfio-pci") && link_has(address, "iommu_group", "/");
+	return link_has(address, "driver", "/vfio-pci");
 }
 
 /*
- * A function that has just come is not matched with drivers before its bus has added it; that may be at any moment.
- * Asking for a probe waits for one that is under way.
+ * A function that has just come cannot be bound before its bus has added it, which may be at any moment; and the
+ * bus may bind it by itself. The driver's link is there before its probe is over and VFIO knows the function. But
+ * who asks for it to be bound waits for the lock under which it is probed, and hears EBUSY when it has a driver.
  */
-static int probe(const char *address)
+static int bind_function(const char *address)
 {
-	static const char ask[] = "/sys/bus/pci/drivers_probe";
+	static const char bind[] = "/sys/bus/pci/drivers/vfio-pci/bind";
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	int err = 0;
 
-	for (uint64_t waited = 0; waited < PROBE_NS; waited += LOOK_NS) {
-		err = write_file(ask, address);
-		if (bound_to_vfio(address))
-			return write_file(ask, address);
+	for (uint64_t waited = 0; waited < BIND_NS; waited += LOOK_NS) {
+		err = write_file(bind, address);
+		if ((!err || err == -EBUSY) && has_vfio(address))
+			return 0;
 		nanosleep(&pause, NULL);
 	}
 	return err ? err : -ENODEV;
@@ -75,8 +75,8 @@ int vfio_bind(const char *address, bool iommu)
 		if (err)
 			return err;
 	}
-	if (bound_to_vfio(address))
-		return 0;
+	if (has_vfio(address))
+		return bind_function(address);
 	snprintf(path, sizeof(path), PCI_DEVICES "%.32s/driver_override", address);
 	err = write_file(path, "vfio-pci");
 	if (err)
@@ -85,7 +85,7 @@ int vfio_bind(const char *address, bool iommu)
 	err = write_file(path, address);
 	if (err && err != -ENOENT)
 		return err;
-	return probe(address);
+	return bind_function(address);
 }
 
 /* The first entry of a folder whose name has this form; -ENOENT. */
