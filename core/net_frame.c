@@ -182,9 +182,14 @@ bool net_frame_fill_ip(uint8_t *bytes, const struct net_frame *frame)
 	return true;
 }
 
+uint16_t net_frame_sum_field(const struct net_frame *frame)
+{
+	return (uint16_t)(frame->l4 + (frame->tcp ? 16 : 6));
+}
+
 bool net_frame_fill_l4(uint8_t *bytes, const struct net_frame *frame)
 {
-	uint8_t *field = bytes + frame->l4 + (frame->tcp ? 16 : 6);
+	uint8_t *field = bytes + net_frame_sum_field(frame);
 	uint16_t sum;
 
 	if (!frame->l4)
@@ -199,7 +204,7 @@ bool net_frame_start_l4(uint8_t *bytes, const struct net_frame *frame)
 {
 	if (!frame->l4)
 		return false;
-	store_be16(bytes + frame->l4 + (frame->tcp ? 16 : 6), pseudo_sum(bytes, frame));
+	store_be16(bytes + net_frame_sum_field(frame), pseudo_sum(bytes, frame));
 	return true;
 }
 

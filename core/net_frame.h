@@ -34,6 +34,9 @@ uint16_t net_frame_verify(const uint8_t *bytes, const struct net_frame *frame);
 bool net_frame_fill_ip(uint8_t *bytes, const struct net_frame *frame);
 bool net_frame_fill_l4(uint8_t *bytes, const struct net_frame *frame);
 
+/* Where the TCP or UDP checksum is; of a frame with such a header. */
+uint16_t net_frame_sum_field(const struct net_frame *frame);
+
 /* Makes the TCP or UDP checksum the pseudo-header's sum: whoever sums the rest completes it. False as above. */
 bool net_frame_start_l4(uint8_t *bytes, const struct net_frame *frame);
 

@@ -12,7 +12,7 @@ struct end {
 	void *ctx;
 };
 
-/* The loop's thread's, but for `to_vtl0`. */
+/* The loop's thread's, but for `to_vtl0`, and for sends, which may be any thread's: they look at `network` alone. */
 struct net_split {
 	struct net_backend *network;
 	struct end vtl2, vtl0;

@@ -11,7 +11,10 @@
 #include "core/guid.h"
 #include "host/options.h"
 
-/* Of the first SCSI controller on VTL0's VMBus, whose last byte counts on; of all disks' controllers, whose data2 is their number. */
+/*
+ * Of the first SCSI controller on VTL0's VMBus: the last byte counts on; of all disks' controllers, whose data2 is
+ * their number.
+ */
 static const struct guid scsi_instance = {
 	0x91763c7b, 0x4582, 0x49f2, { 0x8c, 0x90, 0xca, 0xbf, 0x05, 0x58, 0x28, 0xa0 }
 };

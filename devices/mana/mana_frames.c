@@ -12,8 +12,6 @@
 #define ETHERNET_HEADER 14u
 #define MAC_BYTES       12u
 #define VLAN_TAG        4u
-#define TCP_CHECKSUM    16u /* places in the headers */
-#define UDP_CHECKSUM    6u
 
 /* Frames of a queue in one go, so that doorbells and commands get the lock in between. */
 #define SEND_BUDGET 32
@@ -88,6 +86,12 @@ static bool may_leave_work(const struct sender *sender)
 	return sender->mana->config.backend->offloads && !sender->vlan;
 }
 
+static struct net_offload sum_left(const struct net_frame *frame)
+{
+	return (struct net_offload){ .sum_start = frame->l4,
+				     .sum_field = net_frame_sum_field(frame) };
+}
+
 static bool fill_l4(struct sender *sender, const struct net_frame *frame,
 		    struct net_offload *offload)
 {
@@ -95,8 +99,7 @@ static bool fill_l4(struct sender *sender, const struct net_frame *frame,
 
 	if (!may_leave_work(sender))
 		return net_frame_fill_l4(bytes, frame);
-	offload->sum_start = frame->l4;
-	offload->sum_field = (uint16_t)(frame->l4 + (frame->tcp ? TCP_CHECKSUM : UDP_CHECKSUM));
+	*offload = sum_left(frame);
 	sender->left = offload;
 	return net_frame_start_l4(bytes, frame);
 }
@@ -127,18 +130,18 @@ static bool send_uncut(struct sender *sender, size_t len, uint32_t header_len, u
 	struct mana *mana = sender->mana;
 	struct net_backend *backend = mana->config.backend;
 	struct iovec piece = { mana->frame, len };
+	struct net_offload offload;
 	struct net_frame frame;
 	size_t frames;
 
 	if (!may_leave_work(sender) || !mss || len <= header_len || len > NET_SEND_MAX ||
 	    !net_frame_prepare_send(mana->frame, len, header_len, &frame))
 		return false;
-	backend->ops->send(backend, &piece, 1,
-			   &(struct net_offload){ .sum_start = frame.l4,
-						  .sum_field = (uint16_t)(frame.l4 + TCP_CHECKSUM),
-						  .mss = (uint16_t)mss,
-						  .header_len = (uint16_t)header_len,
-						  .ipv6 = frame.ipv6 });
+	offload = sum_left(&frame);
+	offload.mss = (uint16_t)mss;
+	offload.header_len = (uint16_t)header_len;
+	offload.ipv6 = frame.ipv6;
+	backend->ops->send(backend, &piece, 1, &offload);
 	frames = (len - header_len + mss - 1) / mss;
 	mana->stats.tx_frames += frames;
 	mana->stats.tx_bytes += len + (frames - 1) * header_len;
