@@ -117,8 +117,6 @@ luks() {
 # systemd-cryptenroll's volume: the TPM has its key, for the kernel, the command line and the initramfs that it was enrolled
 # with. IMA's measurements of three boots.
 test_tpm_luks() {
-	rm -f "$WORK/ima"
-	truncate -s 4M "$WORK/ima"
 	installed debian12
 	put_on_disk /tpm-luks "$TOP/tests/e2e/tpm-luks"
 	"$TOP/tests/e2e/package-file" bookworm cryptsetup-bin '*/sbin/cryptsetup' "$WORK/cryptsetup" || fail "no cryptsetup"

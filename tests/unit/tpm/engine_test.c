@@ -364,16 +364,27 @@ static uint32_t sequence_command(struct fixture *f, uint32_t code, uint32_t hand
 	return command_run(f);
 }
 
+/* To another process, which goes on where this one was. */
+static void move(struct fixture *f)
+{
+	uint8_t *blob = malloc(TPM_MAX_BLOB);
+	long size = tpm_save_volatile(f->tpm, blob, TPM_MAX_BLOB);
+
+	assert_true(size > 0);
+	power_cycle(f);
+	assert_int_equal(tpm_load_volatile(f->tpm, blob, (size_t)size), 0);
+	free(blob);
+}
+
 /* A hash half done goes on where it was, out of its slot and back, and over a move to another process. */
 static void a_sequence_survives_its_context(void **state)
 {
 	static const uint8_t abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea };
 	struct fixture *f = *state;
-	uint8_t context[TPM_MAX_COMMAND], *blob = malloc(TPM_MAX_BLOB);
+	uint8_t context[TPM_MAX_COMMAND];
 	struct reader r;
 	uint32_t handle;
 	size_t len;
-	long size;
 
 	write_u16(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_HashSequenceStart), 0);
 	write_u16(&f->w, TPM_ALG_SHA256);
@@ -391,11 +402,7 @@ static void a_sequence_survives_its_context(void **state)
 	r = response(f);
 	read_u32(&r, &handle);
 	assert_int_equal(sequence_command(f, TPM_CC_SequenceUpdate, handle, "b"), 0);
-	size = tpm_save_volatile(f->tpm, blob, TPM_MAX_BLOB);
-	assert_true(size > 0);
-	power_cycle(f);
-	assert_int_equal(tpm_load_volatile(f->tpm, blob, (size_t)size), 0);
-	free(blob);
+	move(f);
 	assert_int_equal(sequence_command(f, TPM_CC_SequenceComplete, handle, "c"), 0);
 	/* behind the size of the parameters and of the digest */
 	assert_memory_equal(f->rsp + 16, abc, sizeof(abc));
@@ -505,19 +512,13 @@ static void a_cmac_sequence_moves(void **state)
 					 0x64, 0x7d, 0xc5, 0xb2, 0xa0, 0x7f, 0xc0, 0xad };
 	struct fixture *f = *state;
 	uint32_t key = loaded_cipher_key(f, TPMA_OBJECT_sign, TPM_ALG_CMAC), handle = 0;
-	uint8_t *blob = malloc(TPM_MAX_BLOB);
 	struct reader r;
-	long size;
 
 	assert_int_equal(mac_command(f, TPM_CC_MAC_Start, key, 0, TPM_ALG_CMAC), 0);
 	r = response(f);
 	read_u32(&r, &handle);
 	assert_int_equal(sequence_command(f, TPM_CC_SequenceUpdate, handle, "ab"), 0);
-	size = tpm_save_volatile(f->tpm, blob, TPM_MAX_BLOB);
-	assert_true(size > 0);
-	power_cycle(f);
-	assert_int_equal(tpm_load_volatile(f->tpm, blob, (size_t)size), 0);
-	free(blob);
+	move(f);
 	assert_int_equal(sequence_command(f, TPM_CC_SequenceComplete, handle, "c"), 0);
 	assert_memory_equal(f->rsp + 16, mac, sizeof(mac));
 }
