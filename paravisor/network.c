@@ -106,16 +106,28 @@ int network_open(struct machine *machine, const struct settings *settings, struc
 
 /* --- VTL0's own functions */
 
-static void data_path(void *ctx, bool to_vf)
+/* Only to a function that is driven: VTL0 may leave without a word, and then there is its reset. */
+static bool data_path(void *ctx, bool to_vf)
 {
 	struct card *card = ctx;
-	int ret = mana_nic_move_filter(card->driver, to_vf);
+	int ret;
 
+	if (to_vf && (!card->vf || !relay_in_use(card->vf)))
+		return false;
+	ret = mana_nic_move_filter(card->driver, to_vf);
 	if (ret)
 		log_limited(LOG_WARN, "network: traffic not moved %s VTL0's function: errno %d",
 			    to_vf ? "to" : "from", -ret);
 	else
 		log_info("network: traffic moved %s VTL0's function", to_vf ? "to" : "from");
+	return ret != -EOPNOTSUPP;
+}
+
+static void vf_left(void *ctx)
+{
+	const struct card *card = ctx;
+
+	netvsp_vf_left(card->netvsp);
 }
 
 /* The guest is told of the function before it comes, and that it goes before it does. */
@@ -143,6 +155,7 @@ static int start_vf(struct network *network, struct card *card, const struct set
 	if (ret)
 		return fail(network, "cannot relay the function at VPCI bus", &nic->vf_instance,
 			    ret);
+	relay_watch(card->vf, vf_left, card);
 	want_vf(card, true);
 	return 0;
 }

@@ -209,6 +209,16 @@ int relay_add(struct relay *relay, struct pci_device_access *pci, const struct g
 	return ret;
 }
 
+bool relay_in_use(const struct relay_function *function)
+{
+	return pci_relay_used(function->function);
+}
+
+void relay_watch(struct relay_function *function, void (*fn)(void *ctx), void *ctx)
+{
+	pci_relay_watch(function->function, fn, ctx);
+}
+
 /* --- Coming and going, on VP 0's thread */
 
 static void update(struct relay_function *function);

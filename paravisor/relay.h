@@ -33,6 +33,15 @@ int relay_add(struct relay *relay, struct pci_device_access *pci, const struct g
  */
 void relay_want(struct relay_function *function, bool wanted);
 
+/* Does VTL0 drive the function? Any thread. */
+bool relay_in_use(const struct relay_function *function);
+
+/*
+ * From now on fn(ctx) is called when VTL0 has let go of the function, in whatever way: relay_in_use()
+ * says no by then. On the thread of the VP that notices. Before VTL0 runs.
+ */
+void relay_watch(struct relay_function *function, void (*fn)(void *ctx), void *ctx);
+
 /* HvCallRetargetDeviceInterrupt of VTL0: 0, -ENOENT, -EINVAL. Any thread. */
 int relay_retarget(struct relay *relay, const struct retarget *retarget);
 

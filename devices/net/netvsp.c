@@ -228,7 +228,6 @@ static void primary_close(void *dev, struct vmbus_channel *vmbus)
 
 	(void)vmbus;
 	netvsp->closing = true;
-	netvsp_nvsp_data_path(netvsp, false);
 	netvsp_stop(netvsp);
 	close_channel(channel);
 	drop_buffers(netvsp);
@@ -276,6 +275,7 @@ static void primary_gone(void *dev, struct vmbus_channel *vmbus)
 	netvsp->config.nic->ops->set_client(netvsp->config.nic, NULL, NULL);
 	if (netvsp->gone)
 		netvsp->gone(netvsp->gone_ctx);
+	pthread_mutex_destroy(&netvsp->path_lock);
 	pthread_mutex_destroy(&netvsp->lock);
 	free(netvsp);
 }
@@ -387,8 +387,10 @@ int netvsp_create(const struct netvsp_config *config, struct netvsp **result)
 	if (netvsp->config.max_sub_channels >= netvsp->info.max_queues)
 		netvsp->config.max_sub_channels = netvsp->info.max_queues - 1;
 	pthread_mutex_init(&netvsp->lock, NULL);
+	pthread_mutex_init(&netvsp->path_lock, NULL);
 	err = offer(netvsp, &primary_ops, &netvsp->primary);
 	if (err) {
+		pthread_mutex_destroy(&netvsp->path_lock);
 		pthread_mutex_destroy(&netvsp->lock);
 		free(netvsp);
 		return err;
@@ -410,6 +412,11 @@ void netvsp_set_vf(struct netvsp *netvsp, bool present, uint32_t serial)
 	__atomic_store_n(&netvsp->vf, (uint64_t)serial << 1 | present, __ATOMIC_RELEASE);
 	__atomic_store_n(&netvsp->vf_pending, true, __ATOMIC_RELEASE);
 	vmbus_channel_wake(netvsp->primary.channel);
+}
+
+void netvsp_vf_left(struct netvsp *netvsp)
+{
+	netvsp_nvsp_data_path(netvsp, false);
 }
 
 static void add_counter(uint64_t *sum, const uint64_t *counter)

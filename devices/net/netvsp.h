@@ -23,10 +23,11 @@ struct netvsp_config {
 	uint16_t max_sub_channels; /* what the guest may ask for: VPs less one */
 
 	/*
-	 * The guest switched its traffic to the VF, or back; a card that is closed has it back. On the
-	 * primary's loop, before the guest is answered. May be NULL.
+	 * The guest switched its traffic to the VF, or back: before it is answered, on the primary's
+	 * loop, or netvsp_vf_left()'s thread. False: it stays where it is. Traffic on the VF stays there
+	 * while the card is closed: guests open it anew for another MTU, and do not switch again. May be NULL.
 	 */
-	void (*data_path)(void *ctx, bool to_vf);
+	bool (*data_path)(void *ctx, bool to_vf);
 	void *ctx;
 };
 
@@ -44,6 +45,9 @@ void netvsp_destroy(struct netvsp *netvsp, void (*gone)(void *ctx), void *ctx);
  * belongs to the card, or no longer does. Any thread.
  */
 void netvsp_set_vf(struct netvsp *netvsp, bool present, uint32_t serial);
+
+/* The VF is driven no more: the card has its traffic back, whatever the guest said last. Any thread. */
+void netvsp_vf_left(struct netvsp *netvsp);
 
 /* What went through since the card was created. Any thread. */
 struct netvsp_counters {

@@ -167,6 +167,9 @@ struct netvsp {
 	bool running;        /* RNDIS is initialised; under the lock */
 	uint32_t generation; /* of the three; atomic */
 
+	pthread_mutex_t path_lock; /* held while the owner moves the traffic */
+	bool on_vf;                /* the guest's traffic is not here; under path_lock */
+
 	/* Signals to the primary's loop; atomic. */
 	bool link_pending, vf_pending, table_pending;
 	bool link_up;
@@ -177,7 +180,6 @@ struct netvsp {
 	uint32_t version; /* enum nvsp_version; 0: not negotiated; atomic */
 	uint32_t mtu;     /* of IP packets; atomic */
 	bool knows_vf;
-	bool on_vf;             /* the guest's traffic is not here */
 	unsigned int sub_count; /* sub-channels not yet gone */
 	unsigned int wanted_subs;
 	struct netvsp_control_slot control[NETVSP_CONTROL_SECTIONS];
@@ -242,8 +244,8 @@ void netvsp_rx_frame(void *ctx, struct nic_rx *rx, int err);
 /* --- netvsp_nvsp.c: NVSP messages of the primary channel */
 void netvsp_nvsp_message(struct netvsp *netvsp, const struct vmbus_packet *packet);
 bool netvsp_nvsp_flush(struct netvsp *netvsp);
-void netvsp_nvsp_notify(struct netvsp *netvsp); /* VF, send table */
-void netvsp_nvsp_data_path(struct netvsp *netvsp, bool to_vf);
+void netvsp_nvsp_notify(struct netvsp *netvsp);                /* VF, send table */
+void netvsp_nvsp_data_path(struct netvsp *netvsp, bool to_vf); /* any thread */
 
 /* --- netvsp_rndis.c: RNDIS control messages, and what we indicate */
 void netvsp_rndis_message(struct netvsp *netvsp, size_t len); /* in netvsp->request */

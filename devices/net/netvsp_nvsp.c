@@ -313,11 +313,11 @@ static void switch_data_path(struct netvsp *netvsp, const struct vmbus_packet *p
 
 void netvsp_nvsp_data_path(struct netvsp *netvsp, bool to_vf)
 {
-	if (netvsp->on_vf == to_vf)
-		return;
-	netvsp->on_vf = to_vf;
-	if (netvsp->config.data_path)
-		netvsp->config.data_path(netvsp->config.ctx, to_vf);
+	pthread_mutex_lock(&netvsp->path_lock);
+	if (netvsp->on_vf != to_vf &&
+	    (!netvsp->config.data_path || netvsp->config.data_path(netvsp->config.ctx, to_vf)))
+		netvsp->on_vf = to_vf;
+	pthread_mutex_unlock(&netvsp->path_lock);
 }
 
 /* Clients always send a whole message, so what one lacks reads as zero. */

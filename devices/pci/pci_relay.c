@@ -38,6 +38,8 @@ struct pci_relay {
 	bool used;        /* atomic: since the last reset somebody has had access to it */
 	unsigned int vector_count;
 	struct vector *vectors;
+	void (*watch)(void *ctx); /* or NULL */
+	void *watch_ctx;
 };
 
 static struct pci_relay *relay_of(struct pci_function *function)
@@ -123,8 +125,12 @@ static void reset(struct pci_function *function)
 
 	pci_config_space_reset(&relay->space);
 	pci_msix_reset(relay->msix);
-	if (__atomic_exchange_n(&relay->used, false, __ATOMIC_RELAXED) && !err)
-		err = relay->pci->ops->reset(relay->pci);
+	if (__atomic_exchange_n(&relay->used, false, __ATOMIC_SEQ_CST)) {
+		if (relay->watch)
+			relay->watch(relay->watch_ctx);
+		if (!err)
+			err = relay->pci->ops->reset(relay->pci);
+	}
 	if (err)
 		log_limited(LOG_WARN, "a relayed function cannot be reset: errno %d", -err);
 }
@@ -341,4 +347,15 @@ struct pci_function *pci_relay_function(struct pci_relay *relay)
 unsigned int pci_relay_vectors(const struct pci_relay *relay)
 {
 	return relay->vector_count;
+}
+
+bool pci_relay_used(const struct pci_relay *relay)
+{
+	return __atomic_load_n(&relay->used, __ATOMIC_SEQ_CST);
+}
+
+void pci_relay_watch(struct pci_relay *relay, void (*fn)(void *ctx), void *ctx)
+{
+	relay->watch_ctx = ctx;
+	relay->watch = fn;
 }

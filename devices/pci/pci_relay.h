@@ -1,6 +1,8 @@
 #ifndef DEVICES_PCI_PCI_RELAY_H
 #define DEVICES_PCI_PCI_RELAY_H
 
+#include <stdbool.h>
+
 #include "core/pci_function.h"
 
 /*
@@ -30,6 +32,15 @@ void pci_relay_destroy(struct pci_relay *relay);
 struct pci_function *pci_relay_function(struct pci_relay *relay);
 
 unsigned int pci_relay_vectors(const struct pci_relay *relay);
+
+/* Since its last reset somebody has written to its registers, or let it have memory. Any thread. */
+bool pci_relay_used(const struct pci_relay *relay);
+
+/*
+ * From now on fn(ctx) is called when a function that was used is reset: it has no driver any more. On
+ * the thread that resets it, which may hold the bus's lock. pci_relay_used() says no by then.
+ */
+void pci_relay_watch(struct pci_relay *relay, void (*fn)(void *ctx), void *ctx);
 
 /* Relays interrupts of a vector on that loop's thread: called there, once. 0 or -errno. */
 int pci_relay_bind(struct pci_relay *relay, unsigned int vector, struct event_loop *loop);

@@ -223,6 +223,36 @@ static void interrupts_find_their_vp(void **state)
 	assert_int_equal(asserted.destination, 0x13);
 }
 
+static void note_left(void *ctx)
+{
+	assert_false(relay_in_use(function));
+	++*(unsigned int *)ctx;
+}
+
+/* However VTL0 lets go: without a word, by its bus, by its channel. */
+static void who_watches_hears_that_it_is_left(void **state)
+{
+	const struct vpci_child_message exit = { .type = VPCI_BUS_D0EXIT };
+	unsigned int left = 0;
+
+	(void)state;
+	relay_watch(function, note_left, &left);
+	assert_false(relay_in_use(function));
+	start();
+	assert_true(relay_in_use(function));
+	assert_int_equal(left, 0);
+	request(&exit, sizeof(exit));
+	assert_int_equal(left, 1);
+	client_close(&channel);
+	client_run(&client);
+	assert_int_equal(left, 1); /* nobody had it meanwhile */
+	start();
+	assert_true(relay_in_use(function));
+	vmbus_server_reset(client.server);
+	client_run(&client);
+	assert_int_equal(left, 2);
+}
+
 static void it_is_taken_away_and_given_back(void **state)
 {
 	struct vpci_child_message complete = { .type = VPCI_EJECTION_COMPLETE };
@@ -276,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_is_used),
 		TEST(interrupts_find_their_vp),
+		TEST(who_watches_hears_that_it_is_left),
 		TEST(it_is_taken_away_and_given_back),
 		TEST(one_that_nobody_uses_goes_at_once),
 	};

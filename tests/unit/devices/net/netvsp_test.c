@@ -39,6 +39,7 @@ struct machine {
 	unsigned int received, rx_channel;
 	bool to_vf;
 	unsigned int switches;
+	bool refuses;
 };
 
 static struct machine m;
@@ -63,11 +64,14 @@ static void received(void *ctx, unsigned int channel, const struct netvsc_rx *rx
 	memcpy(m.frame, rx->bytes, rx->len < sizeof(m.frame) ? rx->len : sizeof(m.frame));
 }
 
-static void data_path(void *ctx, bool to_vf)
+static bool data_path(void *ctx, bool to_vf)
 {
 	(void)ctx;
-	m.to_vf = to_vf;
 	m.switches++;
+	if (m.refuses)
+		return false;
+	m.to_vf = to_vf;
+	return true;
 }
 
 static int setup(void **state)
@@ -683,12 +687,35 @@ static void the_guest_learns_of_a_vf_and_switches(void **state)
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_true(m.to_vf);
 	assert_int_equal(netvsc_stop(&m.net, 0), 0);
-	assert_false(m.to_vf); /* a guest that ended cannot take it back */
+	assert_true(m.to_vf); /* a driver that opens the card anew does not switch again */
 	m.net.inbands = 0;
 	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
 	run();
 	assert_int_equal(m.net.inbands, 1);
 	assert_int_equal(m.net.inband.vf_association.serial, 43);
+	assert_true(m.to_vf);
+}
+
+static void a_vf_that_is_driven_no_more_has_no_traffic(void **state)
+{
+	struct nvsp_message message = { .msg_type = NVSP_MSG4_TYPE_SWITCH_DATA_PATH };
+
+	(void)state;
+	message.switch_data_path.active_datapath = NVSP_DATAPATH_VF;
+	m.refuses = true;
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	assert_int_equal(m.switches, 1);
+	netvsp_vf_left(m.netvsp); /* nothing to take back */
+	assert_int_equal(m.switches, 1);
+	m.refuses = false;
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	assert_true(m.to_vf);
+	assert_int_equal(netvsc_stop(&m.net, 0), 0);
+	netvsp_vf_left(m.netvsp); /* of a guest that is gone, too */
+	assert_false(m.to_vf);
+	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	assert_true(m.to_vf);
 }
 
 /* --- Sub-channels */
@@ -773,6 +800,7 @@ int main(void)
 		STARTED(control_messages_are_validated),
 		STARTED(link_changes_are_indicated),
 		STARTED(the_guest_learns_of_a_vf_and_switches),
+		STARTED(a_vf_that_is_driven_no_more_has_no_traffic),
 		STARTED(sub_channels_have_queues_of_their_own),
 		STARTED(sub_channel_storms_are_refused),
 	};
