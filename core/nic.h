@@ -126,7 +126,6 @@ enum nic_hash_type {
 /* What is to be received, and on which queues. */
 struct nic_receive {
 	bool enabled;
-	bool promiscuous;   /* a hint: hardware may have no such mode */
 	bool rss;           /* else everything comes on queue 0 */
 	uint8_t hash_types; /* enum nic_hash_type */
 	uint8_t key[NIC_RSS_KEY_SIZE];
@@ -134,9 +133,19 @@ struct nic_receive {
 	uint8_t table[NIC_RSS_ENTRIES]; /* of open queues */
 };
 
+/* Whom a frame is for, by the address it goes to. */
+enum nic_cast { NIC_UNICAST, NIC_MULTICAST, NIC_BROADCAST, NIC_CASTS };
+
+struct nic_cast_stats {
+	uint64_t frames, bytes;
+};
+
 struct nic_stats {
 	uint64_t tx_frames, tx_bytes, tx_errors;
 	uint64_t rx_frames, rx_bytes, rx_errors, rx_no_buffer;
+
+	/* As they are on the wire, where a large send is many. */
+	struct nic_cast_stats tx_cast[NIC_CASTS], rx_cast[NIC_CASTS];
 };
 
 struct nic_ops {

@@ -275,21 +275,35 @@ static uint32_t query_vport(struct mana *mana, size_t len)
 	return GDMA_STATUS_SUCCESS;
 }
 
+static uint64_t all_bytes(const struct nic_cast_stats casts[NIC_CASTS])
+{
+	return casts[NIC_UNICAST].bytes + casts[NIC_MULTICAST].bytes + casts[NIC_BROADCAST].bytes;
+}
+
 static uint32_t query_statistics(struct mana *mana)
 {
 	struct mana_query_gf_stat_resp *resp = RESPONSE(mana, struct mana_query_gf_stat_resp);
 	const struct mana_stats *stats = &mana->stats;
+	const struct nic_cast_stats *rx = stats->rx, *tx = stats->tx;
 
 	resp->reported_stats = UINT64_MAX >> 37; /* all 27 */
 	resp->rx_discards_nowqe = stats->rx_no_wqe;
 	resp->rx_err_vport_disabled = stats->rx_disabled;
-	resp->hc_rx_bytes = stats->rx_bytes;
-	resp->hc_rx_ucast_pkts = stats->rx_frames;
-	resp->hc_rx_ucast_bytes = stats->rx_bytes;
+	resp->hc_rx_ucast_pkts = rx[NIC_UNICAST].frames;
+	resp->hc_rx_ucast_bytes = rx[NIC_UNICAST].bytes;
+	resp->hc_rx_bcast_pkts = rx[NIC_BROADCAST].frames;
+	resp->hc_rx_bcast_bytes = rx[NIC_BROADCAST].bytes;
+	resp->hc_rx_mcast_pkts = rx[NIC_MULTICAST].frames;
+	resp->hc_rx_mcast_bytes = rx[NIC_MULTICAST].bytes;
+	resp->hc_rx_bytes = all_bytes(rx);
 	resp->tx_err_inval_oob = stats->tx_invalid_oob;
-	resp->hc_tx_bytes = stats->tx_bytes;
-	resp->hc_tx_ucast_pkts = stats->tx_frames;
-	resp->hc_tx_ucast_bytes = stats->tx_bytes;
+	resp->hc_tx_ucast_pkts = tx[NIC_UNICAST].frames;
+	resp->hc_tx_ucast_bytes = tx[NIC_UNICAST].bytes;
+	resp->hc_tx_bcast_pkts = tx[NIC_BROADCAST].frames;
+	resp->hc_tx_bcast_bytes = tx[NIC_BROADCAST].bytes;
+	resp->hc_tx_mcast_pkts = tx[NIC_MULTICAST].frames;
+	resp->hc_tx_mcast_bytes = tx[NIC_MULTICAST].bytes;
+	resp->hc_tx_bytes = all_bytes(tx);
 	resp->tx_err_gdma = stats->tx_gdma;
 	return GDMA_STATUS_SUCCESS;
 }

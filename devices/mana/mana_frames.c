@@ -16,6 +16,19 @@
 /* Frames of a queue in one go, so that doorbells and commands get the lock in between. */
 #define SEND_BUDGET 32
 
+/* `to`: the address that the frames go to. */
+static void count_frames(struct nic_cast_stats stats[NIC_CASTS], const uint8_t *to, size_t frames,
+			 size_t bytes)
+{
+	static const uint8_t broadcast[NIC_MAC_SIZE] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+	enum nic_cast cast = !(to[0] & 1)                               ? NIC_UNICAST
+			     : memcmp(to, broadcast, sizeof(broadcast)) ? NIC_MULTICAST
+									: NIC_BROADCAST;
+
+	stats[cast].frames += frames;
+	stats[cast].bytes += bytes;
+}
+
 /* --- To the network */
 
 struct sender {
@@ -42,8 +55,8 @@ static void transmit(struct sender *sender, uint8_t *header, size_t header_len,
 	if (payload_len)
 		pieces[count++] = (struct iovec){ (void *)(uintptr_t)payload, payload_len };
 	backend->ops->send(backend, pieces, count, sender->left);
-	sender->mana->stats.tx_frames++;
-	sender->mana->stats.tx_bytes += header_len + payload_len + (sender->vlan ? MAC_BYTES : 0);
+	count_frames(sender->mana->stats.tx, sender->mana->frame, 1,
+		     header_len + payload_len + (sender->vlan ? MAC_BYTES : 0));
 }
 
 static void transmit_segment(void *ctx, uint8_t *header, size_t header_len, const uint8_t *payload,
@@ -143,8 +156,7 @@ static bool send_uncut(struct sender *sender, size_t len, uint32_t header_len, u
 	offload.ipv6 = frame.ipv6;
 	backend->ops->send(backend, &piece, 1, &offload);
 	frames = (len - header_len + mss - 1) / mss;
-	mana->stats.tx_frames += frames;
-	mana->stats.tx_bytes += len + (frames - 1) * header_len;
+	count_frames(mana->stats.tx, mana->frame, frames, len + (frames - 1) * header_len);
 	return true;
 }
 
@@ -316,8 +328,7 @@ static void deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct 
 	comp->packets[0].len = (uint32_t)len;
 	comp->wqe_offset = wqe.offset;
 	mana_complete(mana, &mana->wqs[number], comp);
-	mana->stats.rx_frames++;
-	mana->stats.rx_bytes += len;
+	count_frames(mana->stats.rx, bytes, 1, len);
 }
 
 static void receive(void *ctx, const uint8_t *bytes, size_t len)

@@ -8,6 +8,7 @@
 
 #include "core/net_backend.h"
 #include "core/net_frame.h"
+#include "core/nic.h"
 #include "core/pci_function.h"
 #include "devices/mana/mana_function.h"
 #include "devices/pci/pci_config_space.h"
@@ -94,8 +95,9 @@ struct mana_steering {
 };
 
 struct mana_stats {
-	uint64_t rx_no_wqe, rx_disabled, rx_frames, rx_bytes;
-	uint64_t tx_invalid_oob, tx_frames, tx_bytes, tx_gdma;
+	uint64_t rx_no_wqe, rx_disabled;
+	uint64_t tx_invalid_oob, tx_gdma;
+	struct nic_cast_stats rx[NIC_CASTS], tx[NIC_CASTS];
 };
 
 struct mana {

@@ -229,25 +229,65 @@ static void add(uint64_t *sum, const uint64_t *counter)
 	*sum += __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Frames without a buffer only the function has counted. */
-static uint64_t query_no_buffer(struct mana_nic *mana)
+/* A counter that fell began anew. */
+static void tally(struct mana_nic_tally *tally, const uint64_t now[MANA_NIC_TALLIES])
 {
-	struct mana_query_gf_stat_req req = { .req_stats = 1 };
+	for (unsigned int i = 0; i < MANA_NIC_TALLIES; i++) {
+		if (now[i] < tally->last[i])
+			tally->before[i] += tally->last[i];
+		tally->last[i] = now[i];
+	}
+}
+
+static uint64_t take(const struct mana_nic_tally *tally, unsigned int *i)
+{
+	uint64_t sum = tally->before[*i] + tally->last[*i];
+
+	++*i;
+	return sum;
+}
+
+static void take_casts(const struct mana_nic_tally *tally, unsigned int *i,
+		       struct nic_cast_stats casts[NIC_CASTS])
+{
+	for (unsigned int cast = 0; cast < NIC_CASTS; cast++) {
+		casts[cast].frames = take(tally, i);
+		casts[cast].bytes = take(tally, i);
+	}
+}
+
+/* Frames without a buffer only the function has counted, and it has looked at addresses anyway. */
+static void ask_function(struct mana_nic *mana, struct nic_stats *sum)
+{
+	struct mana_query_gf_stat_req req = { .req_stats = UINT64_MAX };
 	struct mana_query_gf_stat_resp resp = { 0 };
-	int err;
+	unsigned int i = 0;
 
 	req.hdr.dev_id.type = GDMA_DEVICE_MANA;
 	pthread_mutex_lock(&mana->control);
-	err = mana_nic_command(mana, MANA_QUERY_GF_STAT, &req, sizeof(req), &resp, sizeof(resp));
+	if (!mana_nic_command(mana, MANA_QUERY_GF_STAT, &req, sizeof(req), &resp, sizeof(resp))) {
+		const uint64_t now[MANA_NIC_TALLIES] = {
+			resp.rx_discards_nowqe, resp.hc_tx_ucast_pkts,  resp.hc_tx_ucast_bytes,
+			resp.hc_tx_mcast_pkts,  resp.hc_tx_mcast_bytes, resp.hc_tx_bcast_pkts,
+			resp.hc_tx_bcast_bytes, resp.hc_rx_ucast_pkts,  resp.hc_rx_ucast_bytes,
+			resp.hc_rx_mcast_pkts,  resp.hc_rx_mcast_bytes, resp.hc_rx_bcast_pkts,
+			resp.hc_rx_bcast_bytes,
+		};
+
+		tally(&mana->device, now);
+	}
+	sum->rx_no_buffer = take(&mana->device, &i);
+	take_casts(&mana->device, &i, sum->tx_cast);
+	take_casts(&mana->device, &i, sum->rx_cast);
 	pthread_mutex_unlock(&mana->control);
-	return err ? 0 : resp.rx_discards_nowqe;
 }
 
 static void get_stats(struct nic *nic, struct nic_stats *sum)
 {
 	struct mana_nic *mana = mana_of(nic);
 
-	*sum = (struct nic_stats){ .rx_no_buffer = query_no_buffer(mana) };
+	*sum = (struct nic_stats){ 0 };
+	ask_function(mana, sum);
 	for (unsigned int i = 0; i < NIC_QUEUES; i++) {
 		const struct nic_stats *queue = &mana->queues[i].stats;
 

@@ -52,6 +52,12 @@ struct mana_nic_wq {
 	uint64_t handle;
 };
 
+/* Counters of the function, since the driver began, though the function begins anew when it is reset. */
+#define MANA_NIC_TALLIES (1u + 4u * NIC_CASTS)
+struct mana_nic_tally {
+	uint64_t before[MANA_NIC_TALLIES], last[MANA_NIC_TALLIES];
+};
+
 struct mana_nic_tx {
 	struct nic_tx *tx;
 	uint16_t size; /* of its entry */
@@ -133,7 +139,8 @@ struct mana_nic {
 	bool receive_set;           /* as the device has it */
 	bool to_vtl0;               /* where frames are wanted: another function's */
 	struct nic_info info;
-	unsigned int waiting; /* queues whose loops have not reported, during recovery */
+	struct mana_nic_tally device; /* what the function counts */
+	unsigned int waiting;         /* queues whose loops have not reported, during recovery */
 	unsigned int attempts;
 	struct event_timer retry;
 

@@ -37,6 +37,18 @@ static const uint32_t supported[] = {
 	OID_GEN_RCV_ERROR,
 	OID_GEN_RCV_NO_BUFFER,
 	OID_GEN_STATISTICS,
+	OID_GEN_DIRECTED_BYTES_XMIT,
+	OID_GEN_DIRECTED_FRAMES_XMIT,
+	OID_GEN_MULTICAST_BYTES_XMIT,
+	OID_GEN_MULTICAST_FRAMES_XMIT,
+	OID_GEN_BROADCAST_BYTES_XMIT,
+	OID_GEN_BROADCAST_FRAMES_XMIT,
+	OID_GEN_DIRECTED_BYTES_RCV,
+	OID_GEN_DIRECTED_FRAMES_RCV,
+	OID_GEN_MULTICAST_BYTES_RCV,
+	OID_GEN_MULTICAST_FRAMES_RCV,
+	OID_GEN_BROADCAST_BYTES_RCV,
+	OID_GEN_BROADCAST_FRAMES_RCV,
 	OID_GEN_FRIENDLY_NAME,
 	OID_GEN_BYTES_RCV,
 	OID_GEN_BYTES_XMIT,
@@ -77,37 +89,62 @@ static uint32_t put64(struct answer *answer, uint64_t value)
 
 /* --- Statistics */
 
-/* Asks the device. */
-static uint64_t no_buffer(const struct netvsp *netvsp)
+/* Asks the device. Unicast is told from the rest there: here that would be a look at each frame. */
+static void ask_nic(const struct netvsp *netvsp, struct nic_stats *stats)
 {
-	struct nic_stats nic;
-
-	netvsp->config.nic->ops->get_stats(netvsp->config.nic, &nic);
-	return nic.rx_no_buffer;
+	netvsp->config.nic->ops->get_stats(netvsp->config.nic, stats);
 }
 
-/* Unicast is not told from the rest: that would be a look at each frame. */
 static uint32_t put_statistics(struct answer *answer, const struct netvsp_counters *counters,
-			       uint64_t discards)
+			       const struct nic_stats *nic)
 {
+	const struct nic_cast_stats *rx = nic->rx_cast, *tx = nic->tx_cast;
 	const struct ndis_statistics_info info = {
 		.header = { NDIS_OBJECT_TYPE_DEFAULT, 1, sizeof(info) },
-		.supported = NDIS_STATISTICS_BYTES_RCV | NDIS_STATISTICS_RCV_DISCARDS |
-			     NDIS_STATISTICS_RCV_ERROR | NDIS_STATISTICS_BYTES_XMIT |
-			     NDIS_STATISTICS_XMIT_ERROR,
-		.in_discards = discards,
+		.supported = NDIS_STATISTICS_FRAMES_RCV | NDIS_STATISTICS_BYTES_RCV |
+			     NDIS_STATISTICS_RCV_DISCARDS | NDIS_STATISTICS_RCV_ERROR |
+			     NDIS_STATISTICS_FRAMES_XMIT | NDIS_STATISTICS_BYTES_XMIT |
+			     NDIS_STATISTICS_XMIT_ERROR | NDIS_STATISTICS_OCTETS_RCV |
+			     NDIS_STATISTICS_OCTETS_XMIT,
+		.in_discards = nic->rx_no_buffer,
 		.in_errors = counters->rx_errors,
 		.in_octets = counters->rx_bytes,
+		.in_unicast = rx[NIC_UNICAST].frames,
+		.in_multicast = rx[NIC_MULTICAST].frames,
+		.in_broadcast = rx[NIC_BROADCAST].frames,
+		.in_unicast_octets = rx[NIC_UNICAST].bytes,
+		.in_multicast_octets = rx[NIC_MULTICAST].bytes,
+		.in_broadcast_octets = rx[NIC_BROADCAST].bytes,
 		.out_octets = counters->tx_bytes,
+		.out_unicast = tx[NIC_UNICAST].frames,
+		.out_multicast = tx[NIC_MULTICAST].frames,
+		.out_broadcast = tx[NIC_BROADCAST].frames,
+		.out_unicast_octets = tx[NIC_UNICAST].bytes,
+		.out_multicast_octets = tx[NIC_MULTICAST].bytes,
+		.out_broadcast_octets = tx[NIC_BROADCAST].bytes,
 		.out_errors = counters->tx_errors,
 	};
 
 	return put(answer, &info, sizeof(info));
 }
 
+/* The twelve OIDs in a row: bytes and frames by address, sent, then received. */
+static uint32_t query_cast(struct netvsp *netvsp, uint32_t oid, struct answer *answer)
+{
+	struct nic_stats nic;
+	uint32_t index = oid - OID_GEN_DIRECTED_BYTES_XMIT;
+	const struct nic_cast_stats *cast;
+
+	ask_nic(netvsp, &nic);
+	cast = index < 2 * NIC_CASTS ? &nic.tx_cast[index / 2]
+				     : &nic.rx_cast[index / 2 - NIC_CASTS];
+	return put64(answer, index % 2 ? cast->frames : cast->bytes);
+}
+
 static uint32_t query_statistic(struct netvsp *netvsp, uint32_t oid, struct answer *answer)
 {
 	struct netvsp_counters counters;
+	struct nic_stats nic;
 
 	netvsp_counters(netvsp, &counters);
 	switch (oid) {
@@ -124,10 +161,14 @@ static uint32_t query_statistic(struct netvsp *netvsp, uint32_t oid, struct answ
 	case OID_GEN_BYTES_RCV:
 		return put64(answer, counters.rx_bytes);
 	case OID_GEN_RCV_NO_BUFFER:
-		return put64(answer, no_buffer(netvsp));
+		ask_nic(netvsp, &nic);
+		return put64(answer, nic.rx_no_buffer);
 	case OID_GEN_STATISTICS:
-		return put_statistics(answer, &counters, no_buffer(netvsp));
+		ask_nic(netvsp, &nic);
+		return put_statistics(answer, &counters, &nic);
 	}
+	if (oid >= OID_GEN_DIRECTED_BYTES_XMIT && oid <= OID_GEN_BROADCAST_FRAMES_RCV)
+		return query_cast(netvsp, oid, answer);
 	return RNDIS_STATUS_NOT_SUPPORTED;
 }
 
@@ -330,7 +371,6 @@ static uint32_t set_filter(struct netvsp *netvsp, const uint8_t *in, size_t in_l
 		return RNDIS_STATUS_INVALID_LENGTH;
 	filter = load_le32(in);
 	netvsp->receive.enabled = filter != 0;
-	netvsp->receive.promiscuous = filter & NDIS_PACKET_TYPE_PROMISCUOUS;
 	__atomic_store_n(&netvsp->filter, filter, __ATOMIC_RELAXED);
 	return netvsp_apply_receive(netvsp) ? RNDIS_STATUS_FAILURE : RNDIS_STATUS_SUCCESS;
 }

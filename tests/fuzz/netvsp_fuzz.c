@@ -252,7 +252,10 @@ static void act(struct fuzz_input *in)
 		netvsc_give_back(&net);
 		break;
 	case 12:
-		netvsp_set_vf(netvsp, fuzz_take(in, 1) & 1, 7);
+		if (fuzz_take(in, 1) & 1)
+			netvsp_set_vf(netvsp, fuzz_take(in, 1) & 1, 7);
+		else
+			netvsp_vf_left(netvsp);
 		break;
 	case 13:
 		revoke(in);

@@ -751,6 +751,64 @@ static void statistics_add_up(void **state)
 	assert_int_equal(info.in_errors + info.out_errors, 0);
 }
 
+static uint64_t query64(uint32_t oid)
+{
+	uint64_t value = 0;
+	uint32_t len = sizeof(value);
+
+	assert_int_equal(netvsc_query(&m.net, oid, NULL, 0, &value, &len), 0);
+	assert_int_equal(len, sizeof(value));
+	return value;
+}
+
+/* Frames go to this address, 100 bytes each. */
+static void frames_to(const uint8_t address[6], unsigned int out, unsigned int in)
+{
+	uint8_t frame[100];
+
+	make_frame(frame, sizeof(frame), true, 1);
+	memcpy(frame, address, 6);
+	while (in--)
+		memory_backend_deliver(&m.network, frame, sizeof(frame));
+	memcpy(m.client.ram + FRAME(0), frame, sizeof(frame));
+	while (out--)
+		send_frame(0, sizeof(frame), NULL, 0);
+	run();
+}
+
+static void statistics_tell_for_whom_frames_are(void **state)
+{
+	static const uint8_t mac[6] = { 2, 0x15, 0x5D, 1, 2, 3 };
+	static const uint8_t group[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	static const uint8_t all[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+	static const uint64_t frames[] = { 1, 2, 3, 4, 5, 6 };
+	struct mana *mana = mana_of(m.function);
+	struct ndis_statistics_info info;
+	uint32_t len = sizeof(info);
+
+	(void)state;
+	frames_to(mac, 1, 4);
+	frames_to(group, 2, 0);
+	/* What a function that begins anew had counted is not forgotten. */
+	assert_int_equal(query64(OID_GEN_DIRECTED_FRAMES_RCV), 4);
+	memset(&mana->stats, 0, sizeof(mana->stats));
+	frames_to(group, 0, 5);
+	frames_to(all, 3, 6);
+	for (unsigned int i = 0; i < 6; i++) {
+		assert_int_equal(query64(OID_GEN_DIRECTED_FRAMES_XMIT + 2 * i), frames[i]);
+		assert_int_equal(query64(OID_GEN_DIRECTED_BYTES_XMIT + 2 * i), 100 * frames[i]);
+	}
+	assert_int_equal(netvsc_query(&m.net, OID_GEN_STATISTICS, NULL, 0, &info, &len), 0);
+	assert_int_equal(info.out_unicast, 1);
+	assert_int_equal(info.out_multicast, 2);
+	assert_int_equal(info.out_broadcast, 3);
+	assert_int_equal(info.in_unicast, 4);
+	assert_int_equal(info.in_multicast, 5);
+	assert_int_equal(info.in_broadcast, 6);
+	assert_int_equal(info.in_broadcast_octets, 600);
+	assert_int_equal(info.supported, 0x3F07FF);
+}
+
 #define TEST(test)    cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define RELAYED(test) cmocka_unit_test_setup_teardown(test, setup_relayed, teardown)
 
@@ -774,6 +832,7 @@ int main(void)
 		TEST(registers_that_lie_are_not_believed),
 		TEST(a_silent_channel_is_given_up_at_last),
 		TEST(statistics_add_up),
+		TEST(statistics_tell_for_whom_frames_are),
 		TEST(the_filter_moves_and_stays_moved),
 		RELAYED(a_frame_goes_out_untouched),
 		RELAYED(a_frame_comes_in_with_what_is_known_of_it),
