@@ -232,9 +232,9 @@ tests/fuzz/linux_loader_fuzz-objs := $(boot-objs) $(guest-memory-objs)
 tests/unit/core/sha256_block_test-objs := core/sha256_block.o
 tpm-crypto-objs := tpm/crypto/cmac.o tpm/crypto/der.o tpm/crypto/drbg.o tpm/crypto/ecc.o tpm/crypto/fermat.o tpm/crypto/hash.o \
 	tpm/crypto/kdf.o tpm/crypto/mont8.o tpm/crypto/prime.o tpm/crypto/rsa.o tpm/crypto/sym.o
-tpm-engine-objs := tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
+tpm-engine-objs := tpm/engine/act.o tpm/engine/attest.o tpm/engine/audit.o tpm/engine/buf.o tpm/engine/capability.o \
 	tpm/engine/clock.o tpm/engine/command.o tpm/engine/command_table.o tpm/engine/context.o \
-	tpm/engine/crypto_cmd.o tpm/engine/da.o tpm/engine/duplicate_cmd.o tpm/engine/entity.o \
+	tpm/engine/crypto_cmd.o tpm/engine/da.o tpm/engine/duplicate_cmd.o tpm/engine/ecc_cmd.o tpm/engine/entity.o \
 	tpm/engine/execute.o tpm/engine/hash_cmd.o tpm/engine/hierarchy.o tpm/engine/nv.o \
 	tpm/engine/nv_cmd.o tpm/engine/object.o tpm/engine/object_check.o tpm/engine/object_cmd.o \
 	tpm/engine/object_create.o tpm/engine/pcr.o tpm/engine/pcr_cmd.o tpm/engine/persist.o \
@@ -258,6 +258,7 @@ tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o ppi
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/der_test-objs := tpm/crypto/der.o
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
+tests/unit/tpm/act_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/kat_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/x509_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o

@@ -170,8 +170,14 @@
 #define TPM_CC_CreateLoaded               0x00000191
 #define TPM_CC_PolicyAuthorizeNV          0x00000192
 #define TPM_CC_EncryptDecrypt2            0x00000193
+#define TPM_CC_AC_GetCapability           0x00000194
+#define TPM_CC_AC_Send                    0x00000195
+#define TPM_CC_Policy_AC_SendSelect       0x00000196
 #define TPM_CC_CertifyX509                0x00000197
-#define TPM_CC_LAST                       0x00000197
+#define TPM_CC_ACT_SetTimeout             0x00000198
+#define TPM_CC_ECC_Encrypt                0x00000199
+#define TPM_CC_ECC_Decrypt                0x0000019A
+#define TPM_CC_LAST                       0x0000019A
 
 /* 6.2 TPM_SPEC, TPM_GENERATED */
 #define TPM_GENERATED_VALUE 0xFF544347
@@ -308,7 +314,6 @@
 #define TPM_CAP_ECC_CURVES      0x00000008
 #define TPM_CAP_AUTH_POLICIES   0x00000009
 #define TPM_CAP_ACT             0x0000000A
-#define TPM_CAP_ACT             0x0000000A
 #define TPM_CAP_VENDOR_PROPERTY 0x00000100
 
 /* 6.13 TPM_PT */
@@ -419,6 +424,7 @@
 #define TPM_HT_PERMANENT      0x40
 #define TPM_HT_TRANSIENT      0x80
 #define TPM_HT_PERSISTENT     0x81
+#define TPM_HT_AC             0x90
 #define TPM_HANDLE_TYPE(h)    ((h) >> 24)
 
 #define TPM_RH_OWNER       0x40000001
@@ -440,6 +446,8 @@
 #define PLATFORM_PERSISTENT  0x81800000
 #define NV_INDEX_FIRST       0x01000000
 #define NV_INDEX_LAST        0x01FFFFFF
+#define AC_FIRST             0x90000000
+#define AC_LAST              0x9000FFFF
 
 /* 8.2 TPMA_ALGORITHM */
 #define TPMA_ALGORITHM_asymmetric (1u << 0)
@@ -496,6 +504,10 @@
 #define TPMA_MEMORY_sharedRAM             (1u << 0)
 #define TPMA_MEMORY_sharedNV              (1u << 1)
 #define TPMA_MEMORY_objectCopiedToRam     (1u << 2)
+
+/* 8.12 TPMA_ACT */
+#define TPMA_ACT_signaled         (1u << 0)
+#define TPMA_ACT_preserveSignaled (1u << 1)
 
 /* 13.4 TPMA_NV, 13.2 TPM_NT */
 #define TPMA_NV_PPWRITE        (1u << 0)

@@ -83,6 +83,24 @@ void kdf_e(uint16_t alg, struct span z, const char *label, struct span party_u, 
 	mbedtls_platform_zeroize(block, sizeof(block));
 }
 
+void kdf_2_xor(uint16_t alg, struct span z, uint8_t *data, size_t len)
+{
+	unsigned int size = hash_size(alg);
+	uint8_t block[HASH_MAX_SIZE], word[4];
+	struct hash_ctx ctx;
+
+	for (size_t done = 0; done < len; done += size) {
+		hash_start(&ctx, alg);
+		hash_update(&ctx, z.data, z.len);
+		store_be32(word, (uint32_t)(done / size + 1));
+		hash_update(&ctx, word, 4);
+		hash_finish(&ctx, block);
+		for (size_t i = 0; i < size && done + i < len; i++)
+			data[done + i] ^= block[i];
+	}
+	mbedtls_platform_zeroize(block, sizeof(block));
+}
+
 void kdf_xor(uint16_t alg, struct span key, struct span context_u, struct span context_v,
 	     uint8_t *data, size_t len)
 {

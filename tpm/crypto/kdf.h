@@ -29,6 +29,12 @@ void kdf_a_label(uint16_t alg, struct span key, struct span label, struct span c
 void kdf_e(uint16_t alg, struct span z, const char *label, struct span party_u, struct span party_v,
 	   unsigned int bits, uint8_t *out);
 
+/*
+ * XORs data in place with the output of KDF2 (ISO/IEC 18033-2, 6.2.3; MGF1 that counts from one), as ECC encryption does
+ * (Part 1, annex C).
+ */
+void kdf_2_xor(uint16_t alg, struct span z, uint8_t *data, size_t len);
+
 /* XORs data in place with the mask of Part 1, 11.4.5.1 CryptXORObfuscation. */
 void kdf_xor(uint16_t alg, struct span key, struct span context_u, struct span context_v,
 	     uint8_t *data, size_t len);

@@ -45,6 +45,7 @@ void write_2b_end(struct writer *w, size_t mark);
  */
 struct xfer {
 	bool saving, bad;
+	uint32_t version; /* of the bytes, where more than one can be read */
 	struct writer *out;
 	struct reader in;
 };

@@ -79,6 +79,7 @@ static const struct {
 	{ TPM_ALG_ECDAA, ASYM | SIGN },
 	{ TPM_ALG_ECSCHNORR, ASYM | SIGN },
 	{ TPM_ALG_KDF1_SP800_56A, HASH | METH },
+	{ TPM_ALG_KDF2, HASH | METH },
 	{ TPM_ALG_KDF1_SP800_108, HASH | METH },
 	{ TPM_ALG_ECC, ASYM | OBJ },
 	{ TPM_ALG_SYMCIPHER, OBJ },
@@ -151,6 +152,10 @@ static uint32_t next_handle(struct tpm *t, uint8_t type, uint32_t from)
 	case TPM_HT_PERMANENT:
 		for (size_t i = 0; i < sizeof(permanent) / sizeof(permanent[0]); i++)
 			CONSIDER(permanent[i]);
+		for (unsigned int i = 0; i < ACT_COUNT; i++)
+			CONSIDER(act_handle(i));
+		break;
+	case TPM_HT_AC: /* none is attached */
 		break;
 	case TPM_HT_TRANSIENT:
 		for (uint32_t i = 0; i < MAX_LOADED_OBJECTS; i++)
@@ -185,7 +190,7 @@ static uint32_t cap_handles(struct tpm *t, struct writer *w, uint32_t from, uint
 	uint32_t handle;
 
 	if (type > TPM_HT_POLICY_SESSION && type != TPM_HT_PERMANENT && type != TPM_HT_TRANSIENT &&
-	    type != TPM_HT_PERSISTENT)
+	    type != TPM_HT_PERSISTENT && type != TPM_HT_AC)
 		return rc_param(TPM_RC_HANDLE, 2);
 	for (handle = next_handle(t, type, from); handle != 0xFFFFFFFF;
 	     handle = next_handle(t, type, handle + 1)) {
@@ -502,23 +507,35 @@ static bool cap_curves(struct writer *w, uint32_t from, uint32_t wanted)
 	return l.more;
 }
 
-/* TPML_TAGGED_POLICY: the hierarchies' policies */
+/* TPML_TAGGED_POLICY: the hierarchies' policies and the timers' */
 static bool cap_policies(struct tpm *t, struct writer *w, uint32_t from, uint32_t wanted)
 {
-	static const uint32_t handles[] = { TPM_RH_OWNER, TPM_RH_LOCKOUT, TPM_RH_ENDORSEMENT,
-					    TPM_RH_PLATFORM };
 	struct list l = list_begin(w, from, wanted, MAX_CAP_DATA / 70);
+	uint32_t h = next_handle(t, TPM_HT_PERMANENT, from);
 
-	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
+	for (; h != 0xFFFFFFFF; h = next_handle(t, TPM_HT_PERMANENT, h + 1)) {
 		struct digest digest;
-		uint16_t alg = entity_policy(t, handles[i], &digest);
+		uint16_t alg;
 
-		if (!list_takes(&l, handles[i]))
+		if (!permanent_policy(t, h) || !list_takes(&l, h))
 			continue;
-		write_u32(w, handles[i]);
+		alg = entity_policy(t, h, &digest);
+		write_u32(w, h);
 		write_u16(w, alg);
 		write_bytes(w, digest.bytes, hash_size(alg));
 	}
+	list_end(&l);
+	return l.more;
+}
+
+/* TPML_ACT_DATA */
+static bool cap_timers(struct tpm *t, struct writer *w, uint32_t from, uint32_t wanted)
+{
+	struct list l = list_begin(w, from, wanted, MAX_CAP_DATA / 12);
+
+	for (unsigned int i = 0; i < ACT_COUNT; i++)
+		if (list_takes(&l, act_handle(i)))
+			act_write(t, i, w);
 	list_end(&l);
 	return l.more;
 }
@@ -558,10 +575,10 @@ static uint32_t write_capability(struct tpm *t, struct writer *w, uint32_t cap, 
 	case TPM_CAP_ECC_CURVES:
 		*more = cap_curves(w, property, count);
 		return 0;
-	case TPM_CAP_ACT: /* there are no authenticated timers to list */
+	case TPM_CAP_ACT:
 		if (property < TPM_RH_ACT_0 || property > TPM_RH_ACT_F)
 			return rc_param(TPM_RC_VALUE, 2);
-		write_u32(w, 0);
+		*more = cap_timers(t, w, property, count);
 		return 0;
 	case TPM_CAP_AUTH_POLICIES:
 		if (TPM_HANDLE_TYPE(property) != TPM_HT_PERMANENT)
@@ -593,6 +610,14 @@ HANDLER(get_capability)
 	if (!rc)
 		c->out.buf[0] = more;
 	return rc;
+}
+
+/* 32.2, 32.3: no component is attached, so their handle is refused before this (entity.c). */
+HANDLER(no_component)
+{
+	(void)t;
+	(void)c;
+	return TPM_RC_HANDLE;
 }
 
 /* 30.3: reading the parameters is the test */

@@ -43,6 +43,8 @@ void clock_update(struct tpm *t)
 	if (!elapsed || now < t->last_now)
 		return;
 	t->last_now = now;
+	if (t->started)
+		act_tick(t, (t->time + elapsed) / 1000 - t->time / 1000);
 	t->time += elapsed;
 	adjusted = (int64_t)elapsed * (RATE_UNIT + t->clock_rate) + (int64_t)t->clock_fraction;
 	t->p.clock += (uint64_t)adjusted / RATE_UNIT;

@@ -95,6 +95,11 @@ static bool is_nv(uint32_t h)
 	return TPM_HANDLE_TYPE(h) == TPM_HT_NV_INDEX;
 }
 
+static bool is_act(uint32_t h)
+{
+	return h >= TPM_RH_ACT_0 && h <= TPM_RH_ACT_F;
+}
+
 static bool is_session(uint32_t h, uint8_t type)
 {
 	return TPM_HANDLE_TYPE(h) == type && (h & 0xFFFFFF) < MAX_ACTIVE_SESSIONS;
@@ -122,6 +127,8 @@ static bool handle_is(uint32_t h, uint8_t kind)
 		return is_hierarchy(h);
 	case H_HIERARCHY_AUTH:
 		return is_hierarchy(h) || h == TPM_RH_LOCKOUT;
+	case H_HIERARCHY_POLICY:
+		return is_hierarchy(h) || h == TPM_RH_LOCKOUT || is_act(h);
 	case H_PLATFORM:
 		return h == TPM_RH_PLATFORM;
 	case H_ENDORSEMENT:
@@ -139,6 +146,10 @@ static bool handle_is(uint32_t h, uint8_t kind)
 	case H_CONTEXT:
 		return handle_is(h, H_SESSION) ||
 		       (TPM_HANDLE_TYPE(h) == TPM_HT_TRANSIENT && is_object(h));
+	case H_ACT:
+		return is_act(h);
+	case H_AC:
+		return h >= AC_FIRST && h <= AC_LAST;
 	default:
 		return false;
 	}

@@ -17,6 +17,7 @@ enum handle_kind {
 	H_POLICY,
 	H_HIERARCHY,
 	H_HIERARCHY_AUTH,
+	H_HIERARCHY_POLICY,
 	H_PLATFORM,
 	H_ENDORSEMENT,
 	H_PROVISION,
@@ -25,6 +26,8 @@ enum handle_kind {
 	H_NV_AUTH,
 	H_NV_INDEX,
 	H_CONTEXT, /* transient object or session */
+	H_ACT,
+	H_AC,
 	HANDLE_NULL = 0x40,
 };
 

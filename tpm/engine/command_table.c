@@ -29,7 +29,7 @@ static const struct command commands[] = {
 	{TPM_CC_PCR_Allocate, NV | PP, {H_PLATFORM}, {U}, cmd_pcr_allocate},
 	{TPM_CC_PCR_SetAuthPolicy, NV | D | PP, {H_PLATFORM}, {U}, cmd_pcr_set_auth_policy},
 	{TPM_CC_PP_Commands, NV | PPA, {H_PLATFORM}, {U}, cmd_pp_commands},
-	{TPM_CC_SetPrimaryPolicy, NV | D | PP, {H_HIERARCHY_AUTH}, {U}, cmd_set_primary_policy},
+	{TPM_CC_SetPrimaryPolicy, NV | D | PP, {H_HIERARCHY_POLICY}, {U}, cmd_set_primary_policy},
 	{TPM_CC_ClockRateAdjust, PP, {H_PROVISION}, {U}, cmd_clock_rate_adjust},
 	{TPM_CC_CreatePrimary, CMD_RHANDLE | D | E | PP, {H_HIERARCHY | HANDLE_NULL}, {U}, cmd_create_primary},
 	{TPM_CC_NV_GlobalWriteLock, NV | PP, {H_PROVISION}, {U}, cmd_nv_global_write_lock},
@@ -128,7 +128,13 @@ static const struct command commands[] = {
 	{TPM_CC_CreateLoaded, CMD_RHANDLE | D | E | PP, {H_PARENT | HANDLE_NULL}, {U}, cmd_create_loaded},
 	{TPM_CC_PolicyAuthorizeNV, 0, {H_NV_AUTH, H_NV_INDEX, H_POLICY}, {U}, cmd_policy_authorize_nv},
 	{TPM_CC_EncryptDecrypt2, D | E, {H_OBJECT}, {U}, cmd_encrypt_decrypt2},
+	{TPM_CC_AC_GetCapability, 0, {H_AC}, {0}, cmd_no_component},
+	{TPM_CC_AC_Send, D, {H_OBJECT, H_NV_AUTH, H_AC}, {AUTH_DUP, U}, cmd_no_component},
+	{TPM_CC_Policy_AC_SendSelect, D, {H_POLICY}, {0}, cmd_policy_ac_send_select},
 	{TPM_CC_CertifyX509, D | E, {H_OBJECT, H_OBJECT}, {A, U}, cmd_certify_x509},
+	{TPM_CC_ACT_SetTimeout, 0, {H_ACT}, {U}, cmd_act_set_timeout},
+	{TPM_CC_ECC_Encrypt, D | E, {H_OBJECT}, {0}, cmd_ecc_encrypt},
+	{TPM_CC_ECC_Decrypt, D | E, {H_OBJECT}, {U}, cmd_ecc_decrypt},
 };
 /* clang-format on */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Asymmetric and symmetric primitives, and signing (Part 3, clauses 14, 15, 19 and 20). */
+/* RSA and symmetric primitives, and signing (Part 3, clauses 14, 15 and 20). */
 #include <string.h>
 #include <mbedtls/platform_util.h>
 #include "tpm/engine/handlers.h"
@@ -22,15 +22,14 @@ static uint32_t select_rsa_scheme(const struct object *key, struct scheme *schem
 		       : TPM_RC_SCHEME;
 }
 
-static uint32_t type_check(const struct object *key, uint16_t type)
+uint32_t key_check_type(const struct object *key, uint16_t type)
 {
 	return key->kind == OBJECT_KEY && key->pub.type == type ? 0 : rc_handle(TPM_RC_KEY, 1);
 }
 
-/* A key of this type for decryption, with none of the forbidden attributes. */
-static uint32_t decrypt_key_check(const struct object *key, uint16_t type, uint32_t forbidden)
+uint32_t key_check_decrypt(const struct object *key, uint16_t type, uint32_t forbidden)
 {
-	uint32_t rc = type_check(key, type);
+	uint32_t rc = key_check_type(key, type);
 
 	if (rc)
 		return rc;
@@ -61,7 +60,7 @@ static uint32_t rsa_args(struct tpm *t, struct cmd *c, uint32_t forbidden, struc
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	rc = decrypt_key_check(key, TPM_ALG_RSA, forbidden);
+	rc = key_check_decrypt(key, TPM_ALG_RSA, forbidden);
 	if (rc)
 		return rc;
 	if (!label_ends(a->label))
@@ -112,231 +111,13 @@ HANDLER(rsa_decrypt)
 	return 0;
 }
 
-/* 14.4 */
-HANDLER(ecdh_keygen)
-{
-	struct object *key = object_get(t, c->handles[0]);
-	uint32_t rc = args_end(c);
-	struct ecc_point pub, z;
-	struct ecc_num d;
-
-	if (rc)
-		return rc;
-	rc = type_check(key, TPM_ALG_ECC);
-	if (rc)
-		return rc;
-	if (ecc_generate(&t->rng, &t->rng, key->pub.curve, &d, &pub))
-		return TPM_RC_FAILURE;
-	if (ecc_multiply(key->pub.curve, &d, &key->pub.point, &z, &t->rng))
-		return rc_handle(TPM_RC_KEY, 1);
-	write_point_2b(&c->out, &z);
-	write_point_2b(&c->out, &pub);
-	mbedtls_platform_zeroize(&d, sizeof(d));
-	return 0;
-}
-
-static void private_scalar(const struct object *key, struct ecc_num *d)
-{
-	d->len = key->sens.len;
-	memcpy(d->bytes, key->sens.data, d->len);
-}
-
-static bool scheme_allows(const struct object *key, uint16_t scheme)
-{
-	return key->pub.scheme.scheme == TPM_ALG_NULL || key->pub.scheme.scheme == scheme;
-}
-
-static uint32_t check_ecdh_key(const struct object *key)
-{
-	uint32_t rc = decrypt_key_check(key, TPM_ALG_ECC, TPMA_OBJECT_restricted);
-
-	if (rc)
-		return rc;
-	return scheme_allows(key, TPM_ALG_ECDH) ? 0 : rc_handle(TPM_RC_SCHEME, 1);
-}
-
-/* 14.5 */
-HANDLER(ecdh_zgen)
-{
-	struct object *key = object_get(t, c->handles[0]);
-	struct ecc_point in, z;
-	struct ecc_num d;
-	uint32_t rc;
-	int err;
-
-	arg_with(c, read_point_2b(&c->in, &in));
-	rc = args_end(c);
-	if (!rc)
-		rc = check_ecdh_key(key);
-	if (rc)
-		return rc;
-	private_scalar(key, &d);
-	err = ecc_multiply(key->pub.curve, &d, &in, &z, &t->rng);
-	mbedtls_platform_zeroize(&d, sizeof(d));
-	if (err)
-		return rc_param(TPM_RC_ECC_POINT, 1);
-	write_point_2b(&c->out, &z);
-	mbedtls_platform_zeroize(&z, sizeof(z));
-	return 0;
-}
-
-/* 14.6: TPMS_ALGORITHM_DETAIL_ECC */
-HANDLER(ecc_parameters)
-{
-	struct scheme kdf = { .scheme = TPM_ALG_KDF1_SP800_56A, .hash = TPM_ALG_SHA256 };
-	struct ecc_num params[7];
-	uint16_t curve = 0;
-	uint32_t rc;
-
-	arg_with(c, read_curve(&c->in, &curve));
-	rc = args_end(c);
-	if (rc)
-		return rc;
-	if (ecc_parameters(curve, params))
-		return TPM_RC_FAILURE;
-	(void)t;
-	/* The curve's own KDF, with a hash of its strength */
-	if (curve == TPM_ECC_BN_P256)
-		kdf.scheme = TPM_ALG_NULL;
-	else if (curve == TPM_ECC_NIST_P384 || curve == TPM_ECC_NIST_P521)
-		kdf.hash = curve == TPM_ECC_NIST_P384 ? TPM_ALG_SHA384 : TPM_ALG_SHA512;
-	write_u16(&c->out, curve);
-	write_u16(&c->out, (uint16_t)ecc_bits(curve));
-	write_scheme(&c->out, &kdf);
-	write_u16(&c->out, TPM_ALG_NULL);
-	for (int i = 0; i < 7; i++)
-		write_ecc_num(&c->out, &params[i]);
-	return 0;
-}
-
-/* 14.7; of the two-phase schemes we have ECDH (Part 1, C.6.3) */
-HANDLER(zgen_2phase)
-{
-	struct object *key = object_get(t, c->handles[0]);
-	struct ecc_point static_b, ephemeral_b, z1, z2;
-	struct ecc_num d, r;
-	uint16_t scheme = 0, counter;
-	uint32_t rc;
-
-	arg_with(c, read_point_2b(&c->in, &static_b));
-	arg_with(c, read_point_2b(&c->in, &ephemeral_b));
-	arg_with(c, !read_u16(&c->in, &scheme) ? TPM_RC_INSUFFICIENT
-		    : scheme == TPM_ALG_ECDH   ? 0
-					       : TPM_RC_SCHEME);
-	arg_u16(c, &counter);
-	rc = args_end(c);
-	if (!rc)
-		rc = decrypt_key_check(key, TPM_ALG_ECC, TPMA_OBJECT_restricted);
-	if (rc)
-		return rc;
-	if (!scheme_allows(key, scheme))
-		return rc_param(TPM_RC_SCHEME, 3);
-	if (!ecc_on_curve(key->pub.curve, &static_b))
-		return rc_param(TPM_RC_ECC_POINT, 1);
-	if (!ecc_on_curve(key->pub.curve, &ephemeral_b))
-		return rc_param(TPM_RC_ECC_POINT, 2);
-	if (!commit_key(t, counter, key->pub.curve, &(struct name){ 0 }, &r))
-		return rc_param(TPM_RC_VALUE, 4);
-	private_scalar(key, &d);
-	if (ecc_multiply(key->pub.curve, &d, &static_b, &z1, &t->rng) ||
-	    ecc_multiply(key->pub.curve, &r, &ephemeral_b, &z2, &t->rng))
-		rc = TPM_RC_NO_RESULT;
-	mbedtls_platform_zeroize(&d, sizeof(d));
-	mbedtls_platform_zeroize(&r, sizeof(r));
-	if (rc)
-		return rc;
-	commit_end(t, counter);
-	write_point_2b(&c->out, &z1);
-	write_point_2b(&c->out, &z2);
-	return 0;
-}
-
-/* 19.3 */
-HANDLER(ec_ephemeral)
-{
-	struct ecc_num r;
-	struct ecc_point q;
-	uint16_t curve = 0, counter;
-	uint32_t rc;
-
-	arg_with(c, read_curve(&c->in, &curve));
-	rc = args_end(c);
-	if (rc)
-		return rc;
-	counter = commit_next(t, curve, &(struct name){ 0 }, &r);
-	if (ecc_public(curve, &r, &q, &t->rng))
-		return TPM_RC_NO_RESULT;
-	mbedtls_platform_zeroize(&r, sizeof(r));
-	write_point_2b(&c->out, &q);
-	write_u16(&c->out, counter);
-	return 0;
-}
-
-static bool empty_point(const struct ecc_point *p)
-{
-	return !p->x.len && !p->y.len;
-}
-
-/* 19.2 */
-HANDLER(commit)
-{
-	struct object *key = object_get(t, c->handles[0]);
-	struct ecc_point p1 = { 0 }, p2 = { 0 }, k = { 0 }, l = { 0 }, e = { 0 };
-	uint8_t hash[HASH_MAX_SIZE];
-	struct ecc_num d, r;
-	struct span s2;
-	uint16_t counter;
-	uint32_t rc;
-	int err = 0;
-
-	arg_with(c, read_point_2b(&c->in, &p1));
-	arg_2b(c, MAX_SYM_DATA, &s2);
-	arg_with(c, read_ecc_num(&c->in, &p2.y));
-	rc = args_end(c);
-	if (!rc)
-		rc = type_check(key, TPM_ALG_ECC);
-	if (rc)
-		return rc;
-	if (!scheme_is_anonymous(key->pub.scheme.scheme))
-		return rc_handle(TPM_RC_SCHEME, 1);
-	if (!s2.len != !p2.y.len)
-		return rc_param(TPM_RC_SIZE, 3);
-	if (s2.len) {
-		unsigned int size = hash_buf(key->pub.scheme.hash, s2.data, s2.len, hash);
-
-		if (ecc_reduce_field(key->pub.curve, (struct span){ hash, size }, &p2.x) ||
-		    !ecc_on_curve(key->pub.curve, &p2))
-			return rc_param(TPM_RC_ECC_POINT, 2);
-	}
-	if (!empty_point(&p1) && !ecc_on_curve(key->pub.curve, &p1))
-		return rc_param(TPM_RC_ECC_POINT, 1);
-	counter = commit_next(t, key->pub.curve, &key->name, &r);
-	private_scalar(key, &d);
-	if (s2.len)
-		err = ecc_multiply(key->pub.curve, &d, &p2, &k, &t->rng) ||
-		      ecc_multiply(key->pub.curve, &r, &p2, &l, &t->rng);
-	if (!err && !empty_point(&p1))
-		err = ecc_multiply(key->pub.curve, &r, &p1, &e, &t->rng);
-	else if (!err && !s2.len)
-		err = ecc_public(key->pub.curve, &r, &e, &t->rng);
-	mbedtls_platform_zeroize(&d, sizeof(d));
-	mbedtls_platform_zeroize(&r, sizeof(r));
-	if (err)
-		return TPM_RC_NO_RESULT;
-	write_point_2b(&c->out, &k);
-	write_point_2b(&c->out, &l);
-	write_point_2b(&c->out, &e);
-	write_u16(&c->out, counter);
-	return 0;
-}
-
 /* With data_first, the data is the first parameter instead of the last. */
 static uint32_t crypt_check(const struct object *key, uint16_t *mode, bool decrypt, struct span iv,
 			    struct span data, bool data_first)
 {
 	const struct public_area *pub = &key->pub;
 
-	uint32_t rc = type_check(key, TPM_ALG_SYMCIPHER);
+	uint32_t rc = key_check_type(key, TPM_ALG_SYMCIPHER);
 
 	if (rc)
 		return rc;

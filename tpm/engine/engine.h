@@ -20,6 +20,7 @@
 #define MAX_ORDERLY_COUNT   255
 #define CC_BITMAP_SIZE      ((TPM_CC_LAST - TPM_CC_FIRST) / 8 + 1)
 #define COMMIT_SLOTS        64
+#define ACT_COUNT           2
 #define CONTEXT_SLOT_FREE   0
 #define CLOCK_UPDATE_MS     32768 /* how often Clock is saved, TPM_PT_CLOCK_UPDATE */
 
@@ -123,6 +124,20 @@ struct state_reset {
 	uint8_t commit_used[COMMIT_SLOTS / 8];
 };
 
+/* An authenticated countdown timer, while the TPM has power (act.c). */
+struct act {
+	uint32_t timeout;         /* seconds that are left */
+	bool signaled, preserved; /* TPMA_ACT */
+	bool updated;             /* by TPM2_ACT_SetTimeout since Startup */
+};
+
+/* Of one, what Shutdown(STATE) keeps; timeout and signaled are as they were then. */
+struct act_saved {
+	uint32_t timeout;
+	bool signaled;
+	struct policy policy;
+};
+
 /* Reset by TPM Reset and TPM Restart. */
 struct state_clear {
 	bool sh_enable, eh_enable, ph_enable_nv;
@@ -130,6 +145,7 @@ struct state_clear {
 	struct policy platform_policy;
 	struct digest pcr_auth;
 	uint8_t pcr[HASH_COUNT][PCR_COUNT][HASH_MAX_SIZE];
+	struct act_saved act[ACT_COUNT];
 };
 
 struct tpm {
@@ -141,7 +157,7 @@ struct tpm {
 
 	/* Gone with the power. */
 	bool started, failed, ph_enable;
-	bool was_orderly; /* the power-down before this Startup was */
+	bool was_orderly;    /* the power-down before this Startup was */
 	bool dirty; /* the permanent state changed and must be committed before the response goes out */
 	bool aged; /* it changed in what no response depends on, and may be committed later */
 	uint8_t locality;
@@ -153,6 +169,7 @@ struct tpm {
 	uint32_t epoch; /* changes when Time becomes discontinuous */
 	uint64_t self_heal_time, lockout_time;
 	uint32_t exclusive_audit;
+	struct act act[ACT_COUNT];
 	struct object objects[MAX_LOADED_OBJECTS];
 	struct session sessions[MAX_LOADED_SESSIONS];
 	struct drbg rng;

@@ -24,8 +24,10 @@ static uint32_t check_one(struct tpm *t, const struct cmd *c, uint32_t handle)
 		/* EvictControl works on what a disabled hierarchy keeps too, and says HIERARCHY itself */
 		return check_object(t, handle, true);
 	case TPM_HT_PERMANENT:
-		if (handle == TPM_RH_LOCKOUT || handle == TPM_RH_NULL)
+		if (handle == TPM_RH_LOCKOUT || handle == TPM_RH_NULL || act_exists(handle))
 			return 0;
+		if (handle >= TPM_RH_ACT_0 && handle <= TPM_RH_ACT_F)
+			return TPM_RC_VALUE;
 		/* the enables are what HierarchyControl is about, but it needs its own hierarchy too */
 		return hierarchy_enabled(t, handle) ? 0 : TPM_RC_HIERARCHY;
 	case TPM_HT_HMAC_SESSION:
@@ -34,6 +36,8 @@ static uint32_t check_one(struct tpm *t, const struct cmd *c, uint32_t handle)
 	case TPM_HT_NV_INDEX:
 		(void)c;
 		return nv_accessible(t, handle);
+	case TPM_HT_AC: /* no component is attached */
+		return TPM_RC_HANDLE;
 	default:
 		return 0;
 	}
@@ -101,7 +105,8 @@ void entity_auth(struct tpm *t, uint32_t handle, struct digest *auth)
 
 	switch (TPM_HANDLE_TYPE(handle)) {
 	case TPM_HT_PERMANENT:
-		from = permanent_auth(t, handle);
+		/* a timer is the platform's (Part 1, clause 40) */
+		from = permanent_auth(t, act_exists(handle) ? TPM_RH_PLATFORM : handle);
 		break;
 	case TPM_HT_TRANSIENT:
 	case TPM_HT_PERSISTENT:
@@ -136,7 +141,7 @@ struct policy *permanent_policy(struct tpm *t, uint32_t handle)
 	case TPM_RH_LOCKOUT:
 		return &t->p.lockout_policy;
 	default:
-		return NULL;
+		return act_policy(t, handle);
 	}
 }
 

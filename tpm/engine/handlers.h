@@ -34,6 +34,8 @@ HANDLER(ecc_parameters);
 HANDLER(zgen_2phase);
 HANDLER(ec_ephemeral);
 HANDLER(commit);
+HANDLER(ecc_encrypt);
+HANDLER(ecc_decrypt);
 HANDLER(encrypt_decrypt);
 HANDLER(encrypt_decrypt2);
 HANDLER(hash);
@@ -76,6 +78,7 @@ HANDLER(policy_physical_presence);
 HANDLER(policy_cp_hash);
 HANDLER(policy_name_hash);
 HANDLER(policy_duplication_select);
+HANDLER(policy_ac_send_select);
 HANDLER(policy_authorize);
 HANDLER(policy_auth_value);
 HANDLER(policy_password);
@@ -117,5 +120,7 @@ HANDLER(nv_global_write_lock);
 HANDLER(nv_read);
 HANDLER(nv_read_lock);
 HANDLER(nv_change_auth);
+HANDLER(no_component);
+HANDLER(act_set_timeout);
 
 #endif

@@ -99,6 +99,10 @@ uint32_t secret_make(struct tpm *t, struct object *to, const char *label, struct
 uint32_t secret_open(struct tpm *t, struct object *key, const char *label, struct span secret,
 		     struct digest *seed);
 
+/* crypto_cmd.c: is the first handle a key of this type, and one for decryption with none of the forbidden attributes? */
+uint32_t key_check_type(const struct object *key, uint16_t type);
+uint32_t key_check_decrypt(const struct object *key, uint16_t type, uint32_t forbidden);
+
 /* sign.c */
 /* A key with the sign attribute that can make signatures. */
 bool sign_capable(const struct object *key);
@@ -191,6 +195,18 @@ void clock_update(struct tpm *t);
 void write_time_info(struct tpm *t, struct writer *w);
 void write_clock_info(struct tpm *t, struct writer *w);
 uint64_t clock_firmware_version(void);
+
+/* act.c: the authenticated countdown timers, n below ACT_COUNT */
+uint32_t act_handle(unsigned int n);
+bool act_exists(uint32_t handle);
+/* NULL for other handles. */
+struct policy *act_policy(struct tpm *t, uint32_t handle);
+/* So many seconds have gone by since Startup or the last call. */
+void act_tick(struct tpm *t, uint64_t seconds);
+void act_startup(struct tpm *t, bool resume);
+void act_shutdown(struct tpm *t);
+/* Appends a TPMS_ACT_DATA. */
+void act_write(const struct tpm *t, unsigned int n, struct writer *w);
 
 /* audit.c */
 bool bitmap_get(const uint8_t *map, uint32_t code);

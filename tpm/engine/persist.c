@@ -8,9 +8,9 @@
 
 #define PERMANENT_MAGIC 0x45505631 /* "EPV1" */
 #define VOLATILE_MAGIC  0x45565631 /* "EVV1" */
-#define STATE_VERSION   1
-#define HEADER_SIZE     12 /* magic, version, payload length */
-#define CHECKSUM_SIZE   32 /* SHA-256 of everything before it */
+#define STATE_VERSION   2          /* 1 has no timers */
+#define HEADER_SIZE     12         /* magic, version, payload length */
+#define CHECKSUM_SIZE   32         /* SHA-256 of everything before it */
 
 static void xfer_digest(struct xfer *x, struct digest *d)
 {
@@ -148,6 +148,21 @@ void state_xfer_reset(struct xfer *x, struct state_reset *r)
 	xfer_bytes(x, r->commit_used, sizeof(r->commit_used));
 }
 
+static void xfer_timers(struct xfer *x, struct state_clear *c)
+{
+	for (int i = 0; i < ACT_COUNT; i++) {
+		struct act_saved *act = &c->act[i];
+
+		if (x->version < 2) {
+			*act = (struct act_saved){ .policy.alg = TPM_ALG_NULL };
+			continue;
+		}
+		xfer_u32(x, &act->timeout);
+		xfer_bool(x, &act->signaled);
+		xfer_policy(x, &act->policy);
+	}
+}
+
 void state_xfer_clear(struct xfer *x, struct state_clear *c)
 {
 	xfer_bool(x, &c->sh_enable);
@@ -157,6 +172,7 @@ void state_xfer_clear(struct xfer *x, struct state_clear *c)
 	xfer_policy(x, &c->platform_policy);
 	xfer_digest(x, &c->pcr_auth);
 	xfer_bytes(x, c->pcr, sizeof(c->pcr));
+	xfer_timers(x, c);
 }
 
 static void xfer_permanent(struct tpm *t, struct xfer *x)
@@ -173,6 +189,16 @@ static void xfer_permanent(struct tpm *t, struct xfer *x)
 		state_xfer_clear(x, &t->c);
 	} else if (t->p.orderly && t->p.shutdown == TPM_SU_STATE) {
 		x->bad = true;
+	}
+}
+
+static void xfer_running_timers(struct xfer *x, struct tpm *t)
+{
+	for (int i = 0; i < ACT_COUNT; i++) {
+		xfer_u32(x, &t->act[i].timeout);
+		xfer_bool(x, &t->act[i].signaled);
+		xfer_bool(x, &t->act[i].preserved);
+		xfer_bool(x, &t->act[i].updated);
 	}
 }
 
@@ -197,13 +223,15 @@ static void xfer_volatile(struct tpm *t, struct xfer *x)
 		object_xfer(x, &t->objects[i]);
 	for (int i = 0; i < MAX_LOADED_SESSIONS; i++)
 		session_xfer(x, &t->sessions[i]);
+	if (x->version >= 2)
+		xfer_running_timers(x, t);
 }
 
 static long save(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct xfer *),
 		 uint8_t *buf, size_t max)
 {
 	struct writer w = { .buf = buf, .max = max };
-	struct xfer x = { .saving = true, .out = &w };
+	struct xfer x = { .saving = true, .version = STATE_VERSION, .out = &w };
 	uint8_t sum[CHECKSUM_SIZE];
 	struct writer patch;
 
@@ -230,11 +258,13 @@ static int load(struct tpm *t, uint32_t magic, void (*body)(struct tpm *, struct
 
 	if (!read_u32(&r, &m) || !read_u32(&r, &version) || !read_u32(&r, &size))
 		return -EBADMSG;
-	if (m != magic || version != STATE_VERSION || r.left != (uint64_t)size + CHECKSUM_SIZE)
+	if (m != magic || !version || version > STATE_VERSION ||
+	    r.left != (uint64_t)size + CHECKSUM_SIZE)
 		return -EBADMSG;
 	hash_buf(TPM_ALG_SHA256, buf, len - CHECKSUM_SIZE, sum);
 	if (memcmp(sum, buf + len - CHECKSUM_SIZE, CHECKSUM_SIZE))
 		return -EBADMSG;
+	x.version = version;
 	x.in = (struct reader){ r.pos, size };
 	body(t, &x);
 	return x.bad || x.in.left ? -EBADMSG : 0;

@@ -203,40 +203,60 @@ HANDLER(policy_template)
 	return set_limit(t, c, &session_of(t, c)->template_set, true);
 }
 
-/* 23.15 */
-HANDLER(policy_duplication_select)
+/*
+ * The names of one command's entities: all of them are its limit, and the first is in the policy only when it is to be, which
+ * a byte says.
+ */
+static uint32_t select_names(struct session *s, const struct cmd *c, const struct span *names,
+			     unsigned int count, bool include_first, uint32_t command)
 {
-	struct session *s = session_of(t, c);
-	struct span object, parent;
+	uint8_t byte = include_first;
 	struct hash_ctx ctx;
-	bool include;
-	uint8_t byte;
-	uint32_t rc;
 
-	arg_2b(c, NAME_MAX_SIZE, &object);
-	arg_2b(c, NAME_MAX_SIZE, &parent);
-	arg_yes_no(c, &include);
-	rc = args_end(c);
-	if (rc)
-		return rc;
 	if (s->limit.len)
 		return TPM_RC_CPHASH;
 	if (s->command_code)
 		return TPM_RC_COMMAND_CODE;
-	byte = include;
 	policy_begin(&ctx, s, c->code);
-	if (include)
-		hash_update(&ctx, object.data, object.len);
-	hash_update(&ctx, parent.data, parent.len);
+	for (unsigned int i = !include_first; i < count; i++)
+		hash_update(&ctx, names[i].data, names[i].len);
 	hash_update(&ctx, &byte, 1);
 	policy_end(&ctx, s);
 	hash_start(&ctx, s->hash);
-	hash_update(&ctx, object.data, object.len);
-	hash_update(&ctx, parent.data, parent.len);
+	for (unsigned int i = 0; i < count; i++)
+		hash_update(&ctx, names[i].data, names[i].len);
 	s->limit.len = (uint16_t)hash_finish(&ctx, s->limit.bytes);
 	s->name_hash_set = true;
-	s->command_code = TPM_CC_Duplicate;
+	s->command_code = command;
 	return 0;
+}
+
+/* 23.15 */
+HANDLER(policy_duplication_select)
+{
+	struct span names[2]; /* object, new parent */
+	bool include;
+	uint32_t rc;
+
+	arg_2b(c, NAME_MAX_SIZE, &names[0]);
+	arg_2b(c, NAME_MAX_SIZE, &names[1]);
+	arg_yes_no(c, &include);
+	rc = args_end(c);
+	return rc ? rc : select_names(session_of(t, c), c, names, 2, include, TPM_CC_Duplicate);
+}
+
+/* 32.4 */
+HANDLER(policy_ac_send_select)
+{
+	struct span names[3]; /* object, authorising entity, component */
+	bool include;
+	uint32_t rc;
+
+	for (int i = 0; i < 3; i++)
+		arg_2b(c, NAME_MAX_SIZE, &names[i]);
+	arg_yes_no(c, &include);
+	rc = args_end(c);
+	return rc ? rc : select_names(session_of(t, c), c, names, 3, include, TPM_CC_AC_Send);
 }
 
 /* Both leave PolicyAuthValue's code in the digest; the later one says how the value is to be shown. */

@@ -230,6 +230,8 @@ static bool auth_value_available(struct tpm *t, const struct cmd *c, int i)
 
 	if (TPM_HANDLE_TYPE(entity) == TPM_HT_NV_INDEX)
 		return nv_auth_available(t, c, entity);
+	if (act_exists(entity))
+		return t->ph_enable;
 	if (!o || object_is_sequence(o))
 		return true;
 	if (o->public_only)

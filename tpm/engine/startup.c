@@ -10,6 +10,9 @@ void tpm_reset(struct tpm *t)
 	for (int i = 0; i < MAX_LOADED_OBJECTS; i++)
 		object_free(&t->objects[i]);
 	mbedtls_platform_zeroize(t->sessions, sizeof(t->sessions));
+	/* A timer may have gone off since the last command. */
+	if (t->started)
+		clock_update(t);
 	t->started = t->failed = false;
 	t->hash_running = t->drtm_pending = false;
 	t->time = t->self_heal_time = t->lockout_time = 0;
@@ -70,6 +73,8 @@ static void new_clear_state(struct tpm *t)
 		memcpy(c->pcr[i][0], pcr0[i], HASH_MAX_SIZE);
 	c->sh_enable = c->eh_enable = c->ph_enable_nv = true;
 	c->platform_policy.alg = TPM_ALG_NULL;
+	for (int i = 0; i < ACT_COUNT; i++)
+		c->act[i].policy.alg = TPM_ALG_NULL;
 }
 
 static void do_startup(struct tpm *t, enum startup kind, uint8_t locality)
@@ -96,6 +101,7 @@ static void do_startup(struct tpm *t, enum startup kind, uint8_t locality)
 	da_startup(t, orderly);
 	session_startup(t, kind != RESET);
 	nv_startup(t, kind == RESUME, kind == RESET, orderly);
+	act_startup(t, kind == RESUME);
 	t->p.orderly = false;
 	t->started = true;
 	tpm_dirty(t);
@@ -140,6 +146,7 @@ HANDLER(shutdown)
 	/* A new PCR allocation needs a reset to take effect. */
 	if (type == TPM_SU_STATE && t->p.pcr_reconfig)
 		return rc_param(TPM_RC_TYPE, 1);
+	act_shutdown(t);
 	t->p.orderly = true;
 	t->p.shutdown = type;
 	tpm_dirty(t);

@@ -211,6 +211,11 @@ uint32_t read_rsa_decrypt(struct reader *r, enum null_rule rule, struct scheme *
 	return read_scheme(r, rule, known_rsa_decrypt, TPM_RC_VALUE, v);
 }
 
+uint32_t read_kdf_scheme(struct reader *r, enum null_rule rule, struct scheme *v)
+{
+	return read_scheme(r, rule, known_kdf, TPM_RC_KDF, v);
+}
+
 uint32_t read_curve(struct reader *r, uint16_t *v)
 {
 	if (!read_u16(r, v))
@@ -282,7 +287,7 @@ static uint32_t read_ecc_parms(struct reader *r, struct public_area *v)
 	if (!rc)
 		rc = read_curve(r, &v->curve);
 	if (!rc)
-		rc = read_scheme(r, NULL_OK, known_kdf, TPM_RC_KDF, &v->kdf);
+		rc = read_kdf_scheme(r, NULL_OK, &v->kdf);
 	return rc;
 }
 

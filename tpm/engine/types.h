@@ -140,6 +140,7 @@ uint32_t read_cipher_mode(struct reader *r, uint16_t *v);
 bool cipher_mode_known(uint16_t mode);
 uint32_t read_sig_scheme(struct reader *r, enum null_rule rule, struct scheme *v);
 uint32_t read_rsa_decrypt(struct reader *r, enum null_rule rule, struct scheme *v);
+uint32_t read_kdf_scheme(struct reader *r, enum null_rule rule, struct scheme *v);
 uint32_t read_curve(struct reader *r, uint16_t *v);
 uint32_t read_ecc_num(struct reader *r, struct ecc_num *v);
 uint32_t read_ecc_point(struct reader *r, struct ecc_point *v);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Known answers (tests/tpm/kat-vectors): key derivation, curves, RSA paddings, names, credentials, policy digests. */
+/* Known answers (tests/tpm/kat-vectors): key derivation, curves, RSA paddings, names, credentials, encryption, policy digests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -257,23 +257,28 @@ static uint32_t import_storage_key(struct fixture *f)
 	return handle;
 }
 
-static uint32_t load_subject(struct fixture *f)
+static uint32_t load_external(struct fixture *f, struct span sensitive, struct span public)
 {
-	struct reader r;
-	struct span name;
-
 	command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_LoadExternal);
-	write_2b(&f->w, subject_sensitive, sizeof(subject_sensitive));
-	write_2b(&f->w, subject_public, sizeof(subject_public));
+	write_2b(&f->w, sensitive.data, sensitive.len);
+	write_2b(&f->w, public.data, public.len);
 	write_u32(&f->w, TPM_RH_NULL);
 	assert_int_equal(command_run(f), 0);
-	r = response(f);
+	return response_handle(f);
+}
+
+static uint32_t load_subject(struct fixture *f)
+{
+	uint32_t handle = load_external(f, SPAN(subject_sensitive), SPAN(subject_public));
+	struct reader r = response(f);
+	struct span name;
+
 	r.pos += 4;
 	r.left -= 4;
 	name = take_2b(&r);
 	assert_int_equal(name.len, sizeof(subject_name));
 	assert_memory_equal(name.data, subject_name, name.len);
-	return response_handle(f);
+	return handle;
 }
 
 static uint32_t activate(struct fixture *f, uint32_t subject, uint32_t key, const uint8_t *blob)
@@ -309,6 +314,102 @@ static void names_and_credentials(void **state)
 	memcpy(blob, credential_blob, sizeof(blob));
 	blob[sizeof(blob) - 1] ^= 1;
 	assert_int_equal(activate(f, subject, key, blob), TPM_RC_INTEGRITY + TPM_RC_P + TPM_RC_1);
+}
+
+/* --- encryption with a curve (Part 1, annex C) --- */
+
+static uint32_t ecc_decrypt(struct fixture *f, uint32_t key, struct span c1, struct span c2,
+			    struct span c3, uint16_t hash)
+{
+	write_u32(command_begin(f, TPM_ST_SESSIONS, TPM_CC_ECC_Decrypt), key);
+	command_password(f, "");
+	write_2b(&f->w, c1.data, c1.len);
+	write_2b(&f->w, c2.data, c2.len);
+	write_2b(&f->w, c3.data, c3.len);
+	write_u16(&f->w, hash == TPM_ALG_NULL ? TPM_ALG_NULL : TPM_ALG_KDF2);
+	if (hash != TPM_ALG_NULL)
+		write_u16(&f->w, hash);
+	return command_run(f);
+}
+
+static void expect_message(struct fixture *f)
+{
+	struct reader r = response(f);
+	struct span message;
+
+	r.pos += 4;
+	r.left -= 4;
+	message = take_2b(&r);
+	assert_int_equal(message.len, 100);
+	for (uint8_t i = 0; i < 100; i++)
+		assert_int_equal(message.data[i], i);
+}
+
+static void decrypts_with_curve(struct fixture *f, uint32_t key, uint16_t hash, struct span c2,
+				struct span c3)
+{
+	uint8_t damaged[100];
+
+	assert_int_equal(ecc_decrypt(f, key, SPAN(ecc_c1), c2, c3, hash), 0);
+	expect_message(f);
+	memcpy(damaged, c2.data, sizeof(damaged));
+	damaged[99] ^= 1;
+	assert_int_equal(ecc_decrypt(f, key, SPAN(ecc_c1), SPAN(damaged), c3, hash), TPM_RC_VALUE);
+	/* An integrity value that is cut short is none. */
+	c3.len--;
+	assert_int_equal(ecc_decrypt(f, key, SPAN(ecc_c1), c2, c3, hash), TPM_RC_VALUE);
+}
+
+static uint32_t ecc_encrypt(struct fixture *f, uint32_t key, struct span message, uint16_t kdf)
+{
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_ECC_Encrypt), key);
+	write_2b(&f->w, message.data, message.len);
+	write_u16(&f->w, kdf);
+	if (kdf != TPM_ALG_NULL)
+		write_u16(&f->w, TPM_ALG_SHA384);
+	return command_run(f);
+}
+
+static void encryption_with_a_curve(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t key = load_external(f, SPAN(ecc_recipient_sensitive), SPAN(ecc_recipient_public));
+	uint32_t signer = load_subject(f);
+	uint8_t text[100], off_curve[sizeof(ecc_c1)], rsp[512];
+	struct span c1, c2, c3;
+	struct reader r;
+
+	decrypts_with_curve(f, key, TPM_ALG_SHA1, SPAN(ecc_c2_sha1), SPAN(ecc_c3_sha1));
+	decrypts_with_curve(f, key, TPM_ALG_SHA256, SPAN(ecc_c2_sha256), SPAN(ecc_c3_sha256));
+	decrypts_with_curve(f, key, TPM_ALG_SHA384, SPAN(ecc_c2_sha384), SPAN(ecc_c3_sha384));
+	decrypts_with_curve(f, key, TPM_ALG_SHA512, SPAN(ecc_c2_sha512), SPAN(ecc_c3_sha512));
+	/* what it encrypts itself */
+	for (uint8_t i = 0; i < 100; i++)
+		text[i] = i;
+	assert_int_equal(ecc_encrypt(f, key, SPAN(text), TPM_ALG_KDF2), 0);
+	memcpy(rsp, f->rsp + 10, f->rsp_len - 10);
+	r = (struct reader){ rsp, f->rsp_len - 10 };
+	c1 = take_2b(&r);
+	c2 = take_2b(&r);
+	c3 = take_2b(&r);
+	assert_int_equal(c1.len, sizeof(ecc_c1));
+	assert_memory_not_equal(c2.data, text, sizeof(text));
+	assert_int_equal(ecc_decrypt(f, key, c1, c2, c3, TPM_ALG_SHA384), 0);
+	expect_message(f);
+	/* no scheme, one that does not encrypt, a point off the curve, a key that may not decrypt */
+	assert_int_equal(ecc_encrypt(f, key, SPAN(text), TPM_ALG_NULL),
+			 TPM_RC_SCHEME + TPM_RC_P + 2 * TPM_RC_1);
+	assert_int_equal(ecc_decrypt(f, key, c1, c2, c3, TPM_ALG_NULL),
+			 TPM_RC_SCHEME + TPM_RC_P + 4 * TPM_RC_1);
+	assert_int_equal(ecc_encrypt(f, key, SPAN(text), TPM_ALG_MGF1), TPM_RC_SCHEME);
+	assert_int_equal(ecc_encrypt(f, key, SPAN(text), TPM_ALG_AES),
+			 TPM_RC_KDF + TPM_RC_P + 2 * TPM_RC_1);
+	memcpy(off_curve, ecc_c1, sizeof(off_curve));
+	off_curve[sizeof(off_curve) - 1] ^= 1;
+	assert_int_equal(ecc_decrypt(f, key, SPAN(off_curve), c2, c3, TPM_ALG_SHA384),
+			 TPM_RC_ECC_POINT + TPM_RC_P + TPM_RC_1);
+	assert_int_equal(ecc_decrypt(f, signer, c1, c2, c3, TPM_ALG_SHA384),
+			 TPM_RC_ATTRIBUTES + TPM_RC_H + TPM_RC_1);
 }
 
 /* --- policies --- */
@@ -369,7 +470,7 @@ static void policy_secret(struct fixture *f, uint32_t session, const char *ref)
 struct expected {
 	uint16_t hash;
 	struct span locality, code, cp_hash, name_hash, template, presence, auth, written, counter,
-		duplication, pcr, either, secret;
+		duplication, send, pcr, either, secret;
 };
 
 static void policies_of(struct fixture *f, const struct expected *e)
@@ -401,6 +502,10 @@ static void policies_of(struct fixture *f, const struct expected *e)
 	write_u16(&w, 20), write_u16(&w, TPM_ALG_SHA256), write_bytes(&w, digest, 18),
 		write_u8(&w, 1);
 	assertion(f, session, TPM_CC_PolicyDuplicationSelect, &w, e->duplication);
+	/* the object's name, which is left out, then who authorises and the component */
+	BEGIN(), write_2b(&w, digest, 20), write_2b(&w, "\1\x50\0\0", 4);
+	write_2b(&w, "\x90\0\0\1", 4), write_u8(&w, 0);
+	assertion(f, session, TPM_CC_Policy_AC_SendSelect, &w, e->send);
 	BEGIN(), write_2b(&w, NULL, 0), write_u32(&w, 1), write_u16(&w, TPM_ALG_SHA256);
 	write_bytes(&w, "\3\1\0\0", 4);
 	assertion(f, session, TPM_CC_PolicyPCR, &w, e->pcr);
@@ -411,14 +516,15 @@ static void policies_of(struct fixture *f, const struct expected *e)
 	flush(f, session);
 }
 
-#define EXPECTED(alg, tag)                                                                       \
-	{                                                                                        \
-		alg, SPAN(policy_locality_##tag), SPAN(policy_commandcode_##tag),                \
-			SPAN(policy_cphash_##tag), SPAN(policy_namehash_##tag),                  \
-			SPAN(policy_template_##tag), SPAN(policy_physicalpresence_##tag),        \
-			SPAN(policy_authvalue_##tag), SPAN(policy_nvwritten_##tag),              \
-			SPAN(policy_countertimer_##tag), SPAN(policy_duplicationselect_##tag),   \
-			SPAN(policy_pcr_##tag), SPAN(policy_or_##tag), SPAN(policy_secret_##tag) \
+#define EXPECTED(alg, tag)                                                                     \
+	{                                                                                      \
+		alg, SPAN(policy_locality_##tag), SPAN(policy_commandcode_##tag),              \
+			SPAN(policy_cphash_##tag), SPAN(policy_namehash_##tag),                \
+			SPAN(policy_template_##tag), SPAN(policy_physicalpresence_##tag),      \
+			SPAN(policy_authvalue_##tag), SPAN(policy_nvwritten_##tag),            \
+			SPAN(policy_countertimer_##tag), SPAN(policy_duplicationselect_##tag), \
+			SPAN(policy_ac_sendselect_##tag), SPAN(policy_pcr_##tag),              \
+			SPAN(policy_or_##tag), SPAN(policy_secret_##tag)                       \
 	}
 
 static void policy_digests(void **state)
@@ -503,10 +609,15 @@ int main(void)
 {
 #define engine(t) cmocka_unit_test_setup_teardown(t, fixture_setup_started, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(key_derivation), cmocka_unit_test(ecdh),
-		cmocka_unit_test(ecdsa),          cmocka_unit_test(oaep),
-		cmocka_unit_test(rsa_signatures), engine(names_and_credentials),
-		engine(policy_digests),           engine(endorsement),
+		cmocka_unit_test(key_derivation),
+		cmocka_unit_test(ecdh),
+		cmocka_unit_test(ecdsa),
+		cmocka_unit_test(oaep),
+		cmocka_unit_test(rsa_signatures),
+		engine(names_and_credentials),
+		engine(encryption_with_a_curve),
+		engine(policy_digests),
+		engine(endorsement),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

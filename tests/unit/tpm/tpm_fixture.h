@@ -82,9 +82,11 @@ static const struct tpm_platform fixture_platform = {
 /* Makes the TPM from f->blob, or a new one when that is empty. */
 static inline int fixture_power_on(struct fixture *f)
 {
-	uint8_t *copy = malloc(f->blob_len ? f->blob_len : 1);
+	uint8_t *copy = calloc(1, f->blob_len + 1);
 	int err;
 
+	if (!copy)
+		return -ENOMEM;
 	memcpy(copy, f->blob, f->blob_len);
 	f->tpm = tpm_create(&fixture_platform, f, copy, f->blob_len, &err);
 	free(copy);
