@@ -566,7 +566,7 @@ static void lies_are_answered_with_a_reset(void **state)
 	uint64_t resets = 0;
 
 	(void)state;
-	for (unsigned int lie = 0; lie < 7; lie++) {
+	for (unsigned int lie = 0; lie < 8; lie++) {
 		struct mana *mana = mana_of(m.function);
 		struct mana_rx_comp rx = { .header = okay | MANA_CQE_RX_OKAY };
 		struct mana_tx_comp tx = { .header = okay | MANA_CQE_TX_OKAY };
@@ -602,11 +602,115 @@ static void lies_are_answered_with_a_reset(void **state)
 			for (int i = 0; i < 5; i++)
 				mana_event(mana, mana->cqs[rq->cq].eq, 200, 77);
 			break;
+		case 7: /* unless they are more than their queue has */
+			for (int i = 0; i < 300; i++)
+				mana_event(mana, mana->cqs[rq->cq].eq, 200, 77);
+			break;
 		}
 		run();
-		resets += lie < 6;
+		resets += lie != 6;
 		if (counters().resets != resets)
 			fail_msg("lie %u: %lu resets", lie, counters().resets);
+		both_ways_work(0);
+	}
+}
+
+/* A queue that only this test uses, to which frames and buffers can be given without a kick. */
+#define RAW_QUEUE 3
+
+static struct {
+	struct nic_segment segment;
+	struct nic_tx tx;
+	struct nic_rx rx;
+	int tx_err, rx_err;
+} raw;
+
+static void raw_tx_done(void *ctx, struct nic_tx *tx, int err)
+{
+	(void)ctx;
+	assert_ptr_equal(tx, &raw.tx);
+	raw.tx_err = err;
+}
+
+static void raw_rx(void *ctx, struct nic_rx *rx, int err)
+{
+	(void)ctx;
+	assert_ptr_equal(rx, &raw.rx);
+	raw.rx_err = err;
+}
+
+static void raw_batch_end(void *ctx)
+{
+	(void)ctx;
+}
+
+static void raw_open(struct nic *nic)
+{
+	static const struct nic_queue_client client = { raw_tx_done, raw_rx, raw_batch_end };
+
+	raw.segment = (struct nic_segment){ FRAME(0), 100 };
+	raw.tx = (struct nic_tx){ .segments = &raw.segment, .segment_count = 1, .len = 100 };
+	raw.rx = (struct nic_rx){ .segments = { { FRAME(1), 2000 } }, .segment_count = 1 };
+	raw.tx_err = raw.rx_err = 1;
+	assert_int_equal(nic->ops->queue_open(nic, RAW_QUEUE, m.client.loops[0], &client, NULL), 0);
+}
+
+/* The last of its type that was made. */
+static struct mana_wq *newest_of_type(uint32_t type)
+{
+	struct mana *mana = mana_of(m.function);
+	unsigned int i = MANA_WQS - 1;
+
+	while (!mana->wqs[i].used || mana->wqs[i].type != type)
+		i--;
+	return &mana->wqs[i];
+}
+
+/* Completions of what is there, but which the device has not been told of, or of another kind. */
+static void what_is_told_too_early_is_not_believed(void **state)
+{
+	const uint32_t okay = MANA_CQE_COMPLETION << MANA_CQE_CLIENT_SHIFT;
+	struct mana_rx_comp rx = { .header = okay | MANA_CQE_RX_OKAY, .packets = { { 60, 0, 0 } } };
+	struct mana_tx_comp tx = { .header = okay | MANA_CQE_TX_OKAY };
+	struct mana *mana = mana_of(m.function);
+	struct nic *nic = mana_nic_nic(m.driver);
+
+	(void)state;
+	for (unsigned int lie = 0; lie < 4; lie++) {
+		struct mana_wq *sq, *rq;
+
+		raw_open(nic);
+		sq = newest_of_type(GDMA_SQ);
+		rq = newest_of_type(GDMA_RQ);
+		switch (lie) {
+		case 0: /* nothing to receive into */
+			mana_complete(mana, rq, &rx);
+			break;
+		case 1: /* a buffer that it does not know */
+			assert_int_equal(nic->ops->rx_post(nic, RAW_QUEUE, &raw.rx), 0);
+			mana_complete(mana, rq, &rx);
+			break;
+		case 2: /* a frame that it does not know */
+			assert_int_equal(nic->ops->tx(nic, RAW_QUEUE, &raw.tx), 0);
+			mana_complete(mana, sq, &tx);
+			break;
+		case 3: /* a frame that it knows, as if it were a buffer */
+			memory_backend_set_full(&m.network, true);
+			assert_int_equal(nic->ops->tx(nic, RAW_QUEUE, &raw.tx), 0);
+			nic->ops->kick(nic, RAW_QUEUE);
+			sq->type = GDMA_RQ;
+			mana_complete(mana, sq, &tx);
+			sq->type = GDMA_SQ;
+			break;
+		}
+		run();
+		memory_backend_set_full(&m.network, false);
+		if (counters().resets != lie + 1)
+			fail_msg("lie %u: %lu resets", lie, counters().resets);
+		nic->ops->queue_close(nic, RAW_QUEUE);
+		/* What was given came back, and not as done. */
+		assert_int_equal(raw.rx_err, lie == 1 ? -ECANCELED : 1);
+		assert_true(lie < 2 ? raw.tx_err == 1 : raw.tx_err < 0);
 		both_ways_work(0);
 	}
 }
@@ -829,6 +933,7 @@ int main(void)
 		TEST(the_link_goes_down_and_up),
 		TEST(a_reset_is_a_pause),
 		TEST(lies_are_answered_with_a_reset),
+		TEST(what_is_told_too_early_is_not_believed),
 		TEST(registers_that_lie_are_not_believed),
 		TEST(a_silent_channel_is_given_up_at_last),
 		TEST(statistics_add_up),

@@ -272,6 +272,40 @@ static void a_revoked_buffer_is_let_go_under_load(void **state)
 	assert_int_equal(m.received, 0);
 }
 
+/* Without a word before: the card stops, by itself, and can be started again. */
+static void a_buffer_revoked_alone_stops_the_card(void **state)
+{
+	struct nvsp_message message = {
+		.msg_type = NVSP_MSG1_TYPE_REVOKE_RECV_BUF,
+		.revoke_buffer = { .id = NETVSC_RECEIVE_ID + 1 },
+	};
+	uint32_t value, len = sizeof(value);
+
+	(void)state;
+	assert_int_equal(netvsc_sub_channels(&m.net, 1), 0);
+	run();
+	assert_int_equal(netvsc_call(&m.net, &message), 0); /* of another number */
+	assert_true(loopback_nic_posted(m.nic, 1) > 0);
+	message.revoke_buffer.id = NETVSC_RECEIVE_ID;
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	run();
+	assert_false(loopback_nic_receive(m.nic)->enabled);
+	assert_int_equal(loopback_nic_posted(m.nic, 0), 0);
+	assert_int_equal(loopback_nic_posted(m.nic, 1), 0);
+	client_drop_messages(&m.client);
+	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.receive_gpadl));
+	send_frame(60, NULL, 0);
+	assert_int_equal(m.sent_count, 0);
+	assert_int_equal(m.net.failed[0], 1);
+	assert_int_equal(netvsc_query(&m.net, OID_GEN_XMIT_OK, NULL, 0, &value, &len), UINT32_MAX);
+	message.msg_type = NVSP_MSG1_TYPE_REVOKE_SEND_BUF;
+	message.revoke_buffer.id = 0;
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	run();
+	client_drop_messages(&m.client);
+	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.send_gpadl));
+}
+
 /* As a guest goes that crashes: nothing is revoked, and the next one starts anew. */
 static void a_guest_that_just_closes_leaves_nothing(void **state)
 {
@@ -388,6 +422,12 @@ static void a_message_may_start_in_a_section_and_end_in_pages(void **state)
 	assert_memory_equal(m.frame, m.client.ram + FRAME(0), 1000);
 }
 
+static void info_without_offloads(struct nic *nic, struct nic_info *info)
+{
+	(void)nic;
+	*info = (struct nic_info){ .max_mtu = 1500, .max_queues = 8, .link_up = true };
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
 	static const struct {
@@ -400,6 +440,18 @@ static void what_cannot_be_is_refused(void **state)
 		{ 200, { TCPIP_CHKSUM_PKTINFO, 1 | 4 | 8 | 34 << 16 }, 1 },
 		{ 200, { TCPIP_CHKSUM_PKTINFO, 1 | 4 | 190 << 16 }, 1 },
 		{ 200, { TCPIP_CHKSUM_PKTINFO, 1 | 4 | 10 << 16 }, 1 },
+		{ 200, { TCPIP_CHKSUM_PKTINFO, 3 | 4 | 54 << 16 }, 1 }, /* of two versions */
+		{ 200, { TCPIP_CHKSUM_PKTINFO, 1 | 16 | 10 << 16 }, 1 },
+		{ 41, { TCPIP_CHKSUM_PKTINFO, 1 | 8 | 34 << 16 }, 1 }, /* a byte is missing */
+		/* The TCP header: of no length; ending too far in. */
+		{ 2000, { TCP_LARGESEND_PKTINFO, 1000 | 62u << 20 | NDIS_LSO_V2 }, 1 },
+		{ 2000, { TCP_LARGESEND_PKTINFO, 1000 | 238u << 20 | NDIS_LSO_V2 }, 1 },
+		{ 65537, { TCP_LARGESEND_PKTINFO, 1448 | 34u << 20 | NDIS_LSO_V2 }, 1 },
+		/* Two places, each possible. */
+		{ 2000,
+		  { TCP_LARGESEND_PKTINFO, 1000 | 34u << 20 | NDIS_LSO_V2, TCPIP_CHKSUM_PKTINFO,
+		    1 | 4 | 40 << 16 },
+		  2 },
 		{ 2000, { TCP_LARGESEND_PKTINFO, 1 | 34u << 20 | NDIS_LSO_V2 }, 1 },
 		{ 2000, { TCP_LARGESEND_PKTINFO, 1461 | 34u << 20 | NDIS_LSO_V2 }, 1 },
 		{ 2000, { TCP_LARGESEND_PKTINFO, 0xFFFFFu | 34u << 20 | NDIS_LSO_V2 }, 1 },
@@ -423,6 +475,34 @@ static void what_cannot_be_is_refused(void **state)
 	}
 	assert_int_equal(m.sent_count, 0);
 	assert_int_equal(query64(OID_GEN_XMIT_ERROR), sizeof(bad) / sizeof(bad[0]));
+}
+
+/* What was not offered is not for a guest to ask. */
+static void offloads_that_there_are_not_are_refused(void **state)
+{
+	static const uint32_t infos[][2] = {
+		{ TCPIP_CHKSUM_PKTINFO, 1 | 4 | 34 << 16 },
+		{ TCPIP_CHKSUM_PKTINFO, 1 | 8 | 34 << 16 },
+		{ TCPIP_CHKSUM_PKTINFO, 1 | 16 | 34 << 16 },
+		{ TCP_LARGESEND_PKTINFO, 1000 | 34u << 20 | NDIS_LSO_V2 },
+		{ IEEE_8021Q_INFO, 5 << NDIS_VLAN_ID_SHIFT },
+	};
+	struct nic *nic = loopback_nic_nic(m.nic);
+	struct nic_ops plain = *nic->ops;
+	const struct nic_ops *own = nic->ops;
+
+	(void)state;
+	plain.get_info = info_without_offloads;
+	nic->ops = &plain;
+	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
+	nic->ops = own;
+	for (unsigned int i = 0; i < sizeof(infos) / sizeof(infos[0]); i++) {
+		send_frame(200, infos[i], 1);
+		if (m.net.failed[0] != i + 1)
+			fail_msg("%u was sent", i);
+	}
+	send_frame(200, NULL, 0);
+	assert_int_equal(m.sent_count, 1);
 }
 
 static void a_full_nic_holds_frames_back_in_order(void **state)
@@ -543,6 +623,20 @@ static void a_ring_that_nobody_reads_loses_no_frame(void **state)
 	assert_int_equal(query64(OID_GEN_BYTES_RCV), delivered * 60);
 }
 
+static void what_is_no_frame_does_not_arrive(void **state)
+{
+	static const uint8_t frame[14] = { 2 };
+
+	(void)state;
+	loopback_nic_deliver(m.nic, 0, frame, 13, NULL);
+	run();
+	assert_int_equal(m.received, 0);
+	assert_int_equal(query64(OID_GEN_RCV_ERROR), 1);
+	loopback_nic_deliver(m.nic, 0, frame, 14, NULL);
+	run();
+	assert_int_equal(m.received, 1);
+}
+
 static void received_metadata_reaches_the_guest(void **state)
 {
 	static const uint8_t frame[60] = { 2 };
@@ -638,6 +732,36 @@ static void control_messages_are_validated(void **state)
 	assert_false(m.net.responded);
 	assert_int_equal(netvsc_rndis(&m.net, keepalive, sizeof(keepalive), true), 0);
 	assert_int_equal(load_le32(m.net.response + 8), 0x55);
+}
+
+/* Of a section that there is, and no larger than that. */
+static void control_messages_come_from_the_send_buffer(void **state)
+{
+	static const uint32_t keepalive[] = { RNDIS_MSG_KEEPALIVE, 12, 0x66 };
+	static const uint32_t bad[][2] = { { 0, 6145 },
+					   { NETVSC_SEND_BYTES / 6144, 12 },
+					   { 0xFFFFFFFE, 12 } };
+	struct nvsp_message message = { .msg_type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT };
+	struct nvsp_send_rndis_packet *rndis = &message.send_rndis_pkt;
+
+	(void)state;
+	memcpy(m.client.ram + NETVSC_SEND_BUFFER, keepalive, sizeof(keepalive));
+	rndis->channel_type = NVSP_CHANNEL_CONTROL;
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		rndis->send_buf_section_index = bad[i][0];
+		rndis->send_buf_section_size = bad[i][1];
+		client_send(&m.net.channels[0], VM_PKT_DATA_INBAND, 1, 7, NULL, 0, &message,
+			    sizeof(message));
+		run();
+		assert_int_equal(m.net.failed[0], i + 1);
+	}
+	rndis->send_buf_section_index = 0;
+	rndis->send_buf_section_size = 12;
+	client_send(&m.net.channels[0], VM_PKT_DATA_INBAND, 1, 7, NULL, 0, &message,
+		    sizeof(message));
+	run();
+	assert_int_equal(m.net.failed[0], sizeof(bad) / sizeof(bad[0]));
+	assert_int_equal(load_le32(m.net.response + 8), 0x66);
 }
 
 static void link_changes_are_indicated(void **state)
@@ -765,6 +889,10 @@ static void sub_channel_storms_are_refused(void **state)
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_int_equal(m.net.reply.subchannel_complete.status, NVSP_STAT_FAIL);
 	message.subchannel.num_subchannels = 3;
+	message.subchannel.op = NVSP_SUBCHANNEL_ALLOCATE + 1;
+	assert_int_equal(netvsc_call(&m.net, &message), 0);
+	assert_int_equal(m.net.reply.subchannel_complete.status, NVSP_STAT_FAIL);
+	message.subchannel.op = NVSP_SUBCHANNEL_ALLOCATE;
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_int_equal(m.net.reply.subchannel_complete.status, NVSP_STAT_SUCCESS);
 	for (int i = 0; i < 100; i++) {
@@ -784,19 +912,23 @@ int main(void)
 		CLOSED(nothing_works_before_its_time),
 		CLOSED(a_buffer_that_is_not_fit_is_refused),
 		STARTED(a_revoked_buffer_is_let_go_under_load),
+		STARTED(a_buffer_revoked_alone_stops_the_card),
 		STARTED(a_guest_that_just_closes_leaves_nothing),
 		STARTED(a_frame_goes_without_a_copy),
 		STARTED(offloads_reach_the_nic),
 		STARTED(a_section_carries_several_frames),
 		STARTED(a_message_may_start_in_a_section_and_end_in_pages),
 		STARTED(what_cannot_be_is_refused),
+		CLOSED(offloads_that_there_are_not_are_refused),
 		STARTED(a_full_nic_holds_frames_back_in_order),
 		STARTED(filters_filter),
 		STARTED(sections_come_back),
 		STARTED(a_ring_that_nobody_reads_loses_no_frame),
+		STARTED(what_is_no_frame_does_not_arrive),
 		STARTED(received_metadata_reaches_the_guest),
 		STARTED(capabilities_are_told),
 		STARTED(control_messages_are_validated),
+		STARTED(control_messages_come_from_the_send_buffer),
 		STARTED(link_changes_are_indicated),
 		STARTED(the_guest_learns_of_a_vf_and_switches),
 		STARTED(a_vf_that_is_driven_no_more_has_no_traffic),

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -27,15 +28,22 @@ static void make(uint32_t infos)
 	store_le32(head + 32, infos);
 }
 
+/* Of no more bytes than are to be read. */
 static int parse(struct rndis_frame *frame, uint64_t total)
 {
 	size_t len;
 	int err = rndis_packet_parse(head, total, frame, &len);
+	uint8_t *copy;
 
 	if (err)
 		return err;
 	assert_true(len >= RNDIS_HEAD_MIN && len <= RNDIS_HEAD_MAX);
-	return rndis_packet_parse_info(head, len, frame);
+	copy = malloc(len);
+	assert_non_null(copy);
+	memcpy(copy, head, len);
+	err = rndis_packet_parse_info(copy, len, frame);
+	free(copy);
+	return err;
 }
 
 static void a_plain_message_is_taken(void **state)
@@ -51,6 +59,11 @@ static void a_plain_message_is_taken(void **state)
 	assert_int_equal(frame.flags, 0);
 	assert_int_equal(parse(&frame, 1043), -EINVAL);
 	assert_int_equal(parse(&frame, 43), -EINVAL);
+	/* Lengths that a subtraction would make large. */
+	for (uint32_t len = 0; len < 44; len++) {
+		store_le32(head + 4, len);
+		assert_int_equal(parse(&frame, 1044), -EINVAL);
+	}
 }
 
 static void lengths_and_offsets_are_checked(void **state)
@@ -76,6 +89,58 @@ static void lengths_and_offsets_are_checked(void **state)
 	}
 }
 
+/* The head is as long as its per-packet information says: within the message, and what is copied of it. */
+static void heads_end_where_they_may(void **state)
+{
+	struct rndis_frame frame;
+	size_t len;
+
+	(void)state;
+	make(16);
+	assert_int_equal(rndis_packet_parse(head, 1060, &frame, &len), 0);
+	assert_int_equal(len, 60);
+	store_le32(head + 32, RNDIS_HEAD_MAX - 44);
+	assert_int_equal(rndis_packet_parse(head, 1060, &frame, &len), 0);
+	assert_int_equal(len, RNDIS_HEAD_MAX);
+	store_le32(head + 32, RNDIS_HEAD_MAX - 43);
+	assert_int_equal(rndis_packet_parse(head, 1060, &frame, &len), -EINVAL);
+	make(16);
+	store_le32(head + 28, 35);
+	assert_int_equal(rndis_packet_parse(head, 1060, &frame, &len), -EINVAL);
+	/* A message of 100 bytes. */
+	make(16);
+	store_le32(head + 4, 100);
+	store_le32(head + 12, 40);
+	store_le32(head + 32, 56);
+	assert_int_equal(rndis_packet_parse(head, 1060, &frame, &len), 0);
+	store_le32(head + 32, 57);
+	assert_int_equal(rndis_packet_parse(head, 1060, &frame, &len), -EINVAL);
+}
+
+/* Information that is part of the frame as well is read once, from the copy; of two elements that say the same, the last counts. */
+static void overlaps_do_no_harm(void **state)
+{
+	struct rndis_frame frame;
+
+	(void)state;
+	make(0);
+	store_le32(head + 28, 36); /* where the frame begins */
+	store_le32(head + 32, 32);
+	for (unsigned int i = 0; i < 2; i++) {
+		store_le32(head + 44 + 16 * i, 16);
+		store_le32(head + 48 + 16 * i, IEEE_8021Q_INFO);
+		store_le32(head + 52 + 16 * i, 12);
+		store_le32(head + 56 + 16 * i, (i + 1) << NDIS_VLAN_ID_SHIFT);
+	}
+	assert_int_equal(parse(&frame, 1044), 0);
+	assert_int_equal(frame.data_offset, 44);
+	assert_int_equal(frame.data_len, 1000);
+	assert_int_equal(frame.vlan_tci, 2);
+	/* The second begins inside the first, and is none then: what follows the first is looked at. */
+	store_le32(head + 44, 20);
+	assert_int_equal(parse(&frame, 1044), -EINVAL);
+}
+
 static void elements_are_checked(void **state)
 {
 	/* size, offset of the value */
@@ -91,6 +156,12 @@ static void elements_are_checked(void **state)
 		store_le32(head + 52, bad[i][1]);
 		assert_int_equal(parse(&frame, 1060), -EINVAL);
 	}
+	/* Four bytes are no element. */
+	make(20);
+	store_le32(head + 44, 16);
+	store_le32(head + 52, 12);
+	store_le32(head + 60, 4);
+	assert_int_equal(parse(&frame, 1064), -EINVAL);
 	/* Without a value there is nothing to go by. */
 	make(16);
 	store_le32(head + 44, 16);
@@ -132,6 +203,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plain_message_is_taken),
 		cmocka_unit_test(lengths_and_offsets_are_checked),
+		cmocka_unit_test(heads_end_where_they_may),
+		cmocka_unit_test(overlaps_do_no_harm),
 		cmocka_unit_test(elements_are_checked),
 		cmocka_unit_test(what_is_written_can_be_read),
 	};
