@@ -106,9 +106,10 @@ struct gdma_eqe {
 };
 _Static_assert(sizeof(struct gdma_eqe) == 16, "EQE");
 #define GDMA_EQE_TYPE_MASK 0xFFu
+#define GDMA_EQE_CQ_MASK   0xFFFFFFu
 
 enum gdma_eqe_type {
-	GDMA_EQE_COMPLETION = 3, /* details[0]: CQ, 24 bits */
+	GDMA_EQE_COMPLETION = 3, /* details[0]: GDMA_EQE_CQ_MASK */
 	GDMA_EQE_TEST_EVENT = 64,
 	GDMA_EQE_HWC_INIT_EQ_ID_DB = 129, /* EQ id in 15:0, doorbell page in 31:16 */
 	GDMA_EQE_HWC_INIT_DATA = 130,     /* enum hwc_init_data in 31:24, a value in 23:0 */

@@ -290,27 +290,6 @@ static void return_failed(struct mana_nic_queue *queue, int err)
 	}
 }
 
-void mana_nic_kick(struct nic *nic, unsigned int index)
-{
-	struct mana_nic_queue *queue = queue_of(nic, index);
-	struct mana_nic *mana = queue->mana;
-
-	if (queue->live && queue->rq.rung != queue->rq.head) {
-		queue->rq.rung = queue->rq.head;
-		mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_RQ, queue->rq.id,
-				  queue->rq.head, false);
-	}
-	if (queue->live && queue->sq.rung != queue->sq.head) {
-		queue->sq.rung = queue->sq.head;
-		mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_SQ, queue->sq.id,
-				  queue->sq.head, false);
-	}
-	if (queue->failed) {
-		return_failed(queue, is_dead(mana) ? -EIO : -EFAULT);
-		queue->client->batch_end(queue->ctx);
-	}
-}
-
 /* --- Back to the client */
 
 static struct mana_nic_tx take_tx(struct mana_nic_queue *queue)
@@ -469,9 +448,10 @@ static int take_events(struct mana_nic_queue *queue)
 	struct gdma_eqe eqe;
 	int some;
 
-	/* Which of the two completion queues it is about does not matter: both are looked at. */
+	/* Both completion queues are looked at. Which of them it was is not armed any more, though. */
 	while ((some = mana_nic_ring_take(&queue->eq, &eqe)) > 0)
-		;
+		if ((eqe.details[0] & GDMA_EQE_CQ_MASK) == queue->tx_cq.id)
+			queue->tx_armed = false;
 	return some;
 }
 
@@ -479,6 +459,70 @@ static void arm_cq(struct mana_nic_queue *queue, const struct mana_nic_ring *cq)
 {
 	mana_nic_doorbell(queue->mana, queue->mana->doorbell, GDMA_DOORBELL_CQ, cq->id,
 			  mana_nic_ring_tail(cq), true);
+}
+
+/* Sends that are under way are heard of. (Arming with completions that were not seen interrupts at once.) */
+static void arm_tx(struct mana_nic_queue *queue)
+{
+	if (!queue->tx_count || queue->tx_armed)
+		return;
+	queue->tx_armed = true;
+	arm_cq(queue, &queue->tx_cq);
+}
+
+static void disbelieve(struct mana_nic_queue *queue)
+{
+	queue->live = false; /* nothing that it writes is looked at any more */
+	mana_nic_fail(queue->mana, "a queue says what cannot be");
+}
+
+/* --- Doorbells */
+
+static void tell_of_buffers(struct mana_nic_queue *queue)
+{
+	struct mana_nic *mana = queue->mana;
+
+	if (!queue->live || queue->rq.rung == queue->rq.head)
+		return;
+	queue->rq.rung = queue->rq.head;
+	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_RQ, queue->rq.id, queue->rq.head,
+			  false);
+}
+
+/*
+ * A device that is emulated may have sent all when the doorbell comes back, and its interrupt costs more than the sends.
+ * So it is asked for only when something is left. How many were sent; -EPROTO.
+ */
+static int send_posted(struct mana_nic_queue *queue)
+{
+	struct mana_nic *mana = queue->mana;
+	int sent;
+
+	if (!queue->live || queue->sq.rung == queue->sq.head)
+		return 0;
+	queue->sq.rung = queue->sq.head;
+	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_SQ, queue->sq.id, queue->sq.head,
+			  false);
+	sent = drain(queue, &queue->tx_cq, complete_tx);
+	if (sent >= 0)
+		arm_tx(queue);
+	return sent;
+}
+
+void mana_nic_kick(struct nic *nic, unsigned int index)
+{
+	struct mana_nic_queue *queue = queue_of(nic, index);
+	bool failed = queue->failed;
+	int sent;
+
+	tell_of_buffers(queue);
+	sent = send_posted(queue);
+	if (sent < 0)
+		disbelieve(queue);
+	if (failed)
+		return_failed(queue, is_dead(queue->mana) ? -EIO : -EFAULT);
+	if (failed || sent > 0)
+		queue->client->batch_end(queue->ctx);
 }
 
 /*
@@ -498,16 +542,13 @@ void mana_nic_interrupt(struct pci_interrupt *interrupt)
 	events = take_events(queue);
 	tx = events ? -EPROTO : drain(queue, &queue->tx_cq, complete_tx);
 	rx = tx < 0 ? tx : drain(queue, &queue->rx_cq, complete_rx);
-	if (rx < 0) {
-		queue->live = false; /* nothing that it writes is looked at any more */
-		mana_nic_fail(mana, "a queue says what cannot be");
-	}
+	if (rx < 0)
+		disbelieve(queue);
 	if (tx > 0 || rx > 0)
 		queue->client->batch_end(queue->ctx);
 	if (!queue->live)
 		return;
-	if (tx)
-		arm_cq(queue, &queue->tx_cq);
+	arm_tx(queue);
 	if (rx)
 		arm_cq(queue, &queue->rx_cq);
 	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_EQ, queue->eq.id,

@@ -85,8 +85,9 @@ struct mana_nic_queue {
 	const struct nic_queue_client *client;
 	void *ctx;
 	struct event_loop *loop;
-	bool started; /* the device has it */
-	bool live;    /* and what it says is believed */
+	bool started;  /* the device has it */
+	bool live;     /* and what it says is believed */
+	bool tx_armed; /* the device interrupts at the next completed send */
 	struct pci_dma memory;
 	struct mana_nic_ring eq, tx_cq, rx_cq;
 	struct mana_nic_wq sq, rq;

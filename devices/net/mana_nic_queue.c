@@ -163,8 +163,7 @@ int mana_nic_queue_start(struct mana_nic_queue *queue)
 		return err;
 	queue->started = true;
 	queue->live = true;
-	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_CQ, queue->tx_cq.id,
-			  mana_nic_ring_tail(&queue->tx_cq), true);
+	queue->tx_armed = false; /* until frames are under way */
 	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_CQ, queue->rx_cq.id,
 			  mana_nic_ring_tail(&queue->rx_cq), true);
 	return 0;

@@ -572,6 +572,7 @@ static void lies_are_answered_with_a_reset(void **state)
 		struct mana_tx_comp tx = { .header = okay | MANA_CQE_TX_OKAY };
 		struct mana_wq *rq = queue_of_type(GDMA_RQ), *sq = queue_of_type(GDMA_SQ);
 
+		mana->cqs[sq->cq].armed = true; /* as while a send is under way */
 		switch (lie) {
 		case 0: /* a frame longer than its buffer */
 			rx.packets[0].len = 5000;
