@@ -75,6 +75,13 @@ static int setup_relayed(void **state)
 	return start(mana_machine_init_relayed, 1500);
 }
 
+/* Whoever rings a doorbell sends, as in vtlhost. */
+static int setup_in_place(void **state)
+{
+	(void)state;
+	return start(mana_machine_init_in_place, 1500);
+}
+
 static int setup_jumbo(void **state)
 {
 	(void)state;
@@ -460,6 +467,54 @@ static void a_full_network_is_waited_for(void **state)
 	assert_int_equal(m.net.completed[0], completed + 100);
 	for (unsigned int i = 0; i < 100; i++)
 		assert_int_equal(m.network.frames[i].len, 64 + i);
+}
+
+/* Sends `count` frames of 200 bytes; nobody runs yet. */
+static void give_frames(unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		struct netvsc_tx tx = { FRAME(i), 200, NULL, 0 };
+
+		make_frame(m.client.ram + tx.gpa, tx.len, false, 1);
+		assert_int_equal(netvsc_send(&m.net, 0, i, HEAD(i), &tx), 0);
+	}
+}
+
+static void what_is_sent_in_place_needs_no_interrupt(void **state)
+{
+	uint64_t completed = m.net.completed[0], interrupts = counters().interrupts;
+
+	(void)state;
+	for (unsigned int i = 0; i < 20; i++) {
+		give_frames(3);
+		run();
+	}
+	assert_int_equal(m.network.count, 60);
+	assert_int_equal(m.net.completed[0], completed + 60);
+	assert_int_equal(counters().interrupts, interrupts);
+}
+
+/* Sends that wait are interrupted for; also again, when the interrupt for the last ones found nothing any more. */
+static void what_waits_is_interrupted_for(void **state)
+{
+	uint64_t completed = m.net.completed[0];
+
+	(void)state;
+	for (unsigned int i = 1; i <= 3; i++) {
+		uint64_t interrupts = counters().interrupts;
+
+		memory_backend_set_full(&m.network, true);
+		give_frames(2);
+		run();
+		assert_int_equal(m.net.completed[0], completed);
+		memory_backend_set_full(&m.network, false);
+		if (i == 2)
+			give_frames(1); /* its doorbell sends all three */
+		run();
+		completed += i == 2 ? 3 : 2;
+		assert_int_equal(m.net.completed[0], completed);
+		assert_int_equal(counters().interrupts, interrupts + 1);
+	}
 }
 
 /* --- Link and reset */
@@ -914,8 +969,9 @@ static void statistics_tell_for_whom_frames_are(void **state)
 	assert_int_equal(info.supported, 0x3F07FF);
 }
 
-#define TEST(test)    cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define RELAYED(test) cmocka_unit_test_setup_teardown(test, setup_relayed, teardown)
+#define TEST(test)     cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, setup_in_place, teardown)
+#define RELAYED(test)  cmocka_unit_test_setup_teardown(test, setup_relayed, teardown)
 
 int main(void)
 {
@@ -940,6 +996,11 @@ int main(void)
 		TEST(statistics_add_up),
 		TEST(statistics_tell_for_whom_frames_are),
 		TEST(the_filter_moves_and_stays_moved),
+		IN_PLACE(what_is_sent_in_place_needs_no_interrupt),
+		IN_PLACE(what_waits_is_interrupted_for),
+		IN_PLACE(a_full_network_is_waited_for),
+		IN_PLACE(a_reset_is_a_pause),
+		IN_PLACE(lies_are_answered_with_a_reset),
 		RELAYED(a_frame_goes_out_untouched),
 		RELAYED(a_frame_comes_in_with_what_is_known_of_it),
 		RELAYED(flows_spread_over_queues),
