@@ -262,8 +262,10 @@ tests/unit/tpm/act_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/kat_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/x509_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/store_test-objs := tpm/store.o
-tests/unit/tpm/swtpm_ctrl_test-objs := tpm/swtpm_ctrl.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) \
-	$(tpm-engine-objs)
+vtpmd-test-objs := tpm/swtpm_ctrl.o tpm/mssim.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs)
+tests/unit/tpm/swtpm_ctrl_test-objs := $(vtpmd-test-objs)
+tests/unit/tpm/server_test-objs := tpm/server.o $(vtpmd-test-objs)
+tests/fuzz/vtpmd_fuzz-objs := $(vtpmd-test-objs)
 tests/unit/tpm/crb_test-objs := tpm/crb.o tpm/interface.o
 tests/unit/tpm/tis_test-objs := tpm/tis.o tpm/interface.o
 tests/fuzz/tpm_registers_fuzz-objs := $(vtpm-interface-objs)

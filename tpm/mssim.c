@@ -24,14 +24,12 @@ enum {
 	SIM_STOP = 21,
 };
 
-#define HASH_DATA_MAX 4096
-
 static uint32_t be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
 }
 
-long mssim_message_size(bool platform, const uint8_t *msg, size_t len)
+long mssim_message_size(const uint8_t *msg, size_t len)
 {
 	size_t head = 4;
 	uint32_t n;
@@ -49,7 +47,6 @@ long mssim_message_size(bool platform, const uint8_t *msg, size_t len)
 	default:
 		return 4;
 	}
-	(void)platform;
 	if (len < head + 4)
 		return 0;
 	n = be32(msg + head);

@@ -80,9 +80,15 @@ int server_unix(const char *path, unsigned int mode)
 
 int server_listen(struct server *s, int fd, enum server_role role)
 {
+	socklen_t size = sizeof(int);
+	int listens;
+
 	if (s->listeners == SERVER_MAX_LISTEN)
 		return -ENOSPC;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size))
+		return -errno;
 	s->listen[s->listeners].fd = fd;
+	s->listen[s->listeners].connected = !listens;
 	s->listen[s->listeners++].role = role;
 	return 0;
 }
@@ -115,6 +121,31 @@ static void client_close(struct loop *l, struct client *c)
 	c->fd = -1;
 	if (c->role == ROLE_DATA && l->server->terminate_on_disconnect)
 		l->done = true;
+}
+
+/* Nobody is there, and nobody can come. */
+static bool deserted(const struct loop *l)
+{
+	const struct server *s = l->server;
+
+	for (int i = 0; i < s->listeners; i++)
+		if (s->listen[i].fd >= 0)
+			return false;
+	for (int i = 0; i < SERVER_MAX_CLIENTS; i++)
+		if (l->clients[i].fd >= 0)
+			return false;
+	return true;
+}
+
+static void take_connected(struct loop *l)
+{
+	struct server *s = l->server;
+
+	for (int i = 0; i < s->listeners; i++)
+		if (s->listen[i].connected) {
+			client_add(l, s->listen[i].fd, s->listen[i].role);
+			s->listen[i].fd = -1;
+		}
 }
 
 static int send_all(int fd, const uint8_t *p, size_t len)
@@ -151,7 +182,7 @@ static long message_size(const struct client *c)
 	case ROLE_CTRL:
 		return ctrl_message_size(c->in, c->have);
 	default:
-		return mssim_message_size(c->role == ROLE_MSSIM_PLATFORM, c->in, c->have);
+		return mssim_message_size(c->in, c->have);
 	}
 }
 
@@ -217,11 +248,12 @@ static ssize_t receive_with_descriptor(struct client *c)
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control;
+	/* CMSG_LEN, not CMSG_SPACE: the padding would have room for a second descriptor, which nobody would close. */
 	struct iovec iov = { c->in + c->have, sizeof(c->in) - c->have };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+			      .msg_controllen = CMSG_LEN(sizeof(int)) };
 	struct cmsghdr *cmsg;
 	ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 
@@ -311,8 +343,12 @@ int server_run(struct server *s, volatile int *stop)
 	if (!l->out || !l->ctrl.blob)
 		goto out;
 	err = 0;
-	while (!l->done && !*stop)
+	take_connected(l);
+	while (!l->done && !*stop && !deserted(l))
 		poll_once(l);
+	for (int i = 0; i < SERVER_MAX_CLIENTS; i++)
+		if (l->clients[i].fd >= 0)
+			client_close(l, &l->clients[i]);
 out:
 	free(l->ctrl.blob);
 	free(l->out);

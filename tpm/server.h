@@ -19,14 +19,15 @@ struct server {
 	bool terminate_on_disconnect; /* of the data channel */
 	int listeners;
 	struct {
-		int fd;
+		int fd; /* -1: a client that server_run() has taken */
 		enum server_role role;
+		bool connected;
 	} listen[SERVER_MAX_LISTEN];
 };
 
-/* Takes over a listening or (for ROLE_CTRL and ROLE_DATA) a connected socket. 0 or -ENOSPC. */
+/* Takes over a stream socket that listens or is connected to a client. 0, -ENOSPC or what is wrong with fd (-ENOTSOCK, ...). */
 int server_listen(struct server *s, int fd, enum server_role role);
-/* Serves until told to stop by a client or a signal. 0 or -errno. */
+/* Serves until told to stop by a client or a signal, or nobody is left who could ask. 0 or -errno. */
 int server_run(struct server *s, volatile int *stop);
 
 /* Sockets for server_listen(). A descriptor or -errno. */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include "proto/tpm.h"
 #include "tpm/engine/buf.h"
+#include "tests/unit/tpm/instance_fixture.h"
 #include "tpm/swtpm_ctrl.h"
 
 /* Where one message ends and the next begins. */
@@ -45,36 +46,13 @@ static void test_variable(void **state)
 	assert_int_equal(ctrl_message_size(data, 12), 10);
 }
 
-/* Two stores in memory, an instance on them and its control channel. */
+/* An instance and its control channel. */
 struct machine {
-	uint8_t disks[2][2 * (TPM_MAX_BLOB + 4096)];
-	struct instance in;
+	struct instance_fixture tpm;
 	struct ctrl ctrl;
 	struct ctrl_reply reply;
 	struct reader answer; /* behind the result */
 };
-
-static int disk_read(void *ctx, uint64_t offset, void *buf, size_t len)
-{
-	memcpy(buf, (uint8_t *)ctx + offset, len);
-	return 0;
-}
-
-static int disk_write(void *ctx, uint64_t offset, const void *buf, size_t len)
-{
-	memcpy((uint8_t *)ctx + offset, buf, len);
-	return 0;
-}
-
-static int disk_sync(void *ctx)
-{
-	(void)ctx;
-	return 0;
-}
-
-static const struct store_device disk = { .read = disk_read,
-					  .write = disk_write,
-					  .sync = disk_sync };
 
 static int set_up(void **state)
 {
@@ -83,18 +61,14 @@ static int set_up(void **state)
 	*state = m;
 	m->ctrl.blob = malloc(TPM_MAX_BLOB);
 	m->reply.buf = malloc(CTRL_MAX_REPLY);
-	return instance_open(&m->in) ||
-	       store_open(&m->in.permanent, &disk, m->disks[0], TPM_MAX_BLOB, NULL,
-			  instance_random) ||
-	       store_open(&m->in.suspended, &disk, m->disks[1], TPM_MAX_BLOB, NULL,
-			  instance_random);
+	return instance_fixture_open(&m->tpm);
 }
 
 static int tear_down(void **state)
 {
 	struct machine *m = *state;
 
-	instance_close(&m->in);
+	instance_close(&m->tpm.in);
 	free(m->ctrl.blob);
 	free(m->reply.buf);
 	free(m);
@@ -110,7 +84,7 @@ static uint32_t ask(struct machine *m, uint32_t command, const void *request, si
 	write_u32(&w, command);
 	write_bytes(&w, request, len);
 	assert_false(w.overflow);
-	ctrl_handle(&m->ctrl, &m->in, msg, w.len, &m->reply);
+	ctrl_handle(&m->ctrl, &m->tpm.in, msg, w.len, &m->reply);
 	m->answer = (struct reader){ m->reply.buf, m->reply.len };
 	assert_true(read_u32(&m->answer, &result));
 	return result;
@@ -130,7 +104,7 @@ static uint32_t run(struct machine *m, const void *command, size_t len)
 	struct reader r = { rsp + 6, 4 };
 	uint32_t rc;
 
-	assert_true(instance_execute(&m->in, command, len, rsp) >= 10);
+	assert_true(instance_execute(&m->tpm.in, command, len, rsp) >= 10);
 	read_u32(&r, &rc);
 	return rc;
 }
@@ -275,9 +249,9 @@ static void test_rest(void **state)
 	assert_int_equal(ask(m, GET_CAPABILITY, NULL, 0), 0);
 	assert_int_equal(answer_u32(m) & 0x7FFF, 0x7FFF);
 	assert_int_equal(ask(m, SET_LOCALITY, "\4", 1), 0);
-	assert_int_equal(m->in.locality, 4);
+	assert_int_equal(m->tpm.in.locality, 4);
 	assert_int_not_equal(ask(m, SET_LOCALITY, "\5", 1), 0);
-	assert_int_equal(m->in.locality, 4);
+	assert_int_equal(m->tpm.in.locality, 4);
 	assert_int_equal(ask(m, CANCEL, NULL, 0), 0);
 	assert_int_equal(ask(m, LOCK_STORAGE, "\0\0\0\0", 4), 0);
 	assert_int_equal(ask(m, GET_CONFIG, NULL, 0), 0);
