@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* vtpmd: the TPM engine as a server with swtpm's and the reference simulator's protocols. docs/vtpmd.md. */
 #include <errno.h>
-#include <getopt.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,12 +18,7 @@
 #include "core/key_file.h"
 #include "tpm/server.h"
 #include "tpm/store_file.h"
-
-struct options {
-	const char *dir, *pid_file, *key_file;
-	char *server, *ctrl, *mssim;
-	bool daemon, init, startup, startup_state, terminate, durable, unfiltered;
-};
+#include "tpm/vtpmd_options.h"
 
 static volatile int stop;
 
@@ -33,67 +28,25 @@ static void on_signal(int sig)
 	stop = 1;
 }
 
-static void usage(FILE *to)
+static int open_socket(const struct vtpmd_socket *s)
 {
-	fputs("usage: vtpmd [socket] --tpmstate dir=DIR [--server SOCKET] [--ctrl SOCKET] [--mssim "
-	      "port=PORT]\n"
-	      "  SOCKET: type=tcp,port=N[,bindaddr=A] | type=unixio,path=P[,mode=M] | "
-	      "type=unixio,clientfd=N |\n"
-	      "          type=tcp,fd=N\n"
-	      "  --tpmstate dir=DIR[,sync=no]   where the state is kept; sync=no: may be lost with "
-	      "the power\n"
-	      "  --key file=F[,...]             64 hexadecimal digits or 32 bytes: AES-256-GCM key "
-	      "of the state\n"
-	      "  --flags not-need-init,startup-clear,startup-state\n"
-	      "  --seccomp action=kill|none      what becomes of a system call that a TPM does not "
-	      "make\n"
-	      "  --daemon  --pid file=F  --terminate  --tpm2  --log ... (accepted)\n",
-	      to);
-}
-
-/* The value of key in "a=b,c=d", copied into a static buffer for each call site's use; NULL when absent. */
-static const char *sub_option(const char *list, const char *key, char *value, size_t max)
-{
-	size_t len = strlen(key);
-
-	for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-		if (strncmp(p, key, len) || p[len] != '=')
-			continue;
-		snprintf(value, max, "%.*s", (int)strcspn(p + len + 1, ","), p + len + 1);
-		return value;
+	switch (s->kind) {
+	case VTPMD_SOCKET_FD:
+		return (int)s->number;
+	case VTPMD_SOCKET_UNIX:
+		return server_unix(s->where, s->number);
+	default:
+		return server_tcp(s->where, s->number);
 	}
-	return NULL;
 }
 
-static int open_socket(const char *spec)
+static int open_store(struct store *s, struct store_file *f, const struct vtpmd_options *o,
+		      const char *name, const uint8_t *key)
 {
-	char type[16], a[128], b[64];
-
-	if (sub_option(spec, "fd", a, sizeof(a)) || sub_option(spec, "clientfd", a, sizeof(a)))
-		return atoi(a);
-	if (!sub_option(spec, "type", type, sizeof(type)))
-		strcpy(type, "tcp");
-	if (!strcmp(type, "unixio")) {
-		if (!sub_option(spec, "path", a, sizeof(a)))
-			return -EINVAL;
-		return server_unix(a, sub_option(spec, "mode", b, sizeof(b))
-					      ? (unsigned int)strtoul(b, NULL, 8)
-					      : 0600);
-	}
-	if (!sub_option(spec, "port", a, sizeof(a)))
-		return -EINVAL;
-	return server_tcp(sub_option(spec, "bindaddr", b, sizeof(b)) ? b : "127.0.0.1",
-			  (unsigned int)strtoul(a, NULL, 10));
-}
-
-static int open_store(struct store *s, struct store_file *f, const struct options *o,
-		      const char *dir, const char *name, const uint8_t *key)
-{
-	char path[4096];
+	char path[VTPMD_PATH_MAX + 16];
 	int err;
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
+	snprintf(path, sizeof(path), "%s/%s", o->dir, name);
 	err = store_file_open(f, path, o->durable);
 	if (!err)
 		err = store_open(s, &store_file_device, f, TPM_MAX_BLOB, key, instance_random);
@@ -102,136 +55,46 @@ static int open_store(struct store *s, struct store_file *f, const struct option
 	return err;
 }
 
-static void write_pid(const char *option)
-{
-	char path[4096];
-	FILE *f = sub_option(option, "file", path, sizeof(path)) ? fopen(path, "w") : NULL;
-
-	if (!f) {
-		fprintf(stderr, "vtpmd: cannot write %s\n", option);
-		return;
-	}
-	fprintf(f, "%d\n", (int)getpid());
-	fclose(f);
-}
-
 /* Startup as firmware would do it, for tests without firmware. */
-static void startup(struct instance *in, bool state)
+static int startup(struct instance *in, bool state)
 {
 	uint8_t cmd[] = { 0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, state },
 		rsp[TPM_MAX_COMMAND];
 
 	instance_execute(in, cmd, sizeof(cmd), rsp);
+	if (!rsp[6] && !rsp[7] && !rsp[8] && !rsp[9])
+		return 0;
+	fprintf(stderr, "vtpmd: Startup: TPM_RC 0x%02X%02X\n", rsp[8], rsp[9]);
+	return -EIO;
 }
 
-static int add_sockets(struct server *s, const struct options *o)
+static int add_socket(struct server *s, const struct vtpmd_socket *from, enum server_role role)
 {
-	const struct {
-		const char *spec;
-		enum server_role role;
-		int offset;
-	} all[] = { { o->server, ROLE_DATA, 0 }, { o->ctrl, ROLE_CTRL, 0 } };
-	char port[16];
-	int fd;
+	int fd = from->kind ? open_socket(from) : 0, err = fd;
 
-	for (size_t i = 0; i < 2; i++) {
-		if (!all[i].spec)
-			continue;
-		fd = open_socket(all[i].spec);
-		if (fd < 0) {
-			fprintf(stderr, "vtpmd: %s: %s\n", all[i].spec, strerror(-fd));
-			return fd;
-		}
-		server_listen(s, fd, all[i].role);
-	}
-	for (unsigned int i = 0; o->mssim && i < 2; i++) {
-		if (!sub_option(o->mssim, "port", port, sizeof(port)))
-			return -EINVAL;
-		fd = server_tcp("127.0.0.1", (unsigned int)strtoul(port, NULL, 10) + i);
-		if (fd < 0) {
-			fprintf(stderr, "vtpmd: port %s: %s\n", port, strerror(-fd));
-			return fd;
-		}
-		server_listen(s, fd, i ? ROLE_MSSIM_PLATFORM : ROLE_MSSIM_COMMAND);
-	}
-	return s->listeners ? 0 : -EINVAL;
+	if (!from->kind)
+		return 0;
+	if (fd >= 0)
+		err = server_listen(s, fd, role);
+	if (err < 0)
+		fprintf(stderr, "vtpmd: %s%s%u: %s\n", from->where, *from->where ? " " : "fd ",
+			from->number, strerror(-err));
+	return err;
 }
 
-static void parse_flags(struct options *o, const char *flags)
+static int add_sockets(struct server *s, const struct vtpmd_options *o)
 {
-	o->init |= strstr(flags, "not-need-init") || strstr(flags, "startup-");
-	o->startup |= strstr(flags, "startup-clear") || strstr(flags, "startup-state");
-	o->startup_state |= strstr(flags, "startup-state") != NULL;
-}
+	struct vtpmd_socket command = { VTPMD_SOCKET_TCP, "127.0.0.1", o->mssim };
+	struct vtpmd_socket platform = { VTPMD_SOCKET_TCP, "127.0.0.1", o->mssim + 1 };
+	int err = add_socket(s, &o->server, ROLE_DATA);
 
-static int parse(struct options *o, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "tpmstate", required_argument, NULL, 's' },
-		{ "server", required_argument, NULL, 'S' },
-		{ "ctrl", required_argument, NULL, 'c' },
-		{ "mssim", required_argument, NULL, 'm' },
-		{ "flags", required_argument, NULL, 'f' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "daemon", no_argument, NULL, 'd' },
-		{ "pid", required_argument, NULL, 'p' },
-		{ "port", required_argument, NULL, 'P' },
-		{ "terminate", no_argument, NULL, 't' },
-		{ "tpm2", no_argument, NULL, '2' },
-		{ "log", required_argument, NULL, 'x' },
-		{ "seccomp", required_argument, NULL, 'C' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	static char dir[4096], key[4096], sync[8];
-	int c;
-
-	o->durable = true;
-	while ((c = getopt_long(argc, argv, "dtp:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			o->dir = sub_option(optarg, "dir", dir, sizeof(dir));
-			o->durable = !sub_option(optarg, "sync", sync, sizeof(sync)) ||
-				     strcmp(sync, "no");
-			break;
-		case 'S':
-			o->server = optarg;
-			break;
-		case 'c':
-			o->ctrl = optarg;
-			break;
-		case 'm':
-			o->mssim = optarg;
-			break;
-		case 'f':
-			parse_flags(o, optarg);
-			break;
-		case 'k':
-			o->key_file = sub_option(optarg, "file", key, sizeof(key));
-			break;
-		case 'd':
-			o->daemon = true;
-			break;
-		case 'p':
-			o->pid_file = optarg;
-			break;
-		case 't':
-			o->terminate = true;
-			break;
-		case 'C':
-			o->unfiltered = strstr(optarg, "action=none") != NULL;
-			break;
-		case '2':
-		case 'x':
-			break;
-		case 'h':
-			usage(stdout);
-			exit(0);
-		default:
-			return -EINVAL;
-		}
-	}
-	return o->dir ? 0 : -EINVAL;
+	if (!err)
+		err = add_socket(s, &o->ctrl, ROLE_CTRL);
+	if (!err && o->mssim)
+		err = add_socket(s, &command, ROLE_MSSIM_COMMAND);
+	if (!err && o->mssim)
+		err = add_socket(s, &platform, ROLE_MSSIM_PLATFORM);
+	return err;
 }
 
 /*
@@ -275,42 +138,107 @@ static int filter_calls(void)
 	return call_filter_install(rules, sizeof(rules) / sizeof(*rules), CALL_DENIED_KILLS);
 }
 
-static int serve(const struct options *o)
+/* No secret in a core dump or, where the limit allows, in swap. A child does not inherit locks. */
+static void guard_memory(void)
 {
-	struct store_file permanent_file, volatile_file;
-	struct instance in = { 0 };
-	struct server server = { .instance = &in, .terminate_on_disconnect = o->terminate };
+	prctl(PR_SET_DUMPABLE, 0);
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}
+
+static int write_pid(const char *path, pid_t pid)
+{
+	FILE *f = fopen(path, "we");
+	int err = 0;
+
+	if (!f || fprintf(f, "%d\n", (int)pid) < 0)
+		err = -errno;
+	if (f && fclose(f) && !err)
+		err = -errno;
+	if (err)
+		fprintf(stderr, "vtpmd: %s: %s\n", path, strerror(-err));
+	return err;
+}
+
+static void become_daemon(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	setsid();
+	(void)!chdir("/");
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	guard_memory();
+}
+
+/* With --daemon a child goes on, and the parent ends when its clients can connect and the file of its number is there. */
+static int to_background(const struct vtpmd_options *o)
+{
+	pid_t child = o->daemon ? fork() : getpid();
+	int err = 0;
+
+	if (child < 0) {
+		perror("vtpmd: fork");
+		return -errno;
+	}
+	if (!child) {
+		become_daemon();
+		return 0;
+	}
+	if (*o->pid_file)
+		err = write_pid(o->pid_file, child);
+	if (o->daemon && err)
+		kill(child, SIGTERM);
+	if (o->daemon)
+		_exit(err ? 1 : 0);
+	return err;
+}
+
+static int open_stores(struct instance *in, struct store_file files[2],
+		       const struct vtpmd_options *o)
+{
 	uint8_t key[STORE_KEY_SIZE];
-	int err = o->key_file ? key_file_read(o->key_file, key) : 0;
+	int err = *o->key_file ? key_file_read(o->key_file, key) : 0;
 
 	if (err) {
 		fprintf(stderr, "vtpmd: %s: %s\n", o->key_file, strerror(-err));
 		return err;
 	}
-	err = open_store(&in.permanent, &permanent_file, o, o->dir, "vtpm.permanent",
-			 o->key_file ? key : NULL);
+	err = open_store(&in->permanent, &files[0], o, "vtpm.permanent", *o->key_file ? key : NULL);
 	if (!err)
-		err = open_store(&in.suspended, &volatile_file, o, o->dir, "vtpm.volatile",
-				 o->key_file ? key : NULL);
+		err = open_store(&in->suspended, &files[1], o, "vtpm.volatile",
+				 *o->key_file ? key : NULL);
 	mbedtls_platform_zeroize(key, sizeof(key));
+	return err;
+}
+
+static int power_on(struct instance *in, const struct vtpmd_options *o)
+{
+	int err = o->init || o->mssim ? instance_init(in, true) : 0;
+
+	if (err)
+		fprintf(stderr, "vtpmd: state: %s\n", strerror(-err));
+	return err || !o->startup ? err : startup(in, o->startup_state);
+}
+
+static int serve(const struct vtpmd_options *o)
+{
+	struct store_file files[2];
+	struct instance in = { 0 };
+	struct server server = { .instance = &in, .terminate_on_disconnect = o->terminate };
+	int err = open_stores(&in, files, o);
+
 	if (!err)
 		err = instance_open(&in);
 	if (!err)
 		err = add_sockets(&server, o);
+	if (!err)
+		err = power_on(&in, o);
+	if (!err)
+		err = to_background(o);
 	if (err)
 		return err;
-	if (o->daemon && daemon(0, 0))
-		return -errno;
-	if (o->pid_file)
-		write_pid(o->pid_file);
-	if (o->init || o->mssim)
-		err = instance_init(&in, true);
-	if (err) {
-		fprintf(stderr, "vtpmd: state: %s\n", strerror(-err));
-		return err;
-	}
-	if (o->startup)
-		startup(&in, o->startup_state);
 	err = o->unfiltered ? 0 : filter_calls();
 	if (err)
 		fprintf(stderr,
@@ -319,15 +247,15 @@ static int serve(const struct options *o)
 	else
 		err = server_run(&server, &stop);
 	instance_close(&in);
-	store_file_close(&permanent_file);
-	store_file_close(&volatile_file);
+	store_file_close(&files[0]);
+	store_file_close(&files[1]);
 	return err;
 }
 
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	struct options o = { 0 };
+	struct vtpmd_options o;
 
 	/* "vtpmd socket ..." as swtpm has it */
 	if (argc > 1 && !strcmp(argv[1], "socket")) {
@@ -335,13 +263,9 @@ int main(int argc, char **argv)
 		argv++;
 		argc--;
 	}
-	if (parse(&o, argc, argv)) {
-		usage(stderr);
+	if (vtpmd_options_parse(&o, argc, argv))
 		return 2;
-	}
-	/* No secret in a core dump or, where the limit allows, in swap. */
-	prctl(PR_SET_DUMPABLE, 0);
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	guard_memory();
 	umask(077);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
