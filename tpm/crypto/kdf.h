@@ -31,7 +31,7 @@ void kdf_e(uint16_t alg, struct span z, const char *label, struct span party_u, 
 
 /*
  * XORs data in place with the output of KDF2 (ISO/IEC 18033-2, 6.2.3; MGF1 that counts from one), as ECC encryption does
- * (Part 1, annex C).
+ * (Part 1, annex D).
  */
 void kdf_2_xor(uint16_t alg, struct span z, uint8_t *data, size_t len);
 

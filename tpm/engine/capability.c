@@ -434,12 +434,13 @@ static uint32_t variable_property(struct tpm *t, uint32_t p, bool *known)
 	}
 }
 
-/* A request below a group starts with the group (Part 2, 6.13: groups of 100h). */
+/* Those of the group of 100h that `from` is in; below the first group, of that one (30.2; Part 2, 6.13). */
 static bool cap_properties(struct tpm *t, struct writer *w, uint32_t from, uint32_t wanted)
 {
 	struct list l = list_begin(w, from, wanted, MAX_PROPERTIES);
+	uint32_t first = from < TPM_PT_FAMILY_INDICATOR ? TPM_PT_FAMILY_INDICATOR : from;
 
-	for (uint32_t p = TPM_PT_FAMILY_INDICATOR; p <= TPM_PT_AUDIT_COUNTER_1; p++) {
+	for (uint32_t p = first; p <= (first | 0xFF) && p <= TPM_PT_AUDIT_COUNTER_1; p++) {
 		bool known;
 		uint32_t v = p < TPM_PT_PERMANENT ? fixed_property(p, &known)
 						  : variable_property(t, p, &known);

@@ -114,15 +114,15 @@ HANDLER(clock_rate_adjust)
 				     100000 }; /* fine, medium, coarse, in parts per million */
 	int8_t adjust = 0;
 	uint32_t rc;
+	int rate;
 
 	arg_with(c, read_adjust(&c->in, &adjust));
 	rc = args_end(c);
 	if (rc)
 		return rc;
-	t->clock_rate += adjust < 0 ? -steps[-adjust] : steps[adjust];
-	if (t->clock_rate > RATE_MAX)
-		t->clock_rate = RATE_MAX;
-	if (t->clock_rate < -RATE_MAX)
-		t->clock_rate = -RATE_MAX;
+	rate = t->clock_rate + (adjust < 0 ? -steps[-adjust] : steps[adjust]);
+	if (rate > RATE_MAX || rate < -RATE_MAX)
+		return rc_param(TPM_RC_VALUE, 1);
+	t->clock_rate = rate;
 	return 0;
 }

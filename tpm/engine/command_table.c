@@ -131,7 +131,7 @@ static const struct command commands[] = {
 	{TPM_CC_AC_GetCapability, 0, {H_AC}, {0}, cmd_no_component},
 	{TPM_CC_AC_Send, D, {H_OBJECT, H_NV_AUTH, H_AC}, {AUTH_DUP, U}, cmd_no_component},
 	{TPM_CC_Policy_AC_SendSelect, D, {H_POLICY}, {0}, cmd_policy_ac_send_select},
-	{TPM_CC_CertifyX509, D | E, {H_OBJECT, H_OBJECT}, {A, U}, cmd_certify_x509},
+	{TPM_CC_CertifyX509, D | E, {H_OBJECT, H_OBJECT | HANDLE_NULL}, {A, U}, cmd_certify_x509},
 	{TPM_CC_ACT_SetTimeout, 0, {H_ACT}, {U}, cmd_act_set_timeout},
 	{TPM_CC_ECC_Encrypt, D | E, {H_OBJECT}, {0}, cmd_ecc_encrypt},
 	{TPM_CC_ECC_Decrypt, D | E, {H_OBJECT}, {U}, cmd_ecc_decrypt},

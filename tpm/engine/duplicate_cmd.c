@@ -85,7 +85,7 @@ HANDLER(duplicate)
 	size_t mark;
 	uint32_t rc;
 
-	arg_2b(c, SYM_MAX_KEY, &key_in);
+	arg_2b(c, DATA_MAX, &key_in);
 	arg_with(c, read_sym_def_object(&c->in, NULL_OK, &sym));
 	rc = args_end(c);
 	if (!rc)
@@ -255,7 +255,7 @@ HANDLER(import)
 	struct sym_def sym;
 	uint32_t rc;
 
-	arg_2b(c, SYM_MAX_KEY, &key);
+	arg_2b(c, DATA_MAX, &key);
 	arg_with(c, read_public_2b(&c->in, NO_NULL, &o.pub));
 	arg_2b(c, PRIVATE_MAX, &duplicate);
 	arg_2b(c, RSA_MAX_BYTES, &seed);

@@ -223,7 +223,7 @@ HANDLER(commit)
 	return 0;
 }
 
-/* --- encryption: Part 1, annex C */
+/* --- encryption: Part 1, annex D */
 
 /* The key's own scheme, or the caller's for a key without one; KDF2 is the one there is. */
 static uint32_t select_kdf(const struct object *key, struct scheme *scheme)
@@ -279,7 +279,7 @@ HANDLER(ecc_encrypt)
 	arg_with(c, read_kdf_scheme(&c->in, NULL_OK, &scheme));
 	rc = args_end(c);
 	if (!rc)
-		rc = key_check_type(key, TPM_ALG_ECC);
+		rc = key_check_decrypt(key, TPM_ALG_ECC, 0);
 	if (rc)
 		return rc;
 	if (select_kdf(key, &scheme))

@@ -30,7 +30,8 @@ static uint32_t parse_header(struct tpm *t, struct reader *r, size_t len, uint16
 		return TPM_RC_COMMAND_SIZE;
 	if (!read_u32(r, &c->code))
 		return TPM_RC_COMMAND_SIZE;
-	if (t->failed && c->code != TPM_CC_GetTestResult && c->code != TPM_CC_GetCapability)
+	if (t->failed && (*tag != TPM_ST_NO_SESSIONS ||
+			  (c->code != TPM_CC_GetTestResult && c->code != TPM_CC_GetCapability)))
 		return TPM_RC_FAILURE;
 	c->def = command_find(c->code);
 	if (!c->def)
@@ -66,7 +67,7 @@ static uint32_t parse_sessions(struct tpm *t, struct cmd *c, struct reader *r, u
 		if (!read_u32(r, &size))
 			return TPM_RC_INSUFFICIENT;
 		if (size < 9 || !read_span(r, size, &s))
-			return TPM_RC_SIZE;
+			return TPM_RC_AUTHSIZE;
 		area = (struct reader){ s.data, s.len };
 		if (c->def->flags & CMD_NO_SESSIONS)
 			return TPM_RC_AUTH_CONTEXT;

@@ -164,7 +164,7 @@ HANDLER(policy_physical_presence)
 static uint32_t set_limit(struct tpm *t, struct cmd *c, bool *kind, bool again)
 {
 	struct session *s = session_of(t, c);
-	bool taken, size_last = kind == &s->template_set; /* Part 4 orders a template's checks so */
+	bool taken, template = kind == &s->template_set;
 	struct digest limit;
 	uint32_t rc;
 
@@ -173,8 +173,9 @@ static uint32_t set_limit(struct tpm *t, struct cmd *c, bool *kind, bool again)
 	if (rc)
 		return rc;
 	taken = s->limit.len && !(again && *kind && digest_equal(&s->limit, &limit));
-	if (taken && size_last)
-		return TPM_RC_CPHASH;
+	/* Another template than before has a code of its own (23.21.1), and Part 4 has its check first. */
+	if (taken && template)
+		return *kind ? rc_param(TPM_RC_VALUE, 1) : TPM_RC_CPHASH;
 	if (limit.len != hash_size(s->hash))
 		return rc_param(TPM_RC_SIZE, 1);
 	if (taken)

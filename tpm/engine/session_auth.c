@@ -81,7 +81,7 @@ uint32_t session_parse(struct tpm *t, struct cmd *c, struct reader *area)
 		uint32_t rc;
 
 		if (i == MAX_SESSIONS)
-			return TPM_RC_SIZE + TPM_RC_S + (MAX_SESSIONS + 1) * TPM_RC_1;
+			return TPM_RC_AUTHSIZE;
 		a = &c->auth[i];
 		a->entity = TPM_RH_UNASSIGNED;
 		rc = parse_one(area, a);

@@ -292,7 +292,8 @@ HANDLER(certify_x509)
 		return rc;
 	if (reserved.len)
 		return rc_param(TPM_RC_SIZE, 1);
-	if (!sign_capable(key))
+	/* TPM_RH_NULL is allowed for a handle here, but has no sign attribute. */
+	if (!key || !sign_capable(key))
 		return rc_handle(TPM_RC_KEY, 2);
 	if (sign_select_scheme(key, &scheme))
 		return rc_param(TPM_RC_SCHEME, 2);

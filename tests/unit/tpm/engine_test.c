@@ -57,6 +57,22 @@ static void bad_headers(void **state)
 	assert_int_equal(command_run(f), TPM_RC_SIZE);
 }
 
+/* Part 3, 5.5: no room for one session, more than there is, a fourth session. */
+static void sizes_of_authorisation_areas(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t password[9] = { TPM_RS_PW >> 24, 0, 0, TPM_RS_PW & 0xFF };
+	static const uint32_t sizes[] = { 5, 8, 10, 0xFFFFFFFF, 4 * 9 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		write_u32(command_begin(f, TPM_ST_SESSIONS, TPM_CC_Clear), TPM_RH_PLATFORM);
+		write_u32(&f->w, sizes[i]);
+		for (uint32_t j = 0; j < (sizes[i] == 4 * 9 ? 4 : 1); j++)
+			write_bytes(&f->w, password, sizeof(password));
+		assert_int_equal(command_run(f), TPM_RC_AUTHSIZE);
+	}
+}
+
 static void authorisation_is_asked_for(void **state)
 {
 	struct fixture *f = *state;
@@ -611,6 +627,71 @@ static void a_failed_commit_is_failure_mode(void **state)
 	assert_int_equal(run_u16(f, TPM_CC_GetRandom, 1), TPM_RC_FAILURE);
 	command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_GetTestResult);
 	assert_int_equal(command_run(f), 0);
+	/* and without sessions only (Part 3, 5.3) */
+	command_begin(f, TPM_ST_SESSIONS, TPM_CC_GetTestResult);
+	command_password(f, "");
+	assert_int_equal(command_run(f), TPM_RC_FAILURE);
+}
+
+static void expect_properties(struct fixture *f, uint32_t from, uint32_t first, uint32_t last)
+{
+	struct writer *w = command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_GetCapability);
+	struct reader r;
+	uint32_t count, tag = 0, value;
+
+	write_u32(w, TPM_CAP_TPM_PROPERTIES);
+	write_u32(w, from);
+	write_u32(w, 1000);
+	assert_int_equal(command_run(f), 0);
+	r = response(f);
+	assert_int_equal(r.pos[0], 0); /* no more */
+	r.pos += 5;
+	r.left -= 5;
+	assert_true(read_u32(&r, &count));
+	assert_int_equal(r.left, count * 8);
+	for (uint32_t i = 0; i < count; i++) {
+		assert_true(read_u32(&r, &tag) && read_u32(&r, &value));
+		if (!i)
+			assert_int_equal(tag, first);
+	}
+	assert_int_equal(tag, last);
+}
+
+/* Part 3, 30.2: those of one group at a time. */
+static void properties_come_in_groups(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_properties(f, 0, TPM_PT_FAMILY_INDICATOR, TPM_PT_MAX_CAP_BUFFER);
+	expect_properties(f, TPM_PT_YEAR, TPM_PT_YEAR, TPM_PT_MAX_CAP_BUFFER);
+	expect_properties(f, TPM_PT_PERMANENT, TPM_PT_PERMANENT, TPM_PT_AUDIT_COUNTER_1);
+	expect_properties(f, 0x300, 0, 0);
+}
+
+static uint32_t adjust_rate(struct fixture *f, int8_t adjust)
+{
+	write_u32(command_begin(f, TPM_ST_SESSIONS, TPM_CC_ClockRateAdjust), TPM_RH_OWNER);
+	command_password(f, "");
+	write_u8(&f->w, (uint8_t)adjust);
+	return command_run(f);
+}
+
+/* Part 3, 29.3: no further than real time can be off, 15 %. */
+static void clock_rates_have_a_limit(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(adjust_rate(f, TPM_CLOCK_COARSE_FASTER), 0);
+	assert_int_equal(adjust_rate(f, TPM_CLOCK_COARSE_FASTER), TPM_RC_VALUE + P1);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(adjust_rate(f, 2), 0);
+	assert_int_equal(adjust_rate(f, 2), TPM_RC_VALUE + P1);
+	assert_int_equal(adjust_rate(f, 1), TPM_RC_VALUE + P1);
+	/* what was refused did nothing: 300 thousandths to the other limit */
+	assert_int_equal(adjust_rate(f, TPM_CLOCK_COARSE_SLOWER), 0);
+	assert_int_equal(adjust_rate(f, TPM_CLOCK_COARSE_SLOWER), 0);
+	assert_int_equal(adjust_rate(f, TPM_CLOCK_COARSE_SLOWER), 0);
+	assert_int_equal(adjust_rate(f, -1), TPM_RC_VALUE + P1);
 }
 
 static void damaged_state_is_refused(void **state)
@@ -729,7 +810,7 @@ static void the_clock_is_safe_when_nothing_later_was_reported(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t reported, clock;
-	uint8_t safe;
+	uint8_t safe = 0;
 
 	pass_intervals(f, 1);
 	f->soon_busy = true;
@@ -761,6 +842,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(needs_startup_once, fixture_setup,
 						fixture_teardown),
 		started(bad_headers),
+		started(sizes_of_authorisation_areas),
 		started(authorisation_is_asked_for),
 		started(pcrs_extend_and_reset),
 		started(startup_state_brings_pcrs_back),
@@ -776,6 +858,8 @@ int main(void)
 		started(failures_outlast_a_reset),
 		started(a_new_seed_ends_its_keys),
 		started(a_failed_commit_is_failure_mode),
+		started(properties_come_in_groups),
+		started(clock_rates_have_a_limit),
 		started(damaged_state_is_refused),
 		started(volatile_state_moves),
 		started(hardware_measurements),

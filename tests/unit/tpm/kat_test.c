@@ -316,7 +316,7 @@ static void names_and_credentials(void **state)
 	assert_int_equal(activate(f, subject, key, blob), TPM_RC_INTEGRITY + TPM_RC_P + TPM_RC_1);
 }
 
-/* --- encryption with a curve (Part 1, annex C) --- */
+/* --- encryption with a curve (Part 1, annex D) --- */
 
 static uint32_t ecc_decrypt(struct fixture *f, uint32_t key, struct span c1, struct span c2,
 			    struct span c3, uint16_t hash)
@@ -404,6 +404,8 @@ static void encryption_with_a_curve(void **state)
 	assert_int_equal(ecc_encrypt(f, key, SPAN(text), TPM_ALG_MGF1), TPM_RC_SCHEME);
 	assert_int_equal(ecc_encrypt(f, key, SPAN(text), TPM_ALG_AES),
 			 TPM_RC_KDF + TPM_RC_P + 2 * TPM_RC_1);
+	assert_int_equal(ecc_encrypt(f, signer, SPAN(text), TPM_ALG_KDF2),
+			 TPM_RC_ATTRIBUTES + TPM_RC_H + TPM_RC_1);
 	memcpy(off_curve, ecc_c1, sizeof(off_curve));
 	off_curve[sizeof(off_curve) - 1] ^= 1;
 	assert_int_equal(ecc_decrypt(f, key, SPAN(off_curve), c2, c3, TPM_ALG_SHA384),
@@ -473,6 +475,31 @@ struct expected {
 		duplication, send, pcr, either, secret;
 };
 
+static uint32_t limit_by(struct fixture *f, uint32_t session, uint32_t code, const uint8_t *digest,
+			 unsigned int size)
+{
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, code), session);
+	write_2b(&f->w, digest, size);
+	return command_run(f);
+}
+
+/* 23.21.1: the same template again is good, another one is not, and there is none beside a cpHash. */
+static void another_template(struct fixture *f, uint32_t session, const uint8_t *digest,
+			     const uint8_t *other, unsigned int size)
+{
+	assert_int_equal(limit_by(f, session, TPM_CC_PolicyTemplate, digest, size), 0);
+	assert_int_equal(limit_by(f, session, TPM_CC_PolicyTemplate, digest, size), 0);
+	assert_int_equal(limit_by(f, session, TPM_CC_PolicyTemplate, other, size),
+			 TPM_RC_VALUE + TPM_RC_P + TPM_RC_1);
+	assert_int_equal(limit_by(f, session, TPM_CC_PolicyCpHash, other, size), TPM_RC_CPHASH);
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_PolicyRestart), session);
+	assert_int_equal(command_run(f), 0);
+	assert_int_equal(limit_by(f, session, TPM_CC_PolicyCpHash, other, size), 0);
+	assert_int_equal(limit_by(f, session, TPM_CC_PolicyTemplate, other, size), TPM_RC_CPHASH);
+	write_u32(command_begin(f, TPM_ST_NO_SESSIONS, TPM_CC_PolicyRestart), session);
+	assert_int_equal(command_run(f), 0);
+}
+
 static void policies_of(struct fixture *f, const struct expected *e)
 {
 	uint32_t session = start_session(f, TPM_SE_TRIAL, e->hash);
@@ -490,6 +517,7 @@ static void policies_of(struct fixture *f, const struct expected *e)
 	assertion(f, session, TPM_CC_PolicyCpHash, &w, e->cp_hash);
 	assertion(f, session, TPM_CC_PolicyNameHash, &w, e->name_hash);
 	assertion(f, session, TPM_CC_PolicyTemplate, &w, e->template);
+	another_template(f, session, digest, other, size);
 	BEGIN();
 	assertion(f, session, TPM_CC_PolicyPhysicalPresence, &w, e->presence);
 	assertion(f, session, TPM_CC_PolicyAuthValue, &w, e->auth);

@@ -335,7 +335,7 @@ static void attributes_must_fit(void **state)
 	q.scheme = TPM_ALG_NULL;
 	assert_int_equal(try(f, key, key, &q), TPM_RC_SCHEME + P2);
 	q = ecdsa;
-	assert_int_equal(try(f, key, TPM_RH_NULL, &q), TPM_RC_VALUE + H2);
+	assert_int_equal(try(f, key, TPM_RH_NULL, &q), TPM_RC_KEY + H2);
 }
 
 static void key_usage_of_parents(void **state)
