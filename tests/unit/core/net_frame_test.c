@@ -216,6 +216,42 @@ static void segments_are_whole(void **state)
 	assert_false(net_frame_segment(bytes, len, 13, 500, collect, &collected));
 }
 
+/* One packet of what is to be cut: who completes the sum over it gets a frame that verifies. */
+static void a_send_is_prepared(size_t len, size_t header_len, uint16_t ok)
+{
+	struct net_frame frame;
+	uint16_t field, sum;
+
+	assert_true(net_frame_prepare_send(bytes, len, header_len, &frame));
+	assert_int_equal(frame.l4 + frame.l4_len, len);
+	field = net_frame_sum_field(&frame);
+	sum = (uint16_t)~net_sum(0, bytes + frame.l4, frame.l4_len);
+	put16(field, sum);
+	net_frame_parse(bytes, len, &frame);
+	assert_int_equal(frame.l4 + frame.l4_len, len);
+	assert_int_equal(net_frame_verify(bytes, &frame), ok);
+}
+
+static void sends_are_prepared(void **state)
+{
+	const uint16_t ipv4 = NIC_RX_TCP_CHECKSUM_OK | NIC_RX_IP_CHECKSUM_OK;
+	struct net_frame frame;
+
+	(void)state;
+	for (size_t payload = 1; payload < 65000; payload += 5949) {
+		a_send_is_prepared(make_ipv4(true, payload), 54, ipv4);
+		a_send_is_prepared(make_ipv6_tcp(payload - 1), 74, NIC_RX_TCP_CHECKSUM_OK);
+	}
+	assert_true(net_frame_prepare_send(bytes, make_ipv4(true, 65535 - 40), 54, &frame));
+	assert_int_equal(frame.l4_len, 65535 - 20);
+	assert_false(net_frame_prepare_send(bytes, make_ipv4(true, 65535 - 39), 54, &frame));
+	assert_false(net_frame_prepare_send(bytes, make_ipv4(true, 10) - 11, 54, &frame));
+	assert_false(net_frame_prepare_send(bytes, make_ipv4(false, 100), 42, &frame));
+	make_ipv4(true, 10);
+	memcpy(bytes + 12, "\x88\xCC", 2);
+	assert_false(net_frame_prepare_send(bytes, 64, 54, &frame));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +260,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_ip_is_left_alone),
 		cmocka_unit_test(hashes_are_the_published_ones),
 		cmocka_unit_test(segments_are_whole),
+		cmocka_unit_test(sends_are_prepared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
