@@ -38,12 +38,10 @@ static void store_be32(uint8_t *p, uint32_t value)
 
 /* --- Headers */
 
-static void parse_l4(const uint8_t *bytes, size_t len, uint8_t protocol, size_t l4, size_t end,
-		     struct net_frame *frame)
+static void parse_l4(size_t len, uint8_t protocol, size_t l4, size_t end, struct net_frame *frame)
 {
 	size_t minimum = protocol == PROTOCOL_TCP ? TCP_HEADER_MIN : UDP_HEADER;
 
-	(void)bytes;
 	if ((protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) || end > len ||
 	    l4 + minimum > end)
 		return;
@@ -69,8 +67,7 @@ static void parse_ipv4(const uint8_t *bytes, size_t len, struct net_frame *frame
 	if (!total)
 		total = len - ETHERNET_HEADER;
 	if (!(load_be16(ip + 6) & 0x3FFF))
-		parse_l4(bytes, len, ip[9], ETHERNET_HEADER + header, ETHERNET_HEADER + total,
-			 frame);
+		parse_l4(len, ip[9], ETHERNET_HEADER + header, ETHERNET_HEADER + total, frame);
 }
 
 /* Extension headers are rare, and left to the receiver. */
@@ -86,8 +83,8 @@ static void parse_ipv6(const uint8_t *bytes, size_t len, struct net_frame *frame
 	frame->ipv6 = true;
 	if (!payload)
 		payload = len - ETHERNET_HEADER - IPV6_HEADER;
-	parse_l4(bytes, len, ip[6], ETHERNET_HEADER + IPV6_HEADER,
-		 ETHERNET_HEADER + IPV6_HEADER + payload, frame);
+	parse_l4(len, ip[6], ETHERNET_HEADER + IPV6_HEADER, ETHERNET_HEADER + IPV6_HEADER + payload,
+		 frame);
 }
 
 void net_frame_parse(const uint8_t *bytes, size_t len, struct net_frame *frame)
