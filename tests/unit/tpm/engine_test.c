@@ -518,6 +518,26 @@ static void cmac_keys(void **state)
 	assert_int_equal(mac_command(f, TPM_CC_MAC, other, 0, TPM_ALG_NULL), TPM_RC_VALUE + P2);
 	assert_int_equal(mac_command(f, TPM_CC_MAC, other, 40, TPM_ALG_CMAC), 0);
 	assert_memory_equal(f->rsp + 16, mac_of_forty, sizeof(mac_of_forty));
+	assert_int_equal(flush(f, other), 0);
+}
+
+/* Neither is a sequence a key, nor does an asymmetric key make MACs. */
+static void macs_need_keys_for_them(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t key = loaded_cipher_key(f, TPMA_OBJECT_sign, TPM_ALG_CMAC);
+	uint32_t others[2] = { 0, create_primary(f, TPM_RH_OWNER) };
+	struct reader r;
+
+	assert_int_equal(mac_command(f, TPM_CC_MAC_Start, key, 0, TPM_ALG_CMAC), 0);
+	r = response(f);
+	assert_true(read_u32(&r, &others[0]));
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(mac_command(f, TPM_CC_MAC, others[i], 0, TPM_ALG_CMAC),
+				 TPM_RC_TYPE + H1);
+		assert_int_equal(mac_command(f, TPM_CC_MAC_Start, others[i], 0, TPM_ALG_SHA256),
+				 TPM_RC_TYPE + H1);
+	}
 }
 
 /* A CMAC half done goes on after a move to another process. */
@@ -853,6 +873,7 @@ int main(void)
 		started(slots_run_out_and_contexts_come_back),
 		started(a_sequence_survives_its_context),
 		started(cmac_keys),
+		started(macs_need_keys_for_them),
 		started(a_cmac_sequence_moves),
 		started(wrong_passwords_lock_out_and_heal),
 		started(failures_outlast_a_reset),
