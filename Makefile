@@ -155,7 +155,7 @@ tests/fuzz/netvsp_fuzz-objs := $(net-test-objs)
 
 # --- devices/mana/: Microsoft Azure Network Adapter function, emulated
 mana-function-objs := $(addprefix devices/mana/,mana_function.o mana_hwc.o mana_command.o mana_ring.o \
-	mana_frames.o)
+	mana_backlog.o mana_frames.o)
 devices-objs += $(mana-function-objs)
 core-objs += core/net_frame.o
 tests/unit/core/net_frame_test-objs := core/net_frame.o

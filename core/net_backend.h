@@ -40,6 +40,12 @@ struct net_backend_ops {
 		     const struct net_backend_client *client, void *ctx);
 	void (*stop)(struct net_backend *backend); /* no receive() from here on */
 
+	/*
+	 * The card has no buffers for more: nothing is read from the network, but for what came with the same read (up to
+	 * NET_SEND_MAX bytes of frames), until pause(false). The network slows down or loses frames, as it does.
+	 */
+	void (*pause)(struct net_backend *backend, bool on);
+
 	/* Does it still hold frames that the network has not taken? Then room() comes when it does not. */
 	bool (*full)(struct net_backend *backend);
 

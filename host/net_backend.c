@@ -38,8 +38,10 @@ struct host_net_backend {
 	struct event_loop *loop;
 	const struct net_backend_client *client;
 	void *ctx;
-	pthread_mutex_t lock; /* sending: of `out`, and of `fd` against its end */
+	pthread_mutex_t
+		lock; /* sending: of `out`, what is watched for, and of `fd` against its end */
 	int fd;
+	bool paused; /* the loop's */
 	enum net_kind kind;
 	struct net_child child;
 	struct event_watch words; /* of passt's */
@@ -62,6 +64,15 @@ static struct host_net_backend *net_of(struct net_backend *backend)
 static void set_waiting(struct host_net_backend *net, size_t len)
 {
 	__atomic_store_n(&net->out_len, len, __ATOMIC_RELEASE);
+}
+
+/* With the lock. */
+static void set_watch(struct host_net_backend *net)
+{
+	uint32_t events = (net->paused ? 0 : EPOLLIN) | (net->out_len ? EPOLLOUT : 0);
+
+	if (net->fd >= 0)
+		event_loop_modify(net->loop, &net->watch, events);
 }
 
 /* --- reading --- */
@@ -150,7 +161,7 @@ static ssize_t take_packet(struct host_net_backend *net)
 
 static void read_packets(struct host_net_backend *net)
 {
-	for (ssize_t budget = READ_BUDGET, len; budget > 0;) {
+	for (ssize_t budget = READ_BUDGET, len; budget > 0 && !net->paused;) {
 		len = take_packet(net);
 		if (len > 0) {
 			budget -= len < READ_LEAST ? READ_LEAST : len;
@@ -242,7 +253,7 @@ static bool send_waiting(struct host_net_backend *net)
 	}
 	net->out_at = 0;
 	set_waiting(net, 0);
-	event_loop_modify(net->loop, &net->watch, EPOLLIN);
+	set_watch(net);
 	return true;
 }
 
@@ -267,15 +278,14 @@ static void keep_rest(struct host_net_backend *net, const struct iovec *pieces, 
 		log_limited(LOG_DEBUG, "a frame is lost: the network is slow");
 		return;
 	}
-	if (!at) {
+	if (!at)
 		net->out_at = gone;
-		event_loop_modify(net->loop, &net->watch, EPOLLIN | EPOLLOUT);
-	}
 	for (int i = 0; i < count; i++) {
 		memcpy(net->out + at, pieces[i].iov_base, pieces[i].iov_len);
 		at += pieces[i].iov_len;
 	}
 	set_waiting(net, at);
+	set_watch(net);
 }
 
 /* The first piece is the header. How much of `len` is gone. */
@@ -333,6 +343,16 @@ static void send_frame(struct net_backend *backend, const struct iovec *pieces, 
 
 /* --- life --- */
 
+static void pause_reading(struct net_backend *backend, bool on)
+{
+	struct host_net_backend *net = net_of(backend);
+
+	pthread_mutex_lock(&net->lock);
+	net->paused = on;
+	set_watch(net);
+	pthread_mutex_unlock(&net->lock);
+}
+
 static void ready(struct event_watch *watch, uint32_t epoll_events)
 {
 	struct host_net_backend *net = container_of(watch, struct host_net_backend, watch);
@@ -341,6 +361,8 @@ static void ready(struct event_watch *watch, uint32_t epoll_events)
 		flush_out(net);
 	if (!(epoll_events & ~(uint32_t)EPOLLOUT))
 		return;
+	if (epoll_events & (EPOLLHUP | EPOLLERR))
+		pause_reading(&net->backend, false); /* whoever reads finds out why */
 	if (is_stream(net))
 		read_stream(net);
 	else
@@ -399,6 +421,7 @@ static void stop(struct net_backend *backend)
 static const struct net_backend_ops ops = {
 	.start = start,
 	.stop = stop,
+	.pause = pause_reading,
 	.full = full,
 	.send = send_frame,
 };

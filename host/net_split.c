@@ -10,6 +10,7 @@ struct end {
 	struct net_split *split;
 	const struct net_backend_client *client; /* NULL: not started */
 	void *ctx;
+	bool paused;
 };
 
 /* The loop's thread's, but for `to_vtl0`, and for sends, which may be any thread's: they look at `network` alone. */
@@ -73,8 +74,21 @@ static void stop(struct net_backend *backend)
 	struct net_backend *network = end->split->network;
 
 	end->client = NULL;
+	end->paused = false;
 	if (!other(end)->client)
 		network->ops->stop(network);
+	else
+		network->ops->pause(network, other(end)->paused);
+}
+
+/* What comes next may be for either. */
+static void pause(struct net_backend *backend, bool on)
+{
+	struct end *end = end_of(backend);
+	struct net_backend *network = end->split->network;
+
+	end->paused = on;
+	network->ops->pause(network, on || other(end)->paused);
 }
 
 static bool full(struct net_backend *backend)
@@ -95,6 +109,7 @@ static void send(struct net_backend *backend, const struct iovec *pieces, int co
 static const struct net_backend_ops ops = {
 	.start = start,
 	.stop = stop,
+	.pause = pause,
 	.full = full,
 	.send = send,
 };

@@ -308,7 +308,21 @@ static bool scatter(struct mana *mana, const struct mana_wqe *wqe, const uint8_t
 	return !len;
 }
 
-static void deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct mana_rx_comp *comp)
+/* Nothing is lost yet: a driver that is slow gets time, though not for ever. */
+static bool worth_waiting(struct mana *mana, uint32_t number, bool last_time)
+{
+	struct mana_wq *wq = &mana->wqs[number];
+	uint32_t tail = __atomic_load_n(&mana->tails[number], __ATOMIC_SEQ_CST);
+
+	if (!wq->used || wq->stuck || (wq->starved && wq->starved_tail == tail))
+		return false;
+	wq->starved = last_time;
+	wq->starved_tail = tail;
+	return !last_time;
+}
+
+static bool deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct mana_rx_comp *comp,
+		    bool last_time)
 {
 	struct net_frame frame;
 	struct mana_wqe wqe;
@@ -317,10 +331,15 @@ static void deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct 
 	net_frame_parse(bytes, len, &frame);
 	comp->flags |= checksum_flags(net_frame_verify(bytes, &frame));
 	number = steer(mana, bytes, &frame, comp);
-	if (number >= MANA_WQS || mana->wqs[number].type != GDMA_RQ ||
-	    mana_wq_peek(mana, &mana->wqs[number], &wqe)) {
+	if (number >= MANA_WQS || mana->wqs[number].type != GDMA_RQ) {
 		mana->stats.rx_no_wqe++;
-		return;
+		return true;
+	}
+	if (mana_wq_peek(mana, &mana->wqs[number], &wqe)) {
+		if (worth_waiting(mana, number, last_time))
+			return false;
+		mana->stats.rx_no_wqe++;
+		return true;
 	}
 	mana_wq_consume(&mana->wqs[number], &wqe);
 	comp->header = MANA_CQE_COMPLETION << MANA_CQE_CLIENT_SHIFT |
@@ -329,29 +348,40 @@ static void deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct 
 	comp->wqe_offset = wqe.offset;
 	mana_complete(mana, &mana->wqs[number], comp);
 	count_frames(mana->stats.rx, bytes, 1, len);
+	return true;
 }
 
+bool mana_receive_frame(struct mana *mana, const uint8_t *bytes, size_t len, bool last_time)
+{
+	struct mana_rx_comp comp = { 0 };
+
+	if (!mana->steering.enabled) {
+		mana->stats.rx_disabled++;
+		return true;
+	}
+	if (len < ETHERNET_HEADER || !is_ours(mana, bytes) ||
+	    len > mana->config.mtu + ETHERNET_HEADER + VLAN_TAG)
+		return true;
+	if (len >= ETHERNET_HEADER + VLAN_TAG && bytes[12] == 0x81 && bytes[13] == 0) {
+		comp.flags = MANA_RX_VLAN_PRESENT |
+			     ((uint32_t)(bytes[14] << 8 | bytes[15]) & MANA_RX_VLAN_MASK);
+		memcpy(mana->received, bytes, MAC_BYTES);
+		memcpy(mana->received + MAC_BYTES, bytes + MAC_BYTES + VLAN_TAG,
+		       len - MAC_BYTES - VLAN_TAG);
+		bytes = mana->received;
+		len -= VLAN_TAG;
+	}
+	return deliver(mana, bytes, len, &comp, last_time);
+}
+
+/* In order: behind those that wait. */
 static void receive(void *ctx, const uint8_t *bytes, size_t len)
 {
 	struct mana *mana = ctx;
-	struct mana_rx_comp comp = { 0 };
 
 	pthread_mutex_lock(&mana->lock);
-	if (!mana->steering.enabled) {
-		mana->stats.rx_disabled++;
-	} else if (len >= ETHERNET_HEADER && is_ours(mana, bytes) &&
-		   len <= mana->config.mtu + ETHERNET_HEADER + VLAN_TAG) {
-		if (len >= ETHERNET_HEADER + VLAN_TAG && bytes[12] == 0x81 && bytes[13] == 0) {
-			comp.flags = MANA_RX_VLAN_PRESENT |
-				     ((uint32_t)(bytes[14] << 8 | bytes[15]) & MANA_RX_VLAN_MASK);
-			memcpy(mana->received, bytes, MAC_BYTES);
-			memcpy(mana->received + MAC_BYTES, bytes + MAC_BYTES + VLAN_TAG,
-			       len - MAC_BYTES - VLAN_TAG);
-			bytes = mana->received;
-			len -= VLAN_TAG;
-		}
-		deliver(mana, bytes, len, &comp);
-	}
+	if (mana_backlog_waits(mana) || !mana_receive_frame(mana, bytes, len, false))
+		mana_backlog_keep(mana, bytes, len);
 	pthread_mutex_unlock(&mana->lock);
 }
 

@@ -25,6 +25,7 @@ static void run(void *ctx)
 
 	__atomic_store_n(&mana->wake_posted, false, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&mana->lock);
+	mana_backlog_run(mana);
 	mana_send_frames(mana);
 	pthread_mutex_unlock(&mana->lock);
 }
@@ -135,7 +136,9 @@ static void doorbell(struct mana *mana, uint32_t place, uint64_t value)
 		break;
 	case GDMA_DOORBELL_RQ:
 		if (id < MANA_WQS)
-			__atomic_store_n(&mana->tails[id], tail, __ATOMIC_RELEASE);
+			__atomic_store_n(&mana->tails[id], tail, __ATOMIC_SEQ_CST);
+		if (mana_backlog_waits(mana))
+			mana_wake(mana);
 		break;
 	case GDMA_DOORBELL_CQ:
 		mana_cq_doorbell(mana, id, tail & INT32_MAX, arm);
@@ -208,6 +211,7 @@ static void destroy(struct pci_function *function)
 	mana->dying = true;
 	if (mana->started)
 		mana->config.backend->ops->stop(mana->config.backend);
+	mana_backlog_fini(mana);
 	mana_objects_free(mana);
 	pci_msix_destroy(mana->msix);
 	pthread_mutex_destroy(&mana->lock);
@@ -259,6 +263,7 @@ struct pci_function *mana_function_create(const struct mana_function_config *con
 	if (mana->config.queues > MANA_FUNCTION_QUEUES)
 		mana->config.queues = MANA_FUNCTION_QUEUES;
 	mana->steering.default_wq = MANA_WQS;
+	mana_backlog_init(mana);
 	pthread_mutex_init(&mana->lock, NULL);
 	pthread_mutex_init(&mana->events, NULL);
 	if (build_config_space(mana))

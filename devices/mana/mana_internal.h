@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/event_loop.h"
 #include "core/net_backend.h"
 #include "core/net_frame.h"
 #include "core/nic.h"
@@ -77,6 +78,8 @@ struct mana_wq {
 	uint32_t cq;
 	uint32_t head; /* bytes consumed, modulo 2^32 */
 	bool stuck;    /* broke the rules: nothing moves until it is destroyed */
+	bool starved;  /* frames have waited long enough for it; while its tail is this one: */
+	uint32_t starved_tail;
 };
 
 struct mana_region {
@@ -100,6 +103,14 @@ struct mana_stats {
 	struct nic_cast_stats rx[NIC_CASTS], tx[NIC_CASTS];
 };
 
+/* Frames that wait for buffers, each with its length before it; at most what a network gives in one read. */
+struct mana_backlog {
+	bool waiting; /* the network is paused; atomic */
+	struct event_timer timer;
+	size_t at, end;
+	uint8_t bytes[2 * (NET_SEND_MAX + 4)];
+};
+
 struct mana {
 	struct pci_function function;
 	struct mana_function_config config;
@@ -119,6 +130,7 @@ struct mana {
 	uint8_t request[HWC_MESSAGE_MAX], response[HWC_MESSAGE_MAX];
 	uint8_t frame[MANA_LSO_MAX + 512]; /* being sent */
 	uint8_t received[MANA_LSO_MAX];
+	struct mana_backlog backlog;
 
 	pthread_mutex_t events;
 	struct mana_eq eqs[MANA_EQS];
@@ -176,6 +188,22 @@ void mana_objects_free(struct mana *mana);
 void mana_send_frames(struct mana *mana);
 void mana_send_frames_of(struct mana *mana, uint32_t wq);
 extern const struct net_backend_client mana_backend_client;
+/*
+ * A frame from the network. False: its queue has no buffer, which is worth waiting for; never the last time. On the loop.
+ */
+bool mana_receive_frame(struct mana *mana, const uint8_t *frame, size_t len, bool last_time);
+
+/* --- mana_backlog.c: frames for which there was no buffer; with the lock, on the loop */
+void mana_backlog_init(struct mana *mana);
+void mana_backlog_fini(struct mana *mana);
+void mana_backlog_keep(struct mana *mana, const uint8_t *frame, size_t len);
+void mana_backlog_run(struct mana *mana); /* there may be buffers */
+
+/* Any thread. */
+static inline bool mana_backlog_waits(const struct mana *mana)
+{
+	return __atomic_load_n(&mana->backlog.waiting, __ATOMIC_SEQ_CST);
+}
 
 void mana_wake(struct mana *mana);
 

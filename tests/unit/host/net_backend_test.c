@@ -162,6 +162,25 @@ static void a_full_network_is_waited_for(void **state)
 	stop();
 }
 
+static void a_paused_network_is_not_read(void **state)
+{
+	static const uint8_t frame[60];
+
+	(void)state;
+	start("user");
+	send_frame(frame, sizeof(frame));
+	while (!received)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	backend->ops->pause(backend, true);
+	send_frame(frame, sizeof(frame));
+	assert_int_equal(event_loop_run_once(loop, 100), 0);
+	assert_int_equal(received, 1);
+	backend->ops->pause(backend, false);
+	while (received == 1)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	stop();
+}
+
 /* One that does not loses frames, but never the place in the stream. */
 static void a_flood_loses_frames_but_not_the_framing(void **state)
 {
@@ -442,6 +461,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_come_back_whole),
 		cmocka_unit_test(a_full_network_is_waited_for),
+		cmocka_unit_test(a_paused_network_is_not_read),
 		cmocka_unit_test(a_flood_loses_frames_but_not_the_framing),
 		cmocka_unit_test(what_is_no_frame_ends_the_network),
 		cmocka_unit_test(passt_gives_an_address),

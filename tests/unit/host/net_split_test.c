@@ -18,7 +18,7 @@ static struct {
 	void *ctx;
 	unsigned int starts, stops, sends;
 	int fails;
-	bool full;
+	bool full, paused;
 } network;
 
 static int start(struct net_backend *backend, struct event_loop *loop,
@@ -54,9 +54,16 @@ static bool full(struct net_backend *backend)
 	return network.full;
 }
 
+static void pause_network(struct net_backend *backend, bool on)
+{
+	(void)backend;
+	network.paused = on;
+}
+
 static const struct net_backend_ops ops = {
 	.start = start,
 	.stop = stop,
+	.pause = pause_network,
 	.full = full,
 	.send = send,
 };
@@ -126,10 +133,32 @@ static void frames_go_to_one_and_come_from_both(void **state)
 	net_split_destroy(split);
 }
 
+/* A frame may be for either function, so each may hold the network up. */
+static void either_pauses_the_network(void **state)
+{
+	struct net_split *split = net_split_create(&backend);
+	struct net_backend *vtl2 = net_split_vtl2(split), *vtl0 = net_split_vtl0(split);
+	unsigned int to_vtl2 = 0, to_vtl0 = 0;
+
+	(void)state;
+	assert_int_equal(vtl2->ops->start(vtl2, NULL, &client, &to_vtl2), 0);
+	assert_int_equal(vtl0->ops->start(vtl0, NULL, &client, &to_vtl0), 0);
+	vtl2->ops->pause(vtl2, true);
+	assert_true(network.paused);
+	vtl0->ops->pause(vtl0, true);
+	vtl2->ops->pause(vtl2, false);
+	assert_true(network.paused);
+	vtl0->ops->stop(vtl0);
+	assert_false(network.paused);
+	vtl2->ops->stop(vtl2);
+	net_split_destroy(split);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_go_to_one_and_come_from_both),
+		cmocka_unit_test(either_pauses_the_network),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -544,6 +544,69 @@ static void both_ways_work(unsigned int channel)
 	assert_int_equal(received_total, before + 1);
 }
 
+/* More than there are buffers, while the guest looks at nothing; their ports count them. */
+static void deliver_too_many(unsigned int count)
+{
+	uint8_t frame[90];
+
+	for (unsigned int i = 0; i < count; i++) {
+		make_frame(frame, sizeof(frame), true, (uint16_t)i);
+		memory_backend_deliver(&m.network, frame, sizeof(frame));
+		if (i % 64 == 63)
+			client_run(&m.client);
+	}
+}
+
+static void in_order(void *ctx, unsigned int channel, const struct netvsc_rx *rx)
+{
+	uint8_t frame[90];
+
+	(void)ctx;
+	(void)channel;
+	make_frame(frame, sizeof(frame), true, (uint16_t)received_total);
+	assert_int_equal(rx->len, sizeof(frame));
+	assert_memory_equal(rx->bytes, frame, sizeof(frame));
+	received_total++;
+}
+
+static void frames_wait_for_buffers(void **state)
+{
+	(void)state;
+	m.net.received = in_order;
+	for (unsigned int round = 0; round < 3; round++) {
+		received_total = 0;
+		deliver_too_many(900);
+		assert_true(m.network.paused);
+		run();
+		assert_false(m.network.paused);
+		assert_int_equal(received_total, 900);
+	}
+	assert_int_equal(mana_of(m.function)->stats.rx_no_wqe, 0);
+}
+
+static void a_queue_that_stays_without_is_not_waited_for(void **state)
+{
+	struct mana_stats *stats = &mana_of(m.function)->stats;
+	uint64_t lost;
+
+	(void)state;
+	deliver_too_many(520);
+	assert_true(m.network.paused);
+	while (!stats->rx_no_wqe)
+		client_run(&m.client);
+	assert_false(m.network.paused);
+	deliver_too_many(3);
+	assert_false(m.network.paused);
+	lost = stats->rx_no_wqe;
+	run();
+	assert_int_equal(received_total + lost, 523);
+	both_ways_work(0);
+	deliver_too_many(520);
+	assert_true(m.network.paused); /* it has had buffers since */
+	run();
+	assert_int_equal(stats->rx_no_wqe, lost);
+}
+
 static void a_reset_is_a_pause(void **state)
 {
 	(void)state;
@@ -896,6 +959,8 @@ static void statistics_add_up(void **state)
 		if (i % 64 == 63)
 			client_run(&m.client);
 	}
+	while (!mana_of(m.function)->stats.rx_no_wqe)
+		client_run(&m.client); /* they wait a while */
 	m.net.keep = false;
 	run();
 	len = sizeof(value);
@@ -988,6 +1053,8 @@ int main(void)
 		TEST(flows_spread_over_queues),
 		TEST(bursts_arrive_in_order),
 		TEST(a_full_network_is_waited_for),
+		TEST(frames_wait_for_buffers),
+		TEST(a_queue_that_stays_without_is_not_waited_for),
 		TEST(the_link_goes_down_and_up),
 		TEST(a_reset_is_a_pause),
 		TEST(lies_are_answered_with_a_reset),

@@ -111,9 +111,15 @@ static bool full(struct net_backend *backend)
 	return memory_of(backend)->full;
 }
 
+static void pause_reading(struct net_backend *backend, bool on)
+{
+	memory_of(backend)->paused = on;
+}
+
 static const struct net_backend_ops ops = {
 	.start = start,
 	.stop = stop,
+	.pause = pause_reading,
 	.full = full,
 	.send = send,
 };

@@ -26,6 +26,7 @@ struct memory_backend {
 	pthread_mutex_t lock; /* guards frames and counts while threads send */
 	bool reflect;         /* what is sent comes back, with its addresses exchanged */
 	bool posted;
+	bool paused;  /* the card wants no more; what is delivered comes nevertheless */
 	bool full;    /* it takes nothing for now */
 	bool discard; /* frames are counted only */
 	uint64_t sent, sent_bytes;
