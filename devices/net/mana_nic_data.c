@@ -11,6 +11,9 @@
 /* A whole queue's completions at most in one interrupt: then others of the loop have their turn. */
 #define BUDGET 256
 
+/* Bytes of a receive queue that the device is told of at once: 16 buffers, mostly. */
+#define BUFFERS_TOLD (16 * GDMA_WQE_UNIT)
+
 static struct mana_nic_queue *queue_of(struct nic *nic, unsigned int index)
 {
 	return &((struct mana_nic *)nic)->queues[index];
@@ -478,11 +481,19 @@ static void disbelieve(struct mana_nic_queue *queue)
 
 /* --- Doorbells */
 
+/* A few at a time, for each doorbell is an exit; or all, when the device has few. */
+static bool wants_buffers(const struct mana_nic_wq *rq)
+{
+	uint32_t untold = rq->head - rq->rung;
+
+	return untold && (untold >= BUFFERS_TOLD || untold >= (rq->rung - rq->tail) / 4);
+}
+
 static void tell_of_buffers(struct mana_nic_queue *queue)
 {
 	struct mana_nic *mana = queue->mana;
 
-	if (!queue->live || queue->rq.rung == queue->rq.head)
+	if (!queue->live || !wants_buffers(&queue->rq))
 		return;
 	queue->rq.rung = queue->rq.head;
 	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_RQ, queue->rq.id, queue->rq.head,
