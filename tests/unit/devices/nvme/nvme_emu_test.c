@@ -524,6 +524,31 @@ static void sgls(void **state)
 	assert_int_equal(raw_command(&m, 1, &sqe), NVME_SC_SGL_INVALID_TYPE | DNR);
 }
 
+/* In so many pieces as no single transfer of the host's kernel has. */
+static void an_sgl_of_too_many_pieces(void **state)
+{
+	struct nvme_sqe sqe = {
+		.opcode = NVME_IO_WRITE, .flags = NVME_SQE_PSDT_SGL, .nsid = 1, .cdw12 = 2
+	};
+	struct nvme_sgl *sgl = (struct nvme_sgl *)(m.ram + RAW_LISTS);
+	const uint32_t first = 1000, all = 3 * 512;
+
+	(void)state;
+	sqe.sgl = (struct nvme_sgl){ .address = RAW_LISTS,
+				     .length = (first + 1) * sizeof(*sgl),
+				     .type = NVME_SGL_SEGMENT };
+	for (uint32_t i = 0; i < all; i++)
+		sgl[i < first ? i : i + 1] =
+			(struct nvme_sgl){ .address = RAW_BUFFER + 2 * i, .length = 1 };
+	sgl[first] = (struct nvme_sgl){ .address = RAW_LISTS + (first + 1) * sizeof(*sgl),
+					.length = (all - first) * sizeof(*sgl),
+					.type = NVME_SGL_LAST_SEGMENT };
+	assert_int_equal(raw_command(&m, 1, &sqe), NVME_SC_SGL_INVALID_COUNT | DNR);
+	sqe.cdw12 = 1;
+	sgl[first].length = (1024 - first) * sizeof(*sgl);
+	assert_int_equal(raw_command(&m, 1, &sqe), 0);
+}
+
 static void zeroes_and_deallocation(void **state)
 {
 	struct nvme_sqe sqe = { .opcode = NVME_IO_WRITE_ZEROES, .nsid = 1, .cdw10 = 3, .cdw12 = 1 };
@@ -899,6 +924,7 @@ int main(void)
 		TEST(read_and_write, setup_enabled),
 		TEST(prp_lists, setup_enabled),
 		TEST(sgls, setup_enabled),
+		TEST(an_sgl_of_too_many_pieces, setup_enabled),
 		TEST(zeroes_and_deallocation, setup_enabled),
 		TEST(compare_and_verify, setup_enabled),
 		TEST(flush_and_protection, setup_enabled),

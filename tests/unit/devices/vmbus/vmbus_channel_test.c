@@ -270,6 +270,35 @@ static void packets_are_answered(void **state)
 	assert_int_equal(client.events[chan.relid], 2000);
 }
 
+/* The guest's side of a full ring: pending_send_sz, and a signal when that much fits; for nothing else. */
+static void a_guest_that_waits_for_room_is_signalled(void **state)
+{
+	uint64_t buf[64] = { 0 };
+
+	(void)state;
+	open_on(0);
+	chan.in.control->interrupt_mask = 1; /* it does not want to hear of answers */
+	while (!client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, buf, 300))
+		;
+	assert_true(chan.out.control->pending_send_sz > 300);
+	assert_int_equal(client.events[chan.relid], 0);
+	client_run(&client);
+	assert_int_equal(client.events[chan.relid], 1);
+
+	/* There was room all the time. */
+	while (client_receive(&chan, buf, sizeof(buf)) > 0)
+		;
+	assert_int_equal(client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, buf, 300), 0);
+	chan.out.control->pending_send_sz = 64;
+	client_run(&client);
+	assert_int_equal(client.events[chan.relid], 1);
+	/* And nobody waits. */
+	chan.out.control->pending_send_sz = 0;
+	assert_int_equal(client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, buf, 300), 0);
+	client_run(&client);
+	assert_int_equal(client.events[chan.relid], 1);
+}
+
 static void a_burst_is_signalled_once(void **state)
 {
 	(void)state;
@@ -614,6 +643,9 @@ static void bad_gpadls_are_refused(void **state)
 	words[1] = UINT64_MAX;
 	assert_int_equal(client_gpadl_words(&client, relid, 5, 1, words, 2),
 			 VMBUS_STATUS_UNSUCCESSFUL);
+	words[1] = 1ull << 52 | 1; /* whose address would be that of page 1 */
+	assert_int_equal(client_gpadl_words(&client, relid, 5, 1, words, 2),
+			 VMBUS_STATUS_UNSUCCESSFUL);
 	words[1] = 1;
 	assert_int_equal(client_gpadl_words(&client, relid, 5, 0, words, 2),
 			 VMBUS_STATUS_UNSUCCESSFUL);
@@ -635,6 +667,32 @@ static void bad_gpadls_are_refused(void **state)
 	assert_int_equal(client_gpadl(&client, relid, 5, 0x1000, 4096), VMBUS_STATUS_UNSUCCESSFUL);
 	assert_false(client_gpadl_teardown(&client, relid, 6));
 	assert_true(client_gpadl_teardown(&client, relid, 5));
+}
+
+/* What a message has beyond the length that it names is not the GPADL's. */
+static void a_gpadl_message_may_be_too_long(void **state)
+{
+	struct {
+		struct vmbus_channel_gpadl_header header;
+		struct gpa_range range;
+		uint64_t pages[24];
+	} msg = {
+		.header = { .header.msgtype = CHANNELMSG_GPADL_HEADER,
+			    .gpadl = 5,
+			    .rangecount = 1,
+			    .range_buflen = 16 },
+		.range = { .byte_count = 4096 },
+	};
+	const struct vmbus_channel_gpadl_created *created;
+
+	(void)state;
+	offer();
+	msg.header.child_relid = connect(VMBUS_VERSION_5_3).child_relid;
+	client_post(&client, &msg, sizeof(msg));
+	created = client_take(&client, CHANNELMSG_GPADL_CREATED);
+	assert_non_null(created);
+	assert_int_equal(created->creation_status, VMBUS_STATUS_SUCCESS);
+	assert_true(client_gpadl_teardown(&client, msg.header.child_relid, 5));
 }
 
 /* A guest cannot make the server hold more than its share of memory. */
@@ -784,10 +842,11 @@ static void wild_rings_break_the_channel_only(void **state)
 		uint32_t write;
 		struct vmpacket_descriptor desc;
 	} bad[] = {
-		{ 4, { 0 } },          /* not a multiple of 8 */
-		{ 3 * 4096, { 0 } },   /* beyond the ring */
-		{ 0xFFFFFFF8, { 0 } }, /* far beyond it */
-		{ 8, { 0 } },          /* less than a packet */
+		{ 4, { 0 } }, /* not a multiple of 8 */
+		{ 36, { .type = 6, .offset8 = 2, .len8 = 3 } },
+		{ 3 * 4096, { .type = 6, .offset8 = 2, .len8 = 3 } },   /* beyond the ring */
+		{ 0xFFFFFFF8, { .type = 6, .offset8 = 2, .len8 = 3 } }, /* far beyond it */
+		{ 8, { 0 } },                                           /* less than a packet */
 		{ 32, { .type = 6, .offset8 = 2, .len8 = 0 } },
 		{ 32, { .type = 6, .offset8 = 1, .len8 = 3 } },
 		{ 32, { .type = 6, .offset8 = 4, .len8 = 3 } },
@@ -897,6 +956,7 @@ int main(void)
 		test(offers_carry_what_the_device_said),
 		test(a_late_offer_comes_by_itself),
 		test(packets_are_answered),
+		test(a_guest_that_waits_for_room_is_signalled),
 		test(a_burst_is_signalled_once),
 		test(answers_appear_together),
 		test(room_is_signalled_in_the_middle_of_a_run),
@@ -909,6 +969,7 @@ int main(void)
 		test(modify_moves_the_interrupts),
 		test(gpadls_of_many_messages_and_ranges),
 		test(bad_gpadls_are_refused),
+		test(a_gpadl_message_may_be_too_long),
 		test(gpadls_are_bounded),
 		test(rescind_closes_first),
 		test(rescind_of_what_the_guest_never_saw),
