@@ -121,8 +121,8 @@ tests/unit/devices/nvme/nvme_emu_stress_test-objs := $(nvme-emu-test-objs)
 tests/fuzz/nvme_emu_fuzz-objs := $(nvme-emu-test-objs) core/log.o
 
 # --- devices/storage/: SCSI controller on VMBus, SCSI target, disks
-scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_inquiry.o scsi_reserve.o \
-	scsi_dvd.o)
+scsi-objs := $(addprefix devices/storage/,scsi_lun.o scsi_block.o scsi_same.o scsi_inquiry.o \
+	scsi_reserve.o scsi_dvd.o)
 nvme-objs := $(addprefix devices/storage/,nvme.o nvme_admin.o nvme_controller.o nvme_issue.o \
 	nvme_namespace.o nvme_prp.o nvme_queue.o nvme_reservation.o nvme_ring.o nvme_status.o)
 storage-objs := $(scsi-objs) $(nvme-objs) $(addprefix devices/storage/,storvsp.o stripe.o disc_tray.o)

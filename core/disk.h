@@ -20,6 +20,8 @@ enum disk_operation {
 	DISK_FLUSH, /* all writes that are done are durable; sector and count are not used */
 	DISK_UNMAP, /* a hint; what is unmapped may or may not read as zeroes */
 	DISK_WRITE_ZEROES,
+	DISK_COMPARE,     /* what is there with the segments' bytes */
+	DISK_VERIFY,      /* it can be read */
 	DISK_RESERVATION, /* `reservation` says what; sector and count are not used */
 };
 
@@ -82,15 +84,17 @@ struct disk_segment {
  */
 struct disk_request {
 	enum disk_operation operation;
-	bool fua;                            /* a write: durable when done */
-	uint64_t sector, count;              /* in sectors of the disk, inside it */
-	const struct disk_segment *segments; /* read and write: together exactly `count` sectors */
+	bool fua;               /* durable when done; a read: what is durable then */
+	uint64_t sector, count; /* in sectors of the disk, inside it */
+	const struct disk_segment
+		*segments; /* read, write, compare: together exactly `count` sectors */
 	unsigned int segment_count;
 	struct disk_reservation *reservation; /* the caller's, too */
 	/*
 	 * err: 0; -EIO: the medium failed; -EFAULT: the memory is not the guest's RAM; -ENOSPC;
-	 * -EROFS; -EBADE: a reservation; -ENODEV: the disk is gone; -ETIMEDOUT and -ECANCELED: worth
-	 * another try; -EOPNOTSUPP: an unmap or write-zeroes that the disk does not know; -ENOMEM.
+	 * -EROFS; -EBADE: a reservation; -EILSEQ: a comparison found a difference; -ENODEV: the disk
+	 * is gone; -ETIMEDOUT and -ECANCELED: worth another try; -EOPNOTSUPP: what the disk does not
+	 * know; -ENOMEM.
 	 */
 	void (*done)(struct disk_request *request, int err);
 
@@ -107,6 +111,7 @@ struct disk_info {
 	bool read_only;
 	bool can_unmap;
 	bool can_write_zeroes;
+	bool can_compare, can_verify;
 	bool unmap_reads_zero;
 	bool can_reserve;           /* knows DISK_RESERVATION */
 	bool emulated;              /* by a processor, which does one request after the other */

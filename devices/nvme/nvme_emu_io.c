@@ -95,6 +95,9 @@ static uint16_t do_read(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
 	struct range range;
 	uint16_t status = get_transfer(sq, ns, sqe, &range);
 
+	/* What is read is durable then (6.9). */
+	if (!status && sqe->cdw12 & NVME_IO_FUA)
+		status = write_status(ns->ops->flush(ns));
 	if (!status)
 		status = read_status(ns->ops->read(ns, &sq->lane->data, range.offset));
 	count(&sq->reads, 1);

@@ -83,6 +83,7 @@ static void get_info(struct disk *disk, struct disk_info *info)
 	info->sector_size = info->physical_sector_size = DISC_SECTOR;
 	info->read_only = true;
 	info->can_unmap = info->can_write_zeroes = info->can_reserve = false;
+	info->can_compare = info->can_verify = false;
 }
 
 static void read_done(struct disk_request *request, int err)

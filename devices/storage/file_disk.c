@@ -14,6 +14,8 @@
 #include "core/event_loop.h"
 #include "core/guest_memory.h"
 
+#define PIECE 4096u /* the largest sector */
+
 struct file_disk {
 	struct disk disk;
 	struct file_disk_config config;
@@ -33,6 +35,8 @@ static void get_info(struct disk *disk, struct disk_info *info)
 		.emulated = file->config.emulated,
 		.can_unmap = true,
 		.can_write_zeroes = true,
+		.can_compare = true,
+		.can_verify = true,
 		.unmap_reads_zero = true,
 	};
 	memcpy(info->id, file->config.id, sizeof(info->id));
@@ -65,6 +69,8 @@ static int transfer(struct file_disk *file, const struct disk_request *request)
 	bool write = request->operation == DISK_WRITE;
 	uint64_t offset = request->sector * file->config.sector_size;
 
+	if (!write && request->fua && fdatasync(file->config.fd))
+		return -EIO;
 	for (unsigned int i = 0; i < request->segment_count; i++) {
 		const struct disk_segment *segment = &request->segments[i];
 		uint8_t *mem = guest_memory_bulk(file->config.memory, segment->gpa, segment->len);
@@ -80,6 +86,46 @@ static int transfer(struct file_disk *file, const struct disk_request *request)
 	if (write && request->fua && fdatasync(file->config.fd))
 		return -EIO;
 	return 0;
+}
+
+/* A piece of one segment, of at most PIECE bytes. */
+static int compare_piece(struct file_disk *file, uint64_t gpa, uint64_t len, uint64_t offset)
+{
+	uint8_t medium[PIECE], memory[PIECE];
+	int err = guest_memory_read(file->config.memory, gpa, memory, len);
+
+	if (!err)
+		err = transfer_segment(file, false, medium, len, offset);
+	return err || !memcmp(medium, memory, len) ? err : -EILSEQ;
+}
+
+static int compare(struct file_disk *file, const struct disk_request *request)
+{
+	uint64_t offset = request->sector * file->config.sector_size;
+	int err = 0;
+
+	for (unsigned int i = 0; i < request->segment_count && !err; i++) {
+		const struct disk_segment *segment = &request->segments[i];
+
+		for (uint64_t at = 0; at < segment->len && !err; at += PIECE) {
+			uint64_t len = segment->len - at < PIECE ? segment->len - at : PIECE;
+
+			err = compare_piece(file, segment->gpa + at, len, offset);
+			offset += len;
+		}
+	}
+	return err;
+}
+
+static int verify(struct file_disk *file, const struct disk_request *request)
+{
+	uint8_t sector[PIECE];
+	uint64_t size = file->config.sector_size, end = request->sector + request->count;
+	int err = 0;
+
+	for (uint64_t at = request->sector; at < end && !err; at++)
+		err = transfer_segment(file, false, sector, size, at * size);
+	return err;
 }
 
 static int punch(struct file_disk *file, const struct disk_request *request)
@@ -101,7 +147,8 @@ static int perform(struct file_disk *file, const struct disk_request *request)
 	if (injected)
 		return injected;
 	if (file->config.read_only && request->operation != DISK_READ &&
-	    request->operation != DISK_FLUSH)
+	    request->operation != DISK_FLUSH && request->operation != DISK_COMPARE &&
+	    request->operation != DISK_VERIFY)
 		return -EROFS;
 	switch (request->operation) {
 	case DISK_READ:
@@ -112,6 +159,10 @@ static int perform(struct file_disk *file, const struct disk_request *request)
 	case DISK_UNMAP:
 	case DISK_WRITE_ZEROES:
 		return punch(file, request);
+	case DISK_COMPARE:
+		return compare(file, request);
+	case DISK_VERIFY:
+		return verify(file, request);
 	case DISK_RESERVATION:
 		break;
 	}

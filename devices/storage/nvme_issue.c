@@ -83,7 +83,7 @@ static int64_t bounce(struct nvme_queue *queue, struct nvme_slot *slot, struct n
 	if (err)
 		return err;
 	slot->cursor = io->cursor;
-	if (request->operation == DISK_WRITE)
+	if (request->operation != DISK_READ)
 		err = nvme_copy(queue->nvme->config.memory, request, &io->cursor,
 				bounce_of(queue, slot), len, false);
 	else
@@ -129,7 +129,8 @@ static void set_range(struct nvme_sqe *sqe, uint64_t sector, uint64_t count)
 	sqe->cdw12 |= (uint32_t)(count - 1);
 }
 
-static int64_t transfer(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io)
+static int64_t transfer(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io,
+			uint8_t opcode)
 {
 	unsigned int shift = io->ns->sector_shift;
 	uint64_t max = io->left << shift, chunk_address;
@@ -138,12 +139,8 @@ static int64_t transfer(struct nvme_queue *queue, struct nvme_slot *slot, struct
 
 	if (max > queue->nvme->max_transfer)
 		max = queue->nvme->max_transfer;
-	if (io->request->operation == DISK_READ) {
-		slot->sqe.opcode = NVME_IO_READ;
-	} else {
-		slot->sqe.opcode = NVME_IO_WRITE;
-		slot->sqe.cdw12 = io->request->fua ? NVME_IO_FUA : 0;
-	}
+	slot->sqe.opcode = opcode;
+	slot->sqe.cdw12 = io->request->fua ? NVME_IO_FUA : 0;
 	bytes = nvme_prp_build(queue->nvme->pci, io->request, &io->cursor, max, shift, &slot->sqe,
 			       chunk, chunk_address);
 	if (!bytes)
@@ -182,6 +179,26 @@ static int64_t write_zeroes(struct nvme_queue *queue, struct nvme_slot *slot, st
 	return (int64_t)count;
 }
 
+static int64_t compare(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io)
+{
+	if (!(queue->nvme->oncs & NVME_ONCS_COMPARE))
+		return -EOPNOTSUPP;
+	return transfer(queue, slot, io, NVME_IO_COMPARE);
+}
+
+/* No data moves, and controllers limit it like commands that move some all the same. */
+static int64_t verify(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io)
+{
+	uint64_t max = queue->nvme->max_transfer >> io->ns->sector_shift;
+	uint64_t count = io->left < max ? io->left : max;
+
+	if (!(queue->nvme->oncs & NVME_ONCS_VERIFY))
+		return -EOPNOTSUPP;
+	slot->sqe.opcode = NVME_IO_VERIFY;
+	set_range(&slot->sqe, io->sector, count);
+	return (int64_t)count;
+}
+
 static int64_t reservation(struct nvme_queue *queue, struct nvme_slot *slot, struct nvme_io *io)
 {
 	if (!(queue->nvme->oncs & NVME_ONCS_RESERVATIONS))
@@ -199,8 +216,9 @@ static int64_t build(struct nvme_queue *queue, struct nvme_slot *slot, struct nv
 	};
 	switch (io->request->operation) {
 	case DISK_READ:
+		return transfer(queue, slot, io, NVME_IO_READ);
 	case DISK_WRITE:
-		return transfer(queue, slot, io);
+		return transfer(queue, slot, io, NVME_IO_WRITE);
 	case DISK_FLUSH:
 		slot->sqe.opcode = NVME_IO_FLUSH;
 		return 0;
@@ -208,6 +226,10 @@ static int64_t build(struct nvme_queue *queue, struct nvme_slot *slot, struct nv
 		return unmap(queue, slot, io);
 	case DISK_WRITE_ZEROES:
 		return write_zeroes(queue, slot, io);
+	case DISK_COMPARE:
+		return compare(queue, slot, io);
+	case DISK_VERIFY:
+		return verify(queue, slot, io);
 	case DISK_RESERVATION:
 		return reservation(queue, slot, io);
 	}

@@ -102,6 +102,8 @@ static void fill_info(const struct nvme *nvme, uint32_t nsid, const struct nvme_
 		.read_only = id->nsattr & NVME_NSATTR_READ_ONLY,
 		.can_unmap = nvme->oncs & NVME_ONCS_DSM,
 		.can_write_zeroes = nvme->oncs & NVME_ONCS_WRITE_ZEROES,
+		.can_compare = nvme->oncs & NVME_ONCS_COMPARE,
+		.can_verify = nvme->oncs & NVME_ONCS_VERIFY,
 		.can_reserve = nvme->host_known && id->rescap & NVME_RESCAP_ALL_TYPES,
 		.emulated = nvme->oacs & NVME_OACS_DOORBELL_BUFFER, /* only those have them: 5.7 */
 		.unmap_reads_zero = (id->dlfeat & NVME_DLFEAT_READS_MASK) == NVME_DLFEAT_READS_ZERO,

@@ -44,6 +44,8 @@ int nvme_status_errno(uint16_t status)
 		return generic_errno(code);
 	if (NVME_STATUS_TYPE(status) == TYPE_PATH)
 		return -ECANCELED;
+	if (code == NVME_SC_COMPARE_FAILED)
+		return -EILSEQ;
 	return code == NVME_SC_READ_ONLY_RANGE ? -EROFS : -EIO;
 }
 

@@ -8,25 +8,18 @@
 #include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_internal.h"
 
-#define SECTOR_MAX 4096u
-
-/* Sectors that a CDB names. The opcode's group (its top three bits) says where (SPC-5 4.2.5). */
-struct extent {
-	uint64_t sector;
-	uint64_t count;
-};
-
-static struct extent extent_of(const uint8_t *cdb)
+/* The opcode's group is its top three bits. */
+struct scsi_extent scsi_extent_of(const uint8_t *cdb)
 {
 	switch (cdb[0] >> 5) {
 	case 0: /* 6 bytes; a length of zero means 256 */
-		return (struct extent){ load_be32(cdb) & 0x1FFFFF, cdb[4] ? cdb[4] : 256 };
+		return (struct scsi_extent){ load_be32(cdb) & 0x1FFFFF, cdb[4] ? cdb[4] : 256 };
 	case 4: /* 16 bytes */
-		return (struct extent){ load_be64(cdb + 2), load_be32(cdb + 10) };
+		return (struct scsi_extent){ load_be64(cdb + 2), load_be32(cdb + 10) };
 	case 5: /* 12 bytes */
-		return (struct extent){ load_be32(cdb + 2), load_be32(cdb + 6) };
+		return (struct scsi_extent){ load_be32(cdb + 2), load_be32(cdb + 6) };
 	default: /* 10 bytes */
-		return (struct extent){ load_be32(cdb + 2), load_be16(cdb + 7) };
+		return (struct scsi_extent){ load_be32(cdb + 2), load_be16(cdb + 7) };
 	}
 }
 
@@ -35,8 +28,7 @@ static void invalid_field(struct scsi_command *command)
 	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
 }
 
-/* Finishes the command and returns false when the extent is not on the disk. */
-static bool check_extent(struct scsi_command *command, uint64_t sectors, struct extent extent)
+bool scsi_check_extent(struct scsi_command *command, uint64_t sectors, struct scsi_extent extent)
 {
 	if (sectors && extent.sector <= sectors && extent.count <= sectors - extent.sector)
 		return true;
@@ -47,8 +39,7 @@ static bool check_extent(struct scsi_command *command, uint64_t sectors, struct 
 	return false;
 }
 
-/* Shortens the buffer, which is at least that long, to `len` bytes. */
-static void trim_segments(struct scsi_command *command, uint64_t len)
+void scsi_trim_segments(struct scsi_command *command, uint64_t len)
 {
 	unsigned int i = 0;
 
@@ -60,13 +51,13 @@ static void trim_segments(struct scsi_command *command, uint64_t len)
 	command->segment_count = i;
 }
 
-static void submit(struct scsi_lun *lun, struct scsi_command *command)
+void scsi_submit(struct scsi_lun *lun, struct scsi_command *command)
 {
 	command->disk.disk = lun->config.disk;
 	lun->config.disk->ops->submit(lun->config.disk, command->loop, &command->disk);
 }
 
-static void request_done(struct disk_request *request, int err)
+void scsi_request_done(struct disk_request *request, int err)
 {
 	struct scsi_command *command = container_of(request, struct scsi_command, disk);
 
@@ -82,7 +73,7 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 		     enum disk_operation operation, enum scsi_direction direction)
 {
 	struct scsi_shape shape = scsi_lun_shape(lun);
-	struct extent extent = extent_of(command->cdb);
+	struct scsi_extent extent = scsi_extent_of(command->cdb);
 	bool six = command->cdb[0] < 0x20;
 	uint64_t bytes;
 
@@ -90,7 +81,7 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 		invalid_field(command);
 		return;
 	}
-	if (!check_extent(command, shape.sectors, extent))
+	if (!scsi_check_extent(command, shape.sectors, extent))
 		return;
 	if (!extent.count) {
 		scsi_finish(command, SCSI_GOOD);
@@ -102,7 +93,7 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 		invalid_field(command);
 		return;
 	}
-	trim_segments(command, bytes);
+	scsi_trim_segments(command, bytes);
 	command->transferred = (uint32_t)bytes;
 	command->disk = (struct disk_request){
 		.operation = operation,
@@ -112,9 +103,9 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 		.count = extent.count,
 		.segments = command->segments,
 		.segment_count = command->segment_count,
-		.done = request_done,
+		.done = scsi_request_done,
 	};
-	submit(lun, command);
+	scsi_submit(lun, command);
 }
 
 void scsi_read(struct scsi_lun *lun, struct scsi_command *command)
@@ -130,27 +121,21 @@ void scsi_write(struct scsi_lun *lun, struct scsi_command *command)
 		transfer(lun, command, DISK_WRITE, SCSI_DATA_OUT);
 }
 
-/* Without a comparison there is nothing that a read at the right time would not find too. */
-void scsi_verify(struct scsi_lun *lun, struct scsi_command *command)
+void scsi_flush(struct scsi_lun *lun, struct scsi_command *command)
 {
-	if (command->cdb[1] & 0xE6) {
-		invalid_field(command);
-		return;
-	}
-	if (check_extent(command, scsi_lun_shape(lun).sectors, extent_of(command->cdb)))
-		scsi_finish(command, SCSI_GOOD);
+	command->disk = (struct disk_request){ .operation = DISK_FLUSH, .done = scsi_request_done };
+	scsi_submit(lun, command);
 }
 
 void scsi_synchronize(struct scsi_lun *lun, struct scsi_command *command)
 {
-	if (!check_extent(command, scsi_lun_shape(lun).sectors, extent_of(command->cdb)))
-		return;
-	command->disk = (struct disk_request){ .operation = DISK_FLUSH, .done = request_done };
-	submit(lun, command);
+	if (scsi_check_extent(command, scsi_lun_shape(lun).sectors, scsi_extent_of(command->cdb)))
+		scsi_flush(lun, command);
 }
 
 /* --- UNMAP (SBC-4 5.35): descriptors one after the other */
 
+#define UNMAP_ANCHOR          0x01 /* not for thin provisioning that has none */
 #define UNMAP_HEADER_SIZE     8u
 #define UNMAP_DESCRIPTOR_SIZE 16u
 
@@ -182,7 +167,7 @@ static void unmap_next(struct scsi_command *command)
 		.count = load_be32(descriptor + 8),
 		.done = unmap_done,
 	};
-	submit(command->lun, command);
+	scsi_submit(command->lun, command);
 }
 
 /* The parameters, already a private copy: 0, or the sense code of what is wrong with them. */
@@ -221,6 +206,10 @@ void scsi_unmap(struct scsi_lun *lun, struct scsi_command *command)
 		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_OPCODE);
 		return;
 	}
+	if (command->cdb[1] & UNMAP_ANCHOR) {
+		invalid_field(command);
+		return;
+	}
 	if (info.read_only) {
 		scsi_fail_errno(command, -EROFS);
 		return;
@@ -246,65 +235,6 @@ void scsi_unmap(struct scsi_lun *lun, struct scsi_command *command)
 	}
 	command->parameter_next = UNMAP_HEADER_SIZE;
 	unmap_next(command);
-}
-
-/* --- WRITE SAME (SBC-4 5.42), of zeroes */
-
-#define WRITE_SAME_NO_DATA 0x01
-#define WRITE_SAME_UNMAP   0x08
-
-/* 0: the block that the initiator sent is all zeroes; -EOPNOTSUPP: it is not; or another error. */
-static int take_zero_block(struct scsi_command *command, uint32_t sector_size)
-{
-	uint8_t block[SECTOR_MAX];
-	int err;
-
-	if (sector_size > sizeof(block))
-		return -EINVAL;
-	err = scsi_command_take(command, block, sector_size);
-	for (uint32_t i = 0; !err && i < sector_size; i++)
-		if (block[i])
-			err = -EOPNOTSUPP;
-	return err;
-}
-
-void scsi_write_same(struct scsi_lun *lun, struct scsi_command *command)
-{
-	struct disk_info info = scsi_lun_info(lun);
-	struct extent extent = extent_of(command->cdb);
-	bool no_data =
-		command->cdb[0] == SCSI_WRITE_SAME_16 && (command->cdb[1] & WRITE_SAME_NO_DATA);
-	uint8_t known = WRITE_SAME_UNMAP | (no_data ? WRITE_SAME_NO_DATA : 0);
-	int err;
-
-	if (!info.can_write_zeroes) {
-		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_OPCODE);
-		return;
-	}
-	if (info.read_only) {
-		scsi_fail_errno(command, -EROFS);
-		return;
-	}
-	if ((command->cdb[1] & ~known) || !extent.count ||
-	    extent.count > SCSI_MAX_WRITE_SAME_SECTORS) {
-		invalid_field(command);
-		return;
-	}
-	if (!check_extent(command, info.sectors, extent))
-		return;
-	err = no_data ? 0 : take_zero_block(command, info.sector_size);
-	if (err) {
-		scsi_fail_errno(command, err == -EOPNOTSUPP ? -EINVAL : err);
-		return;
-	}
-	command->disk = (struct disk_request){
-		.operation = DISK_WRITE_ZEROES,
-		.fua = lun->config.no_write_cache,
-		.sector = extent.sector,
-		.count = extent.count,
-		.done = request_done,
-	};
-	submit(lun, command);
 }
 
 /* What is allocated is the backing's secret: everything counts as mapped (SBC-4 5.6). */

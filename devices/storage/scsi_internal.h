@@ -10,7 +10,8 @@
 /* Bytes that one READ, WRITE, WRITE SAME or UNMAP may ask for: block limits say it too. */
 #define SCSI_MAX_TRANSFER           (1u << 20)
 #define SCSI_MAX_UNMAP_DESCRIPTORS  256u
-#define SCSI_MAX_WRITE_SAME_SECTORS (1u << 22)
+#define SCSI_MAX_WRITE_SAME_SECTORS (1u << 16)
+#define SCSI_MAX_VERIFY_SECTORS     (1u << 16)
 #define SCSI_MAX_UNMAP_SECTORS      (1u << 22)
 
 /* Persistent reservations (SPC-5 5.13), of the one initiator. */
@@ -78,6 +79,29 @@ void scsi_lun_changed(struct scsi_lun *lun);
 
 /* The part of it that every transfer wants, without the disk's lock. */
 struct scsi_shape scsi_lun_shape(struct scsi_lun *lun);
+
+/* Sectors that a CDB names, wherever its length has them (SPC-5 4.2.5). */
+struct scsi_extent {
+	uint64_t sector;
+	uint64_t count;
+};
+
+struct scsi_extent scsi_extent_of(const uint8_t *cdb);
+
+/* Finishes the command and returns false when the extent is not on a disk of `sectors`. */
+bool scsi_check_extent(struct scsi_command *command, uint64_t sectors, struct scsi_extent extent);
+
+/* Shortens the buffer, which is at least that long, to `len` bytes. */
+void scsi_trim_segments(struct scsi_command *command, uint64_t len);
+
+/* Hands command->disk to the disk. */
+void scsi_submit(struct scsi_lun *lun, struct scsi_command *command);
+
+/* For disk_request.done: ends the command that the request is of. */
+void scsi_request_done(struct disk_request *request, int err);
+
+/* Makes what is written so far durable, and finishes. */
+void scsi_flush(struct scsi_lun *lun, struct scsi_command *command);
 
 /* What a sense buffer holds, in fixed format. */
 void scsi_build_sense(uint8_t sense[SCSI_SENSE_SIZE], enum scsi_sense_key key,

@@ -108,6 +108,9 @@ void scsi_fail_errno(struct scsi_command *command, int err)
 	case -EBADE:
 		scsi_finish(command, SCSI_RESERVATION_CONFLICT);
 		break;
+	case -EILSEQ:
+		scsi_fail(command, SCSI_SENSE_MISCOMPARE, SCSI_ASC_MISCOMPARE);
+		break;
 	case -ENODEV:
 		scsi_fail_not_present(command);
 		break;
@@ -210,12 +213,23 @@ static void test_unit_ready(struct scsi_lun *lun, struct scsi_command *command)
 		scsi_fail_not_present(command);
 }
 
+#define START_STOP_START     0x01
+#define START_STOP_NO_FLUSH  0x04
+#define START_STOP_CONDITION 0xF0
+
+/* Nothing spins: a disk that is stopped is one whose writes are durable (SBC-4 5.31). */
 static void start_stop(struct scsi_lun *lun, struct scsi_command *command)
 {
+	uint8_t flags = command->cdb[4];
+
 	if (lun->config.dvd)
 		scsi_dvd_start_stop(lun, command);
-	else
+	else if (flags & START_STOP_CONDITION)
+		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+	else if (flags & (START_STOP_START | START_STOP_NO_FLUSH))
 		scsi_finish(command, SCSI_GOOD);
+	else
+		scsi_flush(lun, command);
 }
 
 /* The unit attention that is pending, once; mostly there is none, which costs less to see. */
@@ -239,15 +253,6 @@ static void request_sense(struct scsi_lun *lun, struct scsi_command *command)
 	scsi_build_sense(sense, code ? SCSI_SENSE_UNIT_ATTENTION : SCSI_SENSE_NONE,
 			 (enum scsi_additional_sense)code);
 	scsi_finish_with(command, sense, sizeof(sense), command->cdb[4]);
-}
-
-/* One initiator sees its units through the controller; asked of a unit, the answer is itself. */
-static void report_luns(struct scsi_lun *lun, struct scsi_command *command)
-{
-	static const uint8_t only_lun_0[16] = { [3] = 8 };
-
-	(void)lun;
-	scsi_finish_with(command, only_lun_0, sizeof(only_lun_0), load_be32(&command->cdb[6]));
 }
 
 static void service_action_in(struct scsi_lun *lun, struct scsi_command *command)
@@ -309,7 +314,6 @@ static const struct scsi_dispatch dispatch[256] = {
 	[SCSI_SYNCHRONIZE_CACHE_16] = { scsi_synchronize, ON_DISK },
 	[SCSI_WRITE_SAME_16] = { scsi_write_same, ON_DISK },
 	[SCSI_SERVICE_ACTION_IN_16] = { service_action_in, ON_DISK },
-	[SCSI_REPORT_LUNS] = { report_luns, ON_BOTH | DESPITE_UA },
 	[SCSI_READ_12] = { scsi_read, ON_BOTH },
 	[SCSI_WRITE_12] = { scsi_write, ON_DISK },
 	[SCSI_VERIFY_12] = { scsi_verify, ON_DISK },
@@ -340,6 +344,35 @@ void scsi_lun_execute(struct scsi_lun *lun, struct scsi_command *command)
 		scsi_fail_not_present(command);
 	else
 		entry->handle(lun, command);
+}
+
+#define SELECT_ALL_BUT_WELL_KNOWN 0x00
+#define SELECT_WELL_KNOWN         0x01
+#define SELECT_ALL                0x02
+
+int scsi_report_luns(struct scsi_command *command, const uint8_t *numbers, unsigned int count)
+{
+	uint8_t data[8 + 8 * SCSI_REPORT_LUNS_MAX] = { 0 };
+	uint32_t allocation = load_be32(&command->cdb[6]);
+	uint32_t len;
+
+	command->transferred = 0;
+	command->has_sense = false;
+	if (command->cdb[2] > SELECT_ALL) {
+		scsi_build_sense(command->sense, SCSI_SENSE_ILLEGAL_REQUEST,
+				 SCSI_ASC_INVALID_FIELD_IN_CDB);
+		command->has_sense = true;
+		command->status = SCSI_CHECK_CONDITION;
+		return 0;
+	}
+	if (command->cdb[2] == SELECT_WELL_KNOWN)
+		count = 0;
+	for (unsigned int i = 0; i < count; i++)
+		data[8 + 8 * i + 1] = numbers[i];
+	store_be32(data, 8 * count);
+	len = 8 + 8 * count;
+	command->status = SCSI_GOOD;
+	return scsi_command_put(command, data, len < allocation ? len : allocation);
 }
 
 int scsi_absent_execute(struct scsi_command *command)

@@ -88,6 +88,14 @@ bool scsi_lun_emulated(struct scsi_lun *lun);
 /* Starts a command, which keeps the caller's reference until it is done. On the thread of command->loop. */
 void scsi_lun_execute(struct scsi_lun *lun, struct scsi_command *command);
 
+#define SCSI_REPORT_LUNS_MAX 64
+
+/*
+ * REPORT LUNS (SPC-5 6.33) is the controller's: a target may have no unit 0 to ask. Sets the results,
+ * for units of these numbers, ascending, at most SCSI_REPORT_LUNS_MAX. 0 or -EFAULT.
+ */
+int scsi_report_luns(struct scsi_command *command, const uint8_t *numbers, unsigned int count);
+
 /*
  * What a controller answers for a number that has no unit: a standard INQUIRY that says so, and
  * -ENOENT for everything else.

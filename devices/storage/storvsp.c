@@ -9,7 +9,6 @@
 #include "core/event_loop.h"
 #include "core/guest_memory.h"
 #include "core/log.h"
-#include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_lun.h"
 #include "devices/vmbus/vmbus_channel.h"
 #include "proto/storvsp.h"
@@ -272,28 +271,24 @@ static struct scsi_lun *find_lun(struct storvsp *storvsp, const struct vmscsi_re
 	return lun;
 }
 
-/* REPORT LUNS (SPC-5 6.33) is the controller's: a target may have no unit 0 to ask. */
+_Static_assert(STORVSP_LUNS <= SCSI_REPORT_LUNS_MAX, "all of a target's units are reported");
+
 static void report_luns(struct storvsp *storvsp, struct storvsp_request *request)
 {
 	const struct vmscsi_request *srb = &request->packet.vm_srb;
-	uint8_t data[8 + 8 * STORVSP_LUNS] = { 0 };
-	uint32_t allocation = load_be32(&request->command.cdb[6]), len = 8;
+	uint8_t numbers[STORVSP_LUNS];
+	unsigned int count = 0;
 
 	pthread_mutex_lock(&storvsp->lock);
-	for (uint8_t number = 0; number < STORVSP_LUNS; number++) {
-		if (srb->path_id || srb->target_id >= STORVSP_TARGETS ||
-		    !storvsp->luns[srb->target_id][number])
-			continue;
-		data[len + 1] = number;
-		len += 8;
-	}
+	for (uint8_t number = 0; number < STORVSP_LUNS; number++)
+		if (!srb->path_id && srb->target_id < STORVSP_TARGETS &&
+		    storvsp->luns[srb->target_id][number])
+			numbers[count++] = number;
 	pthread_mutex_unlock(&storvsp->lock);
-	store_be32(data, len - 8);
-	request->command.status = SCSI_GOOD;
-	if (scsi_command_put(&request->command, data, len < allocation ? len : allocation))
+	if (scsi_report_luns(&request->command, numbers, count))
 		refuse_srb(request, SRB_STATUS_INVALID_REQUEST);
 	else
-		answer_srb(request, SRB_STATUS_SUCCESS);
+		command_done(&request->command);
 }
 
 static void execute_absent(struct storvsp_request *request)

@@ -151,7 +151,8 @@ static void deal(const struct stripe *stripe, struct stripe_io *io, struct strip
 
 static bool has_data(const struct disk_request *request)
 {
-	return request->operation == DISK_READ || request->operation == DISK_WRITE;
+	return request->operation == DISK_READ || request->operation == DISK_WRITE ||
+	       request->operation == DISK_COMPARE;
 }
 
 static unsigned int chunks_of(const struct stripe *stripe, const struct disk_request *request)
@@ -272,6 +273,8 @@ static void join_info(struct disk_info *all, const struct disk_info *one)
 	all->can_unmap &= one->can_unmap;
 	all->emulated &= one->emulated;
 	all->can_write_zeroes &= one->can_write_zeroes;
+	all->can_compare &= one->can_compare;
+	all->can_verify &= one->can_verify;
 	all->unmap_reads_zero &= one->unmap_reads_zero;
 	all->unmap_granularity = larger(all->unmap_granularity, one->unmap_granularity);
 }

@@ -478,7 +478,7 @@ static bool make(struct liar *liar, struct disk *disk, struct asked *asked)
 
 	disk->ops->get_info(disk, &info);
 	*asked = (struct asked){ 0 };
-	*request = (struct disk_request){ .operation = take(liar, 1) % 6,
+	*request = (struct disk_request){ .operation = take(liar, 1) % (DISK_RESERVATION + 1),
 					  .fua = take(liar, 1) & 1,
 					  .segments = asked->segments,
 					  .done = done };
@@ -494,7 +494,8 @@ static bool make(struct liar *liar, struct disk *disk, struct asked *asked)
 	if (request->count > info.sectors - request->sector)
 		request->count = info.sectors - request->sector;
 	left = request->count * info.sector_size;
-	if (request->operation != DISK_READ && request->operation != DISK_WRITE)
+	if (request->operation != DISK_READ && request->operation != DISK_WRITE &&
+	    request->operation != DISK_COMPARE)
 		return true;
 	for (unsigned int i = 0; i < SEGMENTS && left; i++) {
 		uint64_t len = i + 1 == SEGMENTS ? left : take(liar, 2) % (left + 1);

@@ -25,6 +25,7 @@ struct slot {
 	uint64_t at;         /* of its RAM, from the worker's config->gpa */
 	uint32_t generation; /* of what is being written */
 	bool busy;
+	bool known, differs; /* what is there, and what is compared with it */
 };
 
 struct worker {
@@ -96,17 +97,38 @@ static uint8_t *view_byte(struct worker *w, struct view *view)
 	return p;
 }
 
+static void fill_sector(struct worker *w, struct view *view, uint64_t sector, uint32_t generation)
+{
+	for (unsigned int i = 0; i < w->info.sector_size / 8; i++) {
+		uint64_t value = word(sector, generation, i);
+
+		for (unsigned int b = 0; b < 8; b++)
+			*view_byte(w, view) = (uint8_t)(value >> 8 * b);
+	}
+}
+
 static void fill(struct worker *w, struct slot *slot)
 {
 	struct view view = { .slot = slot };
 
-	for (uint64_t s = 0; s < slot->request.count; s++) {
-		for (unsigned int i = 0; i < w->info.sector_size / 8; i++) {
-			uint64_t value = word(slot->request.sector + s, slot->generation, i);
+	for (uint64_t s = 0; s < slot->request.count; s++)
+		fill_sector(w, &view, slot->request.sector + s, slot->generation);
+}
 
-			for (unsigned int b = 0; b < 8; b++)
-				*view_byte(w, &view) = (uint8_t)(value >> 8 * b);
-		}
+/* What is there, or with one sector of another time in it. */
+static void fill_contents(struct worker *w, struct slot *slot)
+{
+	uint32_t wrong = pick(w, 2) ? pick(w, (unsigned int)slot->request.count) : UNKNOWN;
+	struct view view = { .slot = slot };
+
+	slot->differs = wrong != UNKNOWN;
+	slot->known = true;
+	for (uint64_t s = 0; s < slot->request.count; s++) {
+		uint64_t sector = slot->request.sector + s;
+		uint32_t generation = w->contents[sector - w->first];
+
+		slot->known &= generation != UNKNOWN;
+		fill_sector(w, &view, sector, s == wrong ? ++w->generation : generation);
 	}
 }
 
@@ -211,7 +233,11 @@ static enum disk_operation pick_operation(struct worker *w)
 		return DISK_UNMAP;
 	if (n == 2 && w->info.can_write_zeroes)
 		return DISK_WRITE_ZEROES;
-	return n < 18 ? DISK_WRITE : DISK_READ;
+	if (n == 3 && w->info.can_verify)
+		return DISK_VERIFY;
+	if (n < 6 && w->info.can_compare)
+		return DISK_COMPARE;
+	return n < 20 ? DISK_WRITE : DISK_READ;
 }
 
 static void request_done(struct disk_request *request, int err);
@@ -235,7 +261,8 @@ static bool make(struct worker *w, struct slot *slot)
 	request->fua = pick(w, 4) == 0;
 	memset(w->busy + (sector - w->first), 1, count);
 	len = (uint64_t)count * w->info.sector_size;
-	if (request->operation != DISK_READ && request->operation != DISK_WRITE)
+	if (request->operation == DISK_UNMAP || request->operation == DISK_WRITE_ZEROES ||
+	    request->operation == DISK_VERIFY)
 		return true;
 	if (w->config->aligned || pick(w, 2))
 		scatter_pages(w, slot, len);
@@ -244,6 +271,8 @@ static bool make(struct worker *w, struct slot *slot)
 	if (request->operation == DISK_WRITE) {
 		slot->generation = ++w->generation;
 		fill(w, slot);
+	} else if (request->operation == DISK_COMPARE) {
+		fill_contents(w, slot);
 	} else {
 		memset(w->config->ram + slot->at, 0xEE, w->room);
 	}
@@ -260,17 +289,26 @@ static void account(struct worker *w, struct slot *slot, int err)
 	if (request->operation == DISK_FLUSH)
 		return;
 	memset(w->busy + (request->sector - w->first), 0, request->count);
-	if (request->operation == DISK_READ) {
-		if (!err)
-			verify(w, slot);
+	if (request->operation == DISK_READ && !err)
+		verify(w, slot);
+	if (request->operation == DISK_READ || request->operation == DISK_COMPARE ||
+	    request->operation == DISK_VERIFY)
 		return;
-	}
 	if (!err && request->operation == DISK_WRITE)
 		now = slot->generation;
 	if (!err && request->operation == DISK_WRITE_ZEROES)
 		now = 0;
 	for (uint64_t i = 0; i < request->count; i++)
 		contents[i] = now;
+}
+
+/* A difference that should be found is no error: 0. */
+static int check_comparison(struct worker *w, const struct slot *slot, int err)
+{
+	if (slot->known && slot->differs != (err == -EILSEQ))
+		failed(w, "a comparison of sectors at %llu says %s",
+		       (unsigned long long)slot->request.sector, err ? "different" : "equal");
+	return 0;
 }
 
 static void request_done(struct disk_request *request, int err)
@@ -285,6 +323,8 @@ static void request_done(struct disk_request *request, int err)
 	slot->busy = false;
 	w->under_way--;
 	w->done++;
+	if (request->operation == DISK_COMPARE && (!err || err == -EILSEQ))
+		err = check_comparison(w, slot, err);
 	if (err && !w->config->errors_allowed)
 		failed(w, "operation %d of %llu sectors at %llu: error %d", request->operation,
 		       (unsigned long long)request->count, (unsigned long long)request->sector,

@@ -160,6 +160,7 @@ int rig_init(struct rig *rig)
 		.emu_config = { .serial = "RIG", .controller_id = 1, .io_queues = 4, .workers = 2 },
 		.sector_size = { 512, 4096 },
 		.size = { 8 << 20, 8 << 20 },
+		.fd = -1,
 		.pci.ops = &layer,
 	};
 	rig->memory = guest_memory_create();
@@ -197,7 +198,7 @@ static int make_controller(struct rig *rig)
 	if (!rig->inproc)
 		return -1;
 	for (unsigned int i = 0; i < RIG_NAMESPACES; i++) {
-		struct nvme_emu_namespace_config ns = { .fd = -1,
+		struct nvme_emu_namespace_config ns = { .fd = i ? -1 : rig->fd,
 							.memory_len = rig->size[i],
 							.block_size = rig->sector_size[i] };
 

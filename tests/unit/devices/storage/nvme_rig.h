@@ -31,6 +31,7 @@ struct rig {
 	struct nvme_config config; /* pci and memory are filled in */
 	uint32_t sector_size[RIG_NAMESPACES];
 	uint64_t size[RIG_NAMESPACES]; /* bytes; 0: no such namespace */
+	int fd;                        /* of namespace 1; -1: memory */
 
 	struct guest_memory *memory;
 	uint8_t *ram;

@@ -1,9 +1,15 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <linux/loop.h>
 
 #include <cmocka.h>
 
@@ -162,6 +168,99 @@ static void random_requests_agree_with_the_model(void **state)
 	assert_true(counters.bytes_copied > 0);
 	assert_int_equal(counters.queues, 3);
 	assert_int_equal(counters.resets + counters.bad_completions + counters.timeouts, 0);
+}
+
+/* The suite on namespace 1, and requests that are known. */
+static void suite_on(int fd)
+{
+	struct disk_info info;
+
+	rig.fd = fd;
+	assert_int_equal(rig_start(&rig), 0);
+	rig.disk->ops->get_info(rig.disk, &info);
+	assert_int_equal(info.sectors, (8 << 20) / 512);
+	suite(rig.disk, 2, false, false, 300);
+	memset(rig.ram, 0xA7, 4096);
+	assert_int_equal(rig_transfer(&rig, DISK_WRITE, 8, 8, 0), 0);
+	assert_int_equal(rig_transfer(&rig, DISK_COMPARE, 8, 8, 0), 0);
+	assert_int_equal(rig_transfer(&rig, DISK_WRITE_ZEROES, 8, 4, 0), 0);
+	assert_int_equal(rig_transfer(&rig, DISK_READ, 8, 8, 0), 0);
+	assert_int_equal(rig.ram[2047] << 8 | rig.ram[2048], 0xA7);
+	assert_int_equal(rig_transfer(&rig, DISK_UNMAP, 1024, 8192, 0), 0);
+}
+
+static unsigned int syncs;
+
+/* The file's; atomic, for it is a thread of the controller's that asks. */
+int fdatasync(int fd)
+{
+	(void)fd;
+	__atomic_fetch_add(&syncs, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* How often the file was made durable by one sector's transfer. */
+static unsigned int syncs_of(enum disk_operation operation, bool fua)
+{
+	const struct disk_segment segment = { .len = 512 };
+	struct disk_request request = { .operation = operation,
+					.fua = fua,
+					.count = 1,
+					.segments = &segment,
+					.segment_count = 1 };
+
+	__atomic_store_n(&syncs, 0, __ATOMIC_RELAXED);
+	assert_int_equal(rig_execute(&rig, &request), 0);
+	return __atomic_load_n(&syncs, __ATOMIC_RELAXED);
+}
+
+static void a_file_backs_a_disk(void **state)
+{
+	int fd = memfd_create("disk", 0);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 8 << 20), 0);
+	suite_on(fd);
+	assert_int_equal(syncs_of(DISK_WRITE, false), 0);
+	assert_int_equal(syncs_of(DISK_WRITE, true), 1);
+	assert_int_equal(syncs_of(DISK_READ, false), 0);
+	assert_int_equal(syncs_of(DISK_READ, true), 1);
+	assert_int_equal(syncs_of(DISK_FLUSH, false), 1);
+}
+
+/* One on that file, which goes when it is closed; -1 where there are none to be had. */
+static int loop_device(int file)
+{
+	const struct loop_config config = { .fd = (uint32_t)file,
+					    .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	int control = open("/dev/loop-control", O_RDWR), device = -1;
+	char name[32];
+
+	/* Others look for a free one, too. */
+	for (unsigned int i = 0; i < 8 && control >= 0 && device < 0; i++) {
+		snprintf(name, sizeof(name), "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+		device = open(name, O_RDWR);
+		if (device >= 0 && ioctl(device, LOOP_CONFIGURE, &config)) {
+			close(device);
+			device = -1;
+		}
+	}
+	if (control >= 0)
+		close(control);
+	return device;
+}
+
+static void a_block_device_backs_a_disk(void **state)
+{
+	int file = memfd_create("disk", 0), device;
+
+	(void)state;
+	assert_int_equal(ftruncate(file, 8 << 20), 0);
+	device = loop_device(file);
+	close(file);
+	if (device < 0)
+		skip();
+	suite_on(device);
 }
 
 static void a_shallow_queue_serves_deep_requests(void **state)
@@ -608,6 +707,8 @@ static int teardown(void **state)
 	uint64_t left = rig_stop(&rig);
 
 	(void)state;
+	if (rig.fd >= 0)
+		close(rig.fd);
 	rig_fini(&rig);
 	if (left)
 		print_error("the driver left %llu bytes or vectors\n", (unsigned long long)left);
@@ -626,6 +727,8 @@ int main(int argc, char *argv[])
 		TEST(memory_that_is_not_ram_is_refused),
 		TEST(zeroes_unmap_and_flush),
 		TEST(random_requests_agree_with_the_model),
+		TEST(a_file_backs_a_disk),
+		TEST(a_block_device_backs_a_disk),
 		TEST(a_shallow_queue_serves_deep_requests),
 		TEST(loops_beyond_the_queues_share),
 		TEST(works_without_shadow_doorbells),

@@ -389,6 +389,27 @@ static void closing_waits_for_the_disk(void **state)
 
 /* --- Reads and writes */
 
+/* Sends it with a buffer of `len` bytes that begins at `offset` of the first of these pages. */
+static void send_pages(const struct vstor_packet *packet, uint32_t offset, const uint64_t *pages,
+		       size_t count, uint32_t len)
+{
+	struct {
+		struct vmdata_gpa_direct_header header;
+		struct gpa_range range;
+		uint64_t pages[4];
+	} ext = { .header.range_cnt = 1, .range = { len, offset } };
+	uint64_t id;
+
+	assert_true(count <= 4);
+	memcpy(ext.pages, pages, 8 * count);
+	assert_int_equal(client_send(&m.chan, VM_PKT_DATA_USING_GPA_DIRECT, 1, ++m.next_id, &ext,
+				     16 + 8 * count, packet, sizeof(*packet)),
+			 0);
+	client_run(&m.client);
+	assert_true(receive(&m.chan, &id, &m.answer));
+	assert_int_equal(id, m.next_id);
+}
+
 static void fill(uint8_t seed, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i++)
@@ -470,7 +491,15 @@ static void bad_transfers_are_refused(void **state)
 		IN(4096, SCSI_READ_16, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 8, 0, 0),
 		SRB_STATUS_ERROR);
 	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_LBA_OUT_OF_RANGE));
+	/* A buffer that is too short, after one of two pieces: those must not be taken for its own. */
+	packet.vm_srb.cdb_length = 10;
+	packet.vm_srb.data_in = VMSCSI_DATA_IN;
+	packet.vm_srb.data_transfer_length = 8192;
+	memcpy(packet.vm_srb.cdb_or_sense, (uint8_t[]){ SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 16 }, 9);
+	send_pages(&packet, 0, (uint64_t[]){ BUFFER / 4096, BUFFER / 4096 + 2 }, 2, 8192);
+	assert_int_equal(m.answer.vm_srb.srb_status, SRB_STATUS_SUCCESS);
 	assert_int_equal(IN(512, SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 2, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB));
 	assert_int_equal(OUT(512, SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
 	assert_int_equal(IN(512, SCSI_READ_10, 0x20, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
 	assert_int_equal(NONE(SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
@@ -488,6 +517,36 @@ static void bad_transfers_are_refused(void **state)
 	packet.vm_srb.data_transfer_length = 8192;
 	call(&packet, BUFFER, 4096);
 	assert_int_equal(m.answer.vm_srb.srb_status, SRB_STATUS_INVALID_REQUEST);
+
+	/* More than the controller says that it takes. */
+	packet.vm_srb.data_transfer_length = 4096;
+	call(&packet, BUFFER, (1u << 20) + 512);
+	assert_int_equal(m.answer.vm_srb.srb_status, SRB_STATUS_INVALID_REQUEST);
+	call(&packet, BUFFER, 1u << 20);
+	assert_int_equal(m.answer.vm_srb.srb_status, SRB_STATUS_SUCCESS);
+}
+
+/* Of the numbers that a packet has room for. */
+static void numbers_beyond_the_last_have_no_unit(void **state)
+{
+	static const struct {
+		uint8_t path, target, lun;
+	} bad[] = { { 1, 0, 0 },
+		    { 0, STORVSP_TARGETS, 0 },
+		    { 0, 255, 0 },
+		    { 0, 0, 255 },
+		    { 0, STORVSP_TARGETS - 1, STORVSP_LUNS } };
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+
+	(void)state;
+	packet.vm_srb.cdb_length = 6;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		packet.vm_srb.path_id = bad[i].path;
+		packet.vm_srb.target_id = bad[i].target;
+		packet.vm_srb.lun = bad[i].lun;
+		call(&packet, 0, 0);
+		assert_int_equal(m.answer.vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
+	}
 }
 
 static void disk_errors_reach_the_guest(void **state)
@@ -527,6 +586,15 @@ static void disk_errors_reach_the_guest(void **state)
 	assert_int_equal(IN(512, SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
 }
 
+static void expect_zeroes(uint64_t offset, uint32_t len)
+{
+	uint8_t data[512], zero[512] = { 0 };
+
+	assert_true(len <= sizeof(data));
+	assert_int_equal(pread(m.fd, data, len, (off_t)offset), len);
+	assert_memory_equal(data, zero, len);
+}
+
 static void unmap_and_write_same_clear(void **state)
 {
 	uint8_t *parameters = m.client.ram + BUFFER, data[4096], zero[4096] = { 0 };
@@ -564,9 +632,97 @@ static void unmap_and_write_same_clear(void **state)
 	assert_memory_equal(data, zero, 4096);
 	assert_int_equal(NONE(SCSI_WRITE_SAME_16, 1, 0, 0, 0, 0, 0, 0, 0, 72, 0, 0, 0, 8, 0, 0),
 			 SRB_STATUS_SUCCESS);
-	parameters[100] = 1;
-	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 0, 8, 0),
+	assert_int_equal(OUT(40, SCSI_UNMAP, 1, 0, 0, 0, 0, 0, 0, 40, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB));
+}
+
+/* Any block for many, in memory that begins anywhere; of as many as one round takes, and of more. */
+static void write_same_repeats_a_block(void **state)
+{
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+
+	(void)state;
+	fill(7, 512);
+	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 2, 1, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(m.answer.vm_srb.data_transfer_length, 512);
+	for (uint64_t sector = 80; sector < 80 + 513; sector++)
+		expect_on_disk(7, sector * 512, 512);
+	expect_zeroes(79 * 512, 512);
+	expect_zeroes((80 + 513) * 512, 512);
+
+	/* The block lies in two pages, which are not neighbours. */
+	packet.vm_srb.cdb_length = 16;
+	packet.vm_srb.data_in = VMSCSI_DATA_OUT;
+	packet.vm_srb.data_transfer_length = 512;
+	memcpy(packet.vm_srb.cdb_or_sense,
+	       (uint8_t[]){ SCSI_WRITE_SAME_16, 8, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 1, 0 }, 14);
+	fill(3, 512);
+	memcpy(m.client.ram + BUFFER + 0x20000, m.client.ram + BUFFER + 100, 412);
+	memcpy(m.client.ram + BUFFER + 0x1000 - 100, m.client.ram + BUFFER, 100);
+	send_pages(&packet, 4096 - 100, (uint64_t[]){ BUFFER / 4096, BUFFER / 4096 + 0x20 }, 2,
+		   512);
+	assert_int_equal(m.answer.vm_srb.srb_status, SRB_STATUS_SUCCESS);
+	expect_on_disk(3, 0x1000 * 512, 512);
+	expect_on_disk(3, (0x1000 + 255) * 512, 512);
+
+	assert_int_equal(OUT(511, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 0, 8, 0),
 			 SRB_STATUS_ERROR);
+	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 0, 0, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(IN(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 0, 8, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB));
+	file_disk_inject(m.file, -ENOSPC);
+	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 2, 1, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_DATA_PROTECT, SCSI_ASC_SPACE_ALLOCATION_FAILED));
+	file_disk_inject(m.file, 0);
+}
+
+static void verify_compares(void **state)
+{
+	const uint32_t miscompare = SENSE(SCSI_SENSE_MISCOMPARE, SCSI_ASC_MISCOMPARE);
+
+	(void)state;
+	fill(4, 8192);
+	assert_int_equal(OUT(8192, SCSI_WRITE_10, 0, 0, 0, 1, 0, 0, 0, 16, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(OUT(8192, SCSI_VERIFY_10, 2, 0, 0, 1, 0, 0, 0, 16, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(m.answer.vm_srb.data_transfer_length, 8192);
+	assert_int_equal(OUT(8192, SCSI_VERIFY_12, 2, 0, 0, 1, 0, 0, 0, 0, 16, 0, 0),
+			 SRB_STATUS_SUCCESS);
+	m.client.ram[BUFFER + 8191] ^= 1;
+	assert_int_equal(OUT(8192, SCSI_VERIFY_16, 2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 16, 0, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), miscompare);
+	assert_int_equal(OUT(8192, SCSI_VERIFY_10, 2, 0, 0, 1, 0, 0, 0, 15, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(OUT(8192, SCSI_VERIFY_10, 2, 0, 0, 1, 0, 0, 0, 17, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB));
+	assert_int_equal(NONE(SCSI_VERIFY_10, 2, 0, 0, 1, 0, 0, 0, 0, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(OUT(8192, SCSI_VERIFY_10, 0x22, 0, 0, 1, 0, 0, 0, 16, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB));
+	assert_int_equal(OUT(8192, SCSI_VERIFY_10, 4, 0, 0, 1, 0, 0, 0, 16, 0), SRB_STATUS_ERROR);
+	assert_int_equal(NONE(SCSI_VERIFY_10, 2, 0, 0, 1, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
+
+	/* One block for all, of which one differs. */
+	fill(5, 512);
+	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 2, 0, 0, 1, 44, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(OUT(512, SCSI_VERIFY_10, 6, 0, 0, 2, 0, 0, 1, 44, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(m.answer.vm_srb.data_transfer_length, 512);
+	assert_int_equal(OUT(512, SCSI_VERIFY_10, 6, 0, 0, 2, 0, 0, 1, 45, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense(), miscompare);
+
+	/* What cannot be read is found without a comparison, too. */
+	assert_int_equal(NONE(SCSI_VERIFY_16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(NONE(SCSI_VERIFY_16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 1, 0, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_LBA_OUT_OF_RANGE));
+	file_disk_inject(m.file, -EIO);
+	assert_int_equal(NONE(SCSI_VERIFY_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
+	assert_int_equal(sense() >> 16, SCSI_SENSE_MEDIUM_ERROR);
+	file_disk_inject(m.file, 0);
 }
 
 /* --- What the unit says */
@@ -640,6 +796,7 @@ static void capacity_and_modes(void **state)
 	assert_int_equal(IN(18, SCSI_REQUEST_SENSE, 0, 0, 0, 18, 0), SRB_STATUS_SUCCESS);
 	assert_int_equal(buffer()[2], 0);
 	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 0x20, 0), SRB_STATUS_ERROR);
 }
 
 static void units_come_and_go(void **state)
@@ -652,6 +809,16 @@ static void units_come_and_go(void **state)
 	assert_int_equal(IN(64, SCSI_REPORT_LUNS, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0),
 			 SRB_STATUS_SUCCESS);
 	assert_int_equal(load_be32(buffer()), 8);
+	assert_int_equal(IN(64, SCSI_REPORT_LUNS, 0, 1, 0, 0, 0, 0, 0, 0, 64, 0, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(load_be32(buffer()), 0);
+	assert_int_equal(m.answer.vm_srb.data_transfer_length, 8);
+	assert_int_equal(IN(64, SCSI_REPORT_LUNS, 0, 2, 0, 0, 0, 0, 0, 0, 64, 0, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(load_be32(buffer()), 8);
+	assert_int_equal(IN(64, SCSI_REPORT_LUNS, 0, 3, 0, 0, 0, 0, 0, 0, 64, 0, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB));
 	scsi_lun_get(lun);
 	assert_int_equal(storvsp_attach(m.storvsp, 0, 7, lun), 0);
 	assert_int_equal(storvsp_attach(m.storvsp, 0, 7, lun), -EEXIST);
@@ -764,6 +931,9 @@ static void a_read_only_disk(void **state)
 	replace_unit((struct scsi_lun_config){ .read_only = true }, 512);
 	assert_int_equal(OUT(512, SCSI_WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_ERROR);
 	assert_int_equal(sense(), SENSE(SCSI_SENSE_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED));
+	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 0, 8, 0),
+			 SRB_STATUS_ERROR);
+	assert_int_equal(sense(), SENSE(SCSI_SENSE_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED));
 	IN(64, SCSI_MODE_SENSE_6, 0, 0x3F, 0, 64, 0);
 	assert_int_equal(buffer()[2] & 0x80, 0x80);
 	assert_int_equal(IN(512, SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
@@ -809,6 +979,17 @@ static void the_nature_of_a_disk(void **state)
 	assert_int_equal(syncs, 3);
 	assert_int_equal(IN(512, SCSI_READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
 	assert_int_equal(syncs, 3);
+	assert_int_equal(IN(512, SCSI_READ_10, 8, 0, 0, 0, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 4);
+	m.client.ram[BUFFER] = 1;
+	assert_int_equal(OUT(512, SCSI_WRITE_SAME_10, 0, 0, 0, 0, 80, 0, 0, 8, 0),
+			 SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 5);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 4, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 1, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 5);
+	assert_int_equal(NONE(SCSI_START_STOP_UNIT, 0, 0, 0, 0, 0), SRB_STATUS_SUCCESS);
+	assert_int_equal(syncs, 6);
 	IN(192, SCSI_MODE_SENSE_10, 8, 0x3F, 0, 0, 0, 0, 0, 192, 0);
 	assert_int_equal(buffer()[3], 0); /* no FUA */
 	assert_int_equal(buffer()[8], 0x08);
@@ -1057,13 +1238,15 @@ static struct {
 	struct disk_request *requests[8];
 	unsigned int count;
 	bool emulated;
+	bool at_once;            /* not slow at all: it answers before submit() returns */
+	uint64_t sectors, limit; /* of what it answered so; more of them fail */
 } slow;
 
 static void slow_info(struct disk *disk, struct disk_info *info)
 {
 	(void)disk;
 	*info = (struct disk_info){
-		.sectors = 1024,
+		.sectors = 1 << 20,
 		.sector_size = 512,
 		.physical_sector_size = 512,
 		.emulated = slow.emulated,
@@ -1074,6 +1257,11 @@ static void slow_submit(struct disk *disk, struct event_loop *loop, struct disk_
 {
 	(void)disk;
 	(void)loop;
+	if (slow.at_once) {
+		slow.sectors += request->count;
+		request->done(request, slow.sectors > slow.limit ? -EIO : 0);
+		return;
+	}
 	assert_true(slow.count < 8);
 	slow.requests[slow.count++] = request;
 }
@@ -1086,6 +1274,9 @@ static void attach_slow(bool emulated)
 	struct scsi_lun *lun;
 
 	slow.count = 0;
+	slow.at_once = false;
+	slow.sectors = 0;
+	slow.limit = UINT64_MAX;
 	slow.emulated = emulated;
 	disk_init(&slow.disk, &slow_ops);
 	lun = scsi_lun_create(&config);
@@ -1180,6 +1371,72 @@ static void a_ring_does_not_wait_for_ever(void **state)
 	detach_slow();
 }
 
+/* A block for many, of a disk that answers at once, which fails in the end. */
+static void repeats_do_not_nest(void **state)
+{
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+
+	(void)state;
+	attach_slow(false);
+	while (receive(&m.chan, &(uint64_t){ 0 }, &m.answer))
+		;
+	slow.at_once = true;
+	slow.limit = 900;
+	packet.vm_srb.lun = 1;
+	packet.vm_srb.cdb_length = 10;
+	packet.vm_srb.data_in = VMSCSI_DATA_OUT;
+	packet.vm_srb.data_transfer_length = 512;
+	memcpy(packet.vm_srb.cdb_or_sense,
+	       (uint8_t[]){ SCSI_WRITE_SAME_10, 0, 0, 0, 0, 0, 0, 2, 0x58 }, 9);
+	call(&packet, BUFFER, 512);
+	assert_int_equal(m.answer.vm_srb.srb_status & 0x3F, SRB_STATUS_SUCCESS);
+	assert_int_equal(slow.sectors, 600);
+	call(&packet, BUFFER, 512);
+	assert_int_equal(m.answer.vm_srb.srb_status & 0x3F, SRB_STATUS_ERROR);
+	assert_int_equal(sense() >> 16, SCSI_SENSE_MEDIUM_ERROR);
+	assert_int_equal(slow.sectors, 600 + 3 * 128);
+	detach_slow();
+}
+
+/* Of a disk that can do nothing but read and write, and of more than a command may ask for. */
+static void what_a_disk_cannot_is_refused(void **state)
+{
+	static const struct {
+		uint8_t cdb[16];
+		uint32_t len;
+		bool good;
+	} cases[] = {
+		{ { SCSI_WRITE_SAME_16, 1, [13] = 8 }, 0, false },
+		{ { SCSI_WRITE_SAME_16, 0, [11] = 1 }, 512, true },
+		{ { SCSI_WRITE_SAME_16, 0, [11] = 1, [13] = 1 }, 512, false },
+		{ { SCSI_VERIFY_16, 0, [11] = 1 }, 0, true },
+		{ { SCSI_VERIFY_16, 0, [11] = 1, [13] = 1 }, 0, false },
+		{ { SCSI_VERIFY_16, 2, [13] = 1 }, 512, false },
+		{ { SCSI_VERIFY_16, 6, [13] = 1 }, 512, false },
+		{ { SCSI_UNMAP }, 0, false },
+	};
+	struct vstor_packet packet = { .operation = VSTOR_OPERATION_EXECUTE_SRB };
+
+	(void)state;
+	attach_slow(false);
+	while (receive(&m.chan, &(uint64_t){ 0 }, &m.answer))
+		;
+	slow.at_once = true;
+	packet.vm_srb.lun = 1;
+	packet.vm_srb.cdb_length = 16;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		slow.sectors = 0;
+		packet.vm_srb.data_in = cases[i].len ? VMSCSI_DATA_OUT : VMSCSI_DATA_NONE;
+		packet.vm_srb.data_transfer_length = cases[i].len;
+		memcpy(packet.vm_srb.cdb_or_sense, cases[i].cdb, 16);
+		call(&packet, BUFFER, cases[i].len);
+		if (!cases[i].good)
+			assert_int_equal(sense() >> 16, SCSI_SENSE_ILLEGAL_REQUEST);
+		assert_int_equal(slow.sectors, cases[i].good && cases[i].len ? 65536 : 0);
+	}
+	detach_slow();
+}
+
 #define test(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define test_ready(name) cmocka_unit_test_setup_teardown(name, setup_ready, teardown)
 
@@ -1195,8 +1452,11 @@ int main(void)
 		test_ready(every_read_and_write_works),
 		test_ready(the_largest_transfer_works),
 		test_ready(bad_transfers_are_refused),
+		test_ready(numbers_beyond_the_last_have_no_unit),
 		test_ready(disk_errors_reach_the_guest),
 		test_ready(unmap_and_write_same_clear),
+		test_ready(write_same_repeats_a_block),
+		test_ready(verify_compares),
 		test_ready(inquiry_pages_are_consistent),
 		test_ready(capacity_and_modes),
 		test_ready(units_come_and_go),
@@ -1213,6 +1473,8 @@ int main(void)
 		test_ready(a_ring_waits_for_an_emulated_disk),
 		test_ready(a_ring_does_not_wait_for_others),
 		test_ready(a_ring_does_not_wait_for_ever),
+		test_ready(repeats_do_not_nest),
+		test_ready(what_a_disk_cannot_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,32 @@ static void transfer(uint64_t sector, uint64_t count, bool write)
 	}
 }
 
+/* What is there, then with a byte of it changed. */
+static void compare(uint64_t sector, uint64_t count)
+{
+	struct disk_segment segments[64];
+	uint64_t len = count * w.sector_size;
+	struct disk_request request = {
+		.operation = DISK_COMPARE, .sector = sector, .count = count, .segments = segments
+	};
+	uint8_t *model = w.model + sector * w.sector_size;
+	uint64_t wrong;
+
+	request.segment_count = scatter(segments, len);
+	gather(segments, request.segment_count, model, true);
+	assert_int_equal(execute(&request), 0);
+	if (!len)
+		return;
+	wrong = pick((unsigned int)len);
+	model[wrong] ^= 1;
+	gather(segments, request.segment_count, model, true);
+	model[wrong] ^= 1;
+	assert_int_equal(execute(&request), -EILSEQ);
+	request.operation = DISK_VERIFY;
+	request.segment_count = 0;
+	assert_int_equal(execute(&request), 0);
+}
+
 static void zero(uint64_t sector, uint64_t count)
 {
 	struct disk_request request = { .operation = pick(2) ? DISK_UNMAP : DISK_WRITE_ZEROES,
@@ -190,12 +216,15 @@ static void agree(unsigned int rounds)
 
 		if (pick(2))
 			count = count > 4 ? 4 : count;
-		switch (pick(4)) {
+		switch (pick(5)) {
 		case 0:
 			zero(sector, count);
 			break;
 		case 1:
 			transfer(sector, count, false);
+			break;
+		case 2:
+			compare(sector, count);
 			break;
 		default:
 			transfer(sector, count, true);
