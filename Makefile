@@ -245,16 +245,16 @@ tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o
 vtpmd-objs := tpm/vtpmd.o tpm/vtpmd_options.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
 # What makes a TPM's state before its first use.
-vtpm-setup-parts := $(addprefix tpm/setup/,ek.o ek_cert.o issuer.o manufacture.o options.o)
+vtpm-setup-parts := $(addprefix tpm/setup/,ek.o ek_cert.o exchange.o issuer.o manufacture.o options.o)
 vtpm-setup-objs := tpm/setup/vtpm_setup.o $(vtpm-setup-parts) tpm/instance.o tpm/store_file.o
 # The vTPM's process in VTL2.
-vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o
+vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o tpm/setup/ek.o tpm/setup/exchange.o
 tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
 	core/device_lock.o core/event_loop.o core/log.o
 tests/unit/paravisor/tpm/guest_state_test-objs := paravisor/tpm/guest_state.o paravisor/tpm/state.o tpm/store.o
 tests/unit/paravisor/tpm/vtpm_test-objs := $(addprefix paravisor/tpm/,link.o ppi.o state.o vtpm.o) $(vtpm-interface-objs) \
-	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs) \
-	$(addprefix core/,device_lock.o event_loop.o io_bus.o log.o)
+	tpm/vtpm_serve.o tpm/link.o tpm/instance.o tpm/store.o tpm/setup/ek.o tpm/setup/exchange.o \
+	$(tpm-crypto-objs) $(tpm-engine-objs) $(addprefix core/,device_lock.o event_loop.o io_bus.o log.o)
 tests/unit/tpm/crypto_test-objs := $(tpm-crypto-objs)
 tests/unit/tpm/der_test-objs := tpm/crypto/der.o
 tests/unit/tpm/engine_test-objs := $(tpm-crypto-objs) $(tpm-engine-objs)

@@ -45,6 +45,7 @@ static_assert(sizeof(struct vtpm_link_header) == 8, "packed by nature");
 #define VTPM_LINK_STARTUP 1u /* TPM2_Startup(CLEAR), as firmware does */
 #define VTPM_LINK_CAP     2u /* and no PCR of the boot may have its right value any more */
 #define VTPM_LINK_SEALED  4u /* `key` seals the stored state */
+#define VTPM_LINK_KEPT    8u /* the state outlives the paravisor: a new TPM gets endorsement keys */
 
 struct vtpm_link_power_on {
 	struct vtpm_link_header header;

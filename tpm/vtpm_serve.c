@@ -10,6 +10,8 @@
 #include "proto/tpm.h"
 #include "tpm/instance.h"
 #include "tpm/link.h"
+#include "tpm/setup/ek.h"
+#include "tpm/setup/exchange.h"
 #include "tpm/vtpm_serve.h"
 
 /* The PCRs that a boot is measured into, and that nothing but a boot may reset (PC Client profile, 4.6). */
@@ -102,9 +104,44 @@ static int allocate(struct vtpm *v)
 	};
 	/* clang-format on */
 
-	if (startup(v) || run(v, cmd, sizeof(cmd)))
-		return -EIO;
-	return instance_init(&v->instance, false); /* takes effect at the next _TPM_Init */
+	return run(v, cmd, sizeof(cmd)) ? -EIO : 0;
+}
+
+/*
+ * RSA 2048, P-256 and P-384 by TCG's templates. They come from the seeds, so that one which is lost, to a death of this
+ * process meanwhile or to TPM2_Clear, can be made again by anybody.
+ */
+static int make_endorsement_keys(struct vtpm *v)
+{
+	static const char *const names[] = { "rsa2048", "p256", "p384" };
+	struct exchange *x = calloc(1, sizeof(*x));
+	struct public_area template, pub;
+	uint32_t rc = 0;
+
+	if (!x)
+		return -ENOMEM;
+	x->in = &v->instance;
+	for (size_t i = 0; !rc && i < sizeof(names) / sizeof(*names); i++) {
+		const struct ek *ek = ek_find(names[i]);
+
+		ek_template(ek, &template);
+		rc = exchange_primary(x, TPM_RH_ENDORSEMENT, ek->handle, &template, &pub);
+	}
+	free(x);
+	return rc ? -EIO : 0;
+}
+
+/* Of a new TPM: what its maker would have done. */
+static int manufacture(struct vtpm *v, bool kept)
+{
+	int ret = startup(v);
+
+	if (!ret)
+		ret = allocate(v);
+	if (!ret && kept)
+		ret = make_endorsement_keys(v);
+	/* Banks take effect at the next _TPM_Init. */
+	return ret ? ret : instance_init(&v->instance, false);
 }
 
 static int power_on(struct vtpm *v)
@@ -125,7 +162,7 @@ static int power_on(struct vtpm *v)
 	if (!ret)
 		ret = instance_init(&v->instance, false);
 	if (!ret && v->instance.is_new)
-		ret = allocate(v);
+		ret = manufacture(v, flags & VTPM_LINK_KEPT);
 	if (!ret && flags & VTPM_LINK_STARTUP)
 		ret = startup(v);
 	if (!ret && flags & VTPM_LINK_CAP)

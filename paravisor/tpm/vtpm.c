@@ -42,6 +42,7 @@ struct vtpm {
 	enum power power;
 	bool reset_established; /* with the next command */
 	bool sealed;
+	bool kept; /* the state: beyond this paravisor */
 	uint8_t key[32];
 	struct vtpm_request power_on, guest;
 };
@@ -86,7 +87,8 @@ static int switch_on(struct vtpm *vtpm, uint32_t flags)
 {
 	struct vtpm_link_power_on message = {
 		.header.type = VTPM_LINK_POWER_ON,
-		.flags = flags | VTPM_LINK_STARTUP | (vtpm->sealed ? VTPM_LINK_SEALED : 0),
+		.flags = flags | VTPM_LINK_STARTUP | (vtpm->sealed ? VTPM_LINK_SEALED : 0) |
+			 (vtpm->kept ? VTPM_LINK_KEPT : 0),
 	};
 	int ret;
 
@@ -347,6 +349,7 @@ int vtpm_create(struct vtpm **out, const struct vtpm_config *config)
 	vtpm->power_on.done = powered_on;
 	vtpm->guest.done = guest_done;
 	vtpm->sealed = config->key;
+	vtpm->kept = config->backing;
 	if (config->key)
 		memcpy(vtpm->key, config->key, sizeof(vtpm->key));
 	vtpm->fifo = config->fifo;

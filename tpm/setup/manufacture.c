@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tpm/setup/exchange.h"
 #include "tpm/setup/manufacture.h"
 
 /* What EK certificates' indices are like (TCG PC Client provisioning): the platform writes, everybody reads. */
@@ -11,99 +12,22 @@
 	(TPMA_NV_PPWRITE | TPMA_NV_WRITEDEFINE | TPMA_NV_PPREAD | TPMA_NV_OWNERREAD | \
 	 TPMA_NV_AUTHREAD | TPMA_NV_NO_DA | TPMA_NV_PLATFORMCREATE)
 
-#define RSP_HEADER 10
-
-/* A command to the instance, and its response. */
-struct exchange {
-	struct instance *in;
-	const char *name;
-	struct writer w;
-	struct reader r; /* of what comes after the header */
-	uint8_t cmd[TPM_MAX_COMMAND], rsp[TPM_MAX_COMMAND];
-};
-
-static void begin(struct exchange *x, uint16_t tag, uint32_t code, const char *name)
+static int check(const struct exchange *x, uint32_t rc)
 {
-	x->name = name;
-	x->w = (struct writer){ .buf = x->cmd, .max = sizeof(x->cmd) };
-	write_u16(&x->w, tag);
-	write_u32(&x->w, 0); /* the length, when it is known */
-	write_u32(&x->w, code);
-}
-
-/* Up to two handles, of which one, the first, is authorised by an empty password. */
-static void begin_auth(struct exchange *x, uint32_t code, const char *name, uint32_t first,
-		       uint32_t second)
-{
-	begin(x, TPM_ST_SESSIONS, code, name);
-	write_u32(&x->w, first);
-	if (second)
-		write_u32(&x->w, second);
-	write_u32(&x->w, 9);
-	write_u32(&x->w, TPM_RS_PW);
-	write_2b(&x->w, NULL, 0);
-	write_u8(&x->w, 0);
-	write_2b(&x->w, NULL, 0);
+	if (!rc)
+		return 0;
+	warnx("%s: TPM error 0x%03x", x->name, rc);
+	return -EIO;
 }
 
 static int run(struct exchange *x)
 {
-	struct writer length = { .buf = x->cmd + 2, .max = 4 };
-	struct reader header = { x->rsp, RSP_HEADER };
-	uint32_t size, rc;
-	uint16_t tag;
-	size_t len;
-
-	write_u32(&length, (uint32_t)x->w.len);
-	len = instance_execute(x->in, x->cmd, x->w.len, x->rsp);
-	x->r = (struct reader){ x->rsp + RSP_HEADER, len - RSP_HEADER };
-	if (!read_u16(&header, &tag) || !read_u32(&header, &size) || !read_u32(&header, &rc) ||
-	    rc) {
-		warnx("%s: TPM error 0x%03x", x->name, rc);
-		return -EIO;
-	}
-	return 0;
+	return check(x, exchange_run(x));
 }
 
 static int simple(struct exchange *x, uint32_t code, const char *name)
 {
-	begin(x, TPM_ST_NO_SESSIONS, code, name);
-	write_u16(&x->w, TPM_SU_CLEAR);
-	return run(x);
-}
-
-/* --- keys --- */
-
-/* Makes a primary key persistent, and says what it is. */
-static int make_key(struct exchange *x, uint32_t hierarchy, uint32_t persistent,
-		    const struct public_area *template, struct public_area *pub)
-{
-	uint32_t handle, size;
-	size_t mark;
-	int ret;
-
-	begin_auth(x, TPM_CC_CreatePrimary, "TPM2_CreatePrimary", hierarchy, 0);
-	mark = write_2b_begin(&x->w); /* inSensitive: no password, no data */
-	write_2b(&x->w, NULL, 0);
-	write_2b(&x->w, NULL, 0);
-	write_2b_end(&x->w, mark);
-	write_public_2b(&x->w, template);
-	write_2b(&x->w, NULL, 0);
-	write_u32(&x->w, 0);
-	ret = run(x);
-	if (ret)
-		return ret;
-	if (!read_u32(&x->r, &handle) || !read_u32(&x->r, &size) ||
-	    read_public_2b(&x->r, NO_NULL, pub))
-		return -EIO;
-	begin_auth(x, TPM_CC_EvictControl, "TPM2_EvictControl", TPM_RH_OWNER, handle);
-	write_u32(&x->w, persistent);
-	ret = run(x);
-	if (ret)
-		return ret;
-	begin(x, TPM_ST_NO_SESSIONS, TPM_CC_FlushContext, "TPM2_FlushContext");
-	write_u32(&x->w, handle);
-	return run(x);
+	return check(x, exchange_simple(x, code, name));
 }
 
 /* --- certificates --- */
@@ -114,7 +38,7 @@ static int store_cert(struct exchange *x, uint32_t index, const uint8_t *cert, s
 	size_t mark, n;
 	int ret;
 
-	begin_auth(x, TPM_CC_NV_DefineSpace, "TPM2_NV_DefineSpace", TPM_RH_PLATFORM, 0);
+	exchange_begin_auth(x, TPM_CC_NV_DefineSpace, "TPM2_NV_DefineSpace", TPM_RH_PLATFORM, 0);
 	write_2b(&x->w, NULL, 0);
 	mark = write_2b_begin(&x->w);
 	write_nv_public(&x->w, &(struct nv_public){ .index = index,
@@ -125,14 +49,14 @@ static int store_cert(struct exchange *x, uint32_t index, const uint8_t *cert, s
 	ret = run(x);
 	for (size_t at = 0; !ret && at < len; at += n) {
 		n = len - at < MAX_NV_BUFFER ? len - at : MAX_NV_BUFFER;
-		begin_auth(x, TPM_CC_NV_Write, "TPM2_NV_Write", TPM_RH_PLATFORM, index);
+		exchange_begin_auth(x, TPM_CC_NV_Write, "TPM2_NV_Write", TPM_RH_PLATFORM, index);
 		write_2b(&x->w, cert + at, n);
 		write_u16(&x->w, (uint16_t)at);
 		ret = run(x);
 	}
 	if (ret || !lock)
 		return ret;
-	begin_auth(x, TPM_CC_NV_WriteLock, "TPM2_NV_WriteLock", TPM_RH_PLATFORM, index);
+	exchange_begin_auth(x, TPM_CC_NV_WriteLock, "TPM2_NV_WriteLock", TPM_RH_PLATFORM, index);
 	return run(x);
 }
 
@@ -160,7 +84,7 @@ static uint32_t property(struct exchange *x, uint32_t which)
 	struct span list;
 	uint32_t v = 0;
 
-	begin(x, TPM_ST_NO_SESSIONS, TPM_CC_GetCapability, "TPM2_GetCapability");
+	exchange_begin(x, TPM_ST_NO_SESSIONS, TPM_CC_GetCapability, "TPM2_GetCapability");
 	write_u32(&x->w, TPM_CAP_TPM_PROPERTIES);
 	write_u32(&x->w, which);
 	write_u32(&x->w, 1);
@@ -218,7 +142,7 @@ static int allocate_banks(struct exchange *x, uint8_t banks)
 	uint8_t done = 0;
 	int ret;
 
-	begin_auth(x, TPM_CC_PCR_Allocate, "TPM2_PCR_Allocate", TPM_RH_PLATFORM, 0);
+	exchange_begin_auth(x, TPM_CC_PCR_Allocate, "TPM2_PCR_Allocate", TPM_RH_PLATFORM, 0);
 	write_u32(&x->w, HASH_COUNT);
 	for (unsigned int i = 0; (alg = hash_by_index(i)) != TPM_ALG_NULL; i++) {
 		uint8_t pcrs = banks >> i & 1 ? 0xFF : 0;
@@ -243,14 +167,15 @@ static int make_keys(struct exchange *x, const struct manufacture *m)
 
 	for (unsigned int i = 0; !ret && i < m->ek_count; i++) {
 		ek_template(m->eks[i], &template);
-		ret = make_key(x, TPM_RH_ENDORSEMENT, m->eks[i]->handle, &template, &pub);
+		ret = check(x, exchange_primary(x, TPM_RH_ENDORSEMENT, m->eks[i]->handle, &template,
+						&pub));
 		if (!ret && m->issuer)
 			ret = certify(x, m, m->eks[i], &pub);
 	}
 	if (ret || !m->srk)
 		return ret;
 	srk_template(m->srk_ecc, &template);
-	return make_key(x, TPM_RH_OWNER, SRK_HANDLE, &template, &pub);
+	return check(x, exchange_primary(x, TPM_RH_OWNER, SRK_HANDLE, &template, &pub));
 }
 
 static int session(struct instance *in, const struct manufacture *m, uint8_t banks)

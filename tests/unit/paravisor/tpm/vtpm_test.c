@@ -38,7 +38,8 @@ struct fixture {
 	bool fifo;
 	uint8_t *backed; /* what the backing made durable */
 	unsigned int writes;
-	bool slow; /* writes end when the test says so: what is `held` */
+	bool unkept; /* a state without backing */
+	bool slow;   /* writes end when the test says so: what is `held` */
 	struct {
 		void (*done)(void *token, int error);
 		void *token;
@@ -81,7 +82,7 @@ static void create(struct fixture *f, const void *state)
 		.fifo = f->fifo,
 		.from = f->from[0],
 		.to = f->to[1],
-		.backing = &backing,
+		.backing = f->unkept ? NULL : &backing,
 		.backing_ctx = f,
 		.state = state,
 		.state_len = state ? vtpm_state_size() : 0,
@@ -269,6 +270,46 @@ static void test_state_survives(void **state)
 	restart(state);
 	f = *state;
 	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+}
+
+/* The persistent objects' handles, and their number in the list before them. */
+static const uint8_t get_persistent[] = { 0x80, 0x01, 0, 0,    0, 22, 0, 0, 0x01, 0x7A, 0,
+					  0,    0,    1, 0x81, 0, 0,  0, 0, 0,    0,    9 };
+static const uint8_t read_ek[] = { 0x80, 0x01, 0, 0, 0, 14, 0, 0, 0x01, 0x73, 0x81, 1, 0, 1 };
+
+/* A TPM whose state is kept has endorsement keys from its first start on, where TCG wants them, and then the same ones. */
+static void test_endorsement_keys(void **state)
+{
+	static const uint8_t handles[] = { 0,    0, 0, 3,    0x81, 1, 0, 1,
+					   0x81, 1, 0, 0x0A, 0x81, 1, 0, 0x16 };
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE], first[CRB_DATA_SIZE];
+	size_t len, first_len;
+
+	create(f, NULL);
+	assert_int_equal(run(f, get_persistent, sizeof(get_persistent), rsp, &len), 0);
+	assert_int_equal(len, 10 + 5 + sizeof(handles));
+	assert_memory_equal(rsp + 15, handles, sizeof(handles));
+	assert_int_equal(run(f, read_ek, sizeof(read_ek), first, &first_len), 0);
+	restart(state);
+	f = *state;
+	assert_int_equal(run(f, read_ek, sizeof(read_ek), rsp, &len), 0);
+	assert_int_equal(len, first_len);
+	assert_memory_equal(rsp, first, len);
+}
+
+/* One that is gone with the machine does without: whoever wants them makes them of its seeds. */
+static void test_no_keys_of_an_unkept_state(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE], none[4] = { 0 };
+	size_t len;
+
+	f->unkept = true;
+	create(f, NULL);
+	assert_int_equal(run(f, get_persistent, sizeof(get_persistent), rsp, &len), 0);
+	assert_int_equal(len, 10 + 5 + sizeof(none));
+	assert_memory_equal(rsp + 15, none, sizeof(none));
 }
 
 /* TPM2_ClockSet by the owner, to the last millisecond before Clock is to be saved. */
@@ -644,6 +685,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_command, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_state_survives, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_endorsement_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_keys_of_an_unkept_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_backing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_process, setup, teardown),
