@@ -428,6 +428,20 @@ static void what_cannot_be_aborted_is_reset(void **state)
 	assert_memory_equal(rig.ram + 0x10000, rig.ram, 4096);
 }
 
+/* Abort is answered, with an error, and the command is not. */
+static void what_an_abort_does_not_end_is_reset(void **state)
+{
+	(void)state;
+	rig.config.io_timeout_ms = 200;
+	assert_int_equal(rig_start(&rig), 0);
+	assert_int_equal(rig_fault(&rig, "stall,count=1"), 0);
+	assert_int_equal(rig_fault(&rig, "status,status=0x4103,queue=admin,opcode=8,count=1"), 0);
+	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 8, 0), -ETIMEDOUT);
+	assert_int_equal(rig_counters(&rig).resets, 1);
+	assert_int_equal(rig_counters(&rig).aborts, 0);
+	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, 8, 0), 0);
+}
+
 static void a_lost_interrupt_costs_time_only(void **state)
 {
 	(void)state;
@@ -470,6 +484,56 @@ static void impossible_completions_reset(void **state)
 	counters = rig_counters(&rig);
 	assert_int_equal(counters.bad_completions, 2);
 	assert_true(counters.resets >= 1);
+}
+
+static struct disk_request second_read;
+static bool second_over;
+
+static void second_done(struct disk_request *request, int err)
+{
+	(void)request;
+	assert_int_equal(err, 0);
+	second_over = true;
+}
+
+static void start_second(struct disk_request *request, int err)
+{
+	(void)request;
+	assert_int_equal(err, 0);
+	rig.disk->ops->submit(rig.disk, rig.loops[0], &second_read);
+}
+
+/* The second answer comes when the only slot is the next command's, which has not been done. */
+static void an_answer_is_not_taken_for_the_next_commands(void **state)
+{
+	const struct disk_segment segments[2] = { { .len = 4096 }, { .gpa = 4096, .len = 4096 } };
+	struct disk_request first = {
+		.operation = DISK_READ,
+		.count = 8,
+		.segments = &segments[0],
+		.segment_count = 1,
+		.done = start_second,
+	};
+	static uint8_t expected[8192];
+
+	(void)state;
+	rig.config.queue_depth = 2;
+	rig.emu_config.workers = 0;
+	assert_int_equal(rig_start(&rig), 0);
+	fill(0, 8192, 3);
+	assert_int_equal(rig_transfer(&rig, DISK_WRITE, 0, 16, 0), 0);
+	memcpy(expected, rig.ram, sizeof(expected));
+	memset(rig.ram, 0xEE, sizeof(expected));
+	second_read = first;
+	second_read.sector = 8;
+	second_read.segments = &segments[1];
+	second_read.done = second_done;
+	second_over = false;
+	assert_int_equal(rig_fault(&rig, "duplicate,count=1"), 0);
+	rig.disk->ops->submit(rig.disk, rig.loops[0], &first);
+	assert_true(rig_wait(&rig, &second_over));
+	assert_memory_equal(rig.ram, expected, sizeof(expected));
+	assert_int_equal(rig_counters(&rig).bad_completions, 1);
 }
 
 static void faults_under_load_lose_nothing(void **state)
@@ -739,9 +803,11 @@ int main(int argc, char *argv[])
 		TEST(passing_errors_are_tried_again),
 		TEST(a_command_that_times_out_is_aborted),
 		TEST(what_cannot_be_aborted_is_reset),
+		TEST(what_an_abort_does_not_end_is_reset),
 		TEST(a_lost_interrupt_costs_time_only),
 		TEST(a_fatal_status_is_reset_and_replayed),
 		TEST(impossible_completions_reset),
+		TEST(an_answer_is_not_taken_for_the_next_commands),
 		TEST(faults_under_load_lose_nothing),
 		TEST(a_function_that_is_gone_ends_everything),
 		TEST(what_no_reset_cures_fails_for_good),
