@@ -34,6 +34,7 @@ static int exit_crash(struct vp *vp, const struct vp_exit *exit)
 
 	if (ret)
 		return ret;
+	__atomic_store_n(&vp->machine->crashed_vp, vp->index, __ATOMIC_RELAXED);
 	machine_end(
 		vp->machine, HOST_PORT_CRASH,
 		"triple fault on VP %u in %s: RIP %#llx CR2 %#llx CR3 %#llx CR0 %#llx RSP %#llx",

@@ -61,6 +61,7 @@ struct machine {
 	pthread_mutex_t end_lock;
 	bool ended; /* atomic; true: no VP runs VTL0 any more */
 	struct host_port_outcome outcome;
+	uint32_t crashed_vp; /* the last that VTL0 cannot run any more; atomic */
 };
 
 /* Any thread: ends the run. `format` gives the one-line reason. Returns at once. */

@@ -394,13 +394,15 @@ static int assemble(struct machine *m, int argc, char *argv[])
 }
 
 /*
- * The host hears it by GET, as from any paravisor; by its message port, too, it hears why. A crash is
- * told there first: the first of the two counts, and the reason is worth having.
+ * The host hears it by GET, as from any paravisor; by its message port, too, it hears why, and sooner, for what
+ * comes by GET has a thread to wait for: the first of the two counts. After VTL0's own report of a crash the port
+ * says nothing: VTL0's last words are worth more. A host that lets VTL0 go on after such a report hears of its
+ * end by GET.
  */
 static void tell_host(struct machine *m)
 {
-	bool crash = crash_flush(m);
-
+	if (!crash_flush(m))
+		host_port_send_outcome(m->host_port, &m->outcome);
 	switch (m->outcome.result) {
 	case HOST_PORT_POWER_OFF:
 		get_power_off(m->get);
@@ -411,12 +413,10 @@ static void tell_host(struct machine *m)
 	case HOST_PORT_FAILURE:
 		get_vtl0_started(m->get, false, m->outcome.reason);
 		break;
-	default:
+	default: /* a crash */
+		get_triple_fault(m->get, __atomic_load_n(&m->crashed_vp, __ATOMIC_RELAXED));
 		break;
 	}
-	/* What comes by GET comes later than by the port, and VTL0's last words are worth more than its reset. */
-	if (!crash)
-		host_port_send_outcome(m->host_port, &m->outcome);
 }
 
 static void report(struct machine *m)

@@ -1,4 +1,5 @@
 /* Ends the run in the way that end= names; without it by power-off. */
+#include "proto/hv_cpuid.h"
 #include "tests/guests/guest.h"
 
 static void triple_fault(void)
@@ -9,6 +10,15 @@ static void triple_fault(void)
 	} __attribute__((packed)) nothing;
 
 	__asm__ volatile("lidt %0; ud2" : : "m"(nothing));
+}
+
+/* Tells the host of its end first, as kernels do. */
+static void crash(void)
+{
+	guest_wrmsr(HV_X64_MSR_CRASH_P0, 0x1234);
+	guest_wrmsr(HV_X64_MSR_CRASH_CTL, HV_CRASH_CTL_CRASH_NOTIFY);
+	guest_print("end: goes on\n");
+	triple_fault();
 }
 
 static void spin(void)
@@ -34,6 +44,7 @@ static const struct {
 	void (*end)(void);
 } ends[] = {
 	{ "triple-fault", triple_fault },
+	{ "crash", crash },
 	{ "reset", reset },
 	{ "spin", spin },
 	{ "halt", halt },

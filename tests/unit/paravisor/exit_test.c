@@ -420,10 +420,12 @@ static void test_triple_fault_ends_the_run(void **state)
 {
 	(void)state;
 	fake.cpu.cr3 = 0xabc000;
+	vp.index = 2;
 	dispatch(VP_EXIT_CRASH);
 	assert_true(machine_has_ended(&machine));
 	assert_int_equal(machine.outcome.result, HOST_PORT_CRASH);
 	assert_non_null(strstr(machine.outcome.reason, "RIP 0x1000"));
+	assert_int_equal(machine.crashed_vp, 2);
 	assert_non_null(strstr(machine.outcome.reason, "CR3 0xabc000"));
 	assert_non_null(strstr(machine.outcome.reason, "protected mode"));
 	machine_end(&machine, HOST_PORT_POWER_OFF, "later"); /* the first reason counts */
