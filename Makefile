@@ -111,7 +111,7 @@ tests/fuzz/vpci_fuzz-objs := $(vpci-test-objs)
 
 # --- devices/nvme/: NVM Express controller for vtlhost's guests and for tests of drivers
 nvme-emu-objs := $(addprefix devices/nvme/,nvme_emu.o nvme_emu_admin.o nvme_emu_backing.o \
-	nvme_emu_command.o nvme_emu_data.o nvme_emu_fault.o nvme_emu_features.o nvme_emu_identify.o nvme_emu_io.o \
+	nvme_emu_command.o nvme_emu_data.o nvme_emu_fault.o nvme_emu_features.o nvme_emu_flush.o nvme_emu_identify.o nvme_emu_io.o \
 	nvme_emu_lane.o nvme_emu_logs.o nvme_emu_namespace.o nvme_emu_queues.o nvme_emu_registers.o \
 	nvme_emu_reservation.o nvme_emu_ring.o)
 devices-objs += $(nvme-emu-objs)

@@ -73,6 +73,7 @@ int nvme_emu_detach(struct nvme_emu *emu, uint32_t nsid)
 	pthread_mutex_lock(&emu->lanes[0].lock);
 	nvme_emu_wait_lanes(emu);
 	pthread_mutex_unlock(&emu->lanes[0].lock);
+	nvme_emu_flush_wait(emu, ns);
 	put_namespace(emu, ns);
 	nvme_emu_kick(emu);
 	return 0;

@@ -11,20 +11,47 @@
 
 /* --- Commands that are answered later */
 
-static void hold(struct nvme_emu_sq *sq, uint16_t cid, uint16_t status, uint32_t result,
-		 uint64_t due_ns)
+/* Without memory it is never answered: the driver has a timeout. */
+static struct nvme_emu_held *hold(struct nvme_emu_sq *sq, uint16_t cid, uint16_t status,
+				  uint32_t result, uint64_t due_ns)
 {
 	struct nvme_emu_held **link = &sq->lane->held;
 	struct nvme_emu_held *held = calloc(1, sizeof(*held));
 
 	if (!held)
-		return; /* never answered: the driver has a timeout */
+		return NULL;
 	held->sq = sq;
 	held->cqe = (struct nvme_cqe){ .cid = cid, .status = status, .result = result };
 	held->due_ns = due_ns;
 	while (*link)
 		link = &(*link)->next;
 	*link = held;
+	return held;
+}
+
+bool nvme_emu_hold_for(struct nvme_emu_sq *sq, uint16_t cid, const void *what)
+{
+	struct nvme_emu_held *held = hold(sq, cid, 0, 0, UINT64_MAX);
+
+	if (held)
+		held->waits_for = what;
+	return held;
+}
+
+bool nvme_emu_answer_held(struct nvme_emu_lane *lane, const void *what, uint16_t status)
+{
+	struct nvme_emu_held *held = lane->held;
+
+	while (held && held->waits_for != what)
+		held = held->next;
+	if (!held)
+		return false;
+	held->waits_for = NULL;
+	if (!held->due_ns) /* aborted */
+		return false;
+	held->cqe.status = status;
+	held->due_ns = 0;
+	return true;
 }
 
 bool nvme_emu_release_held(struct nvme_emu_lane *lane)

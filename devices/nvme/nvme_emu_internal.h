@@ -84,7 +84,8 @@ struct nvme_emu_held {
 	struct nvme_emu_held *next;
 	struct nvme_emu_sq *sq;
 	struct nvme_cqe cqe;
-	uint64_t due_ns; /* UINT64_MAX: never by itself */
+	uint64_t due_ns;       /* UINT64_MAX: never by itself */
+	const void *waits_for; /* what nvme_emu_hold_for() was told, or NULL */
 };
 
 struct nvme_emu_lane {
@@ -126,6 +127,18 @@ struct nvme_emu_admin {
 	void *shadow, *event; /* doorbell buffers; NULL: not configured */
 };
 
+/* The thread for flushes; without it (`runs`) they are done by the lanes. */
+struct nvme_emu_flusher {
+	pthread_t thread;
+	bool runs; /* fixed */
+
+	pthread_mutex_t lock;   /* guards the rest; taken after a lane's */
+	pthread_cond_t changed; /* any of it */
+	struct nvme_emu_flush *first, **last;
+	struct nvme_emu_namespace *busy; /* what is being flushed */
+	bool quit;
+};
+
 struct nvme_emu {
 	struct pci_function function;
 	struct pci_config_space space;
@@ -162,6 +175,7 @@ struct nvme_emu {
 	struct nvme_emu_namespace *namespaces[NVME_EMU_MAX_NAMESPACES]; /* atomic, by nsid - 1 */
 	struct nvme_emu_sq sqs[1 + NVME_EMU_MAX_IO_QUEUES];
 	struct nvme_emu_cq cqs[1 + NVME_EMU_MAX_IO_QUEUES];
+	struct nvme_emu_flusher flusher;
 	unsigned int lane_count; /* with lane 0 */
 	struct nvme_emu_lane *lanes;
 };
@@ -174,6 +188,9 @@ void nvme_emu_lanes_destroy(struct nvme_emu *emu);
 /* Any thread. In a configuration without threads the lane runs at the next nvme_emu_kick(). */
 void nvme_emu_wake(struct nvme_emu_lane *lane);
 void nvme_emu_wake_all(struct nvme_emu *emu);
+
+/* One that leaves signals to the process's other threads. 0 or -errno. */
+int nvme_emu_start_thread(pthread_t *thread, void *(*fn)(void *ctx), void *ctx);
 
 /* At the end of whatever came from outside, without locks: runs lanes that have no thread. */
 void nvme_emu_kick(struct nvme_emu *emu);
@@ -227,6 +244,13 @@ void nvme_emu_interrupt(struct nvme_emu *emu, struct nvme_emu_cq *cq);
 /* Some commands of a queue. False when there was none that could be had. */
 bool nvme_emu_run_queue(struct nvme_emu_sq *sq);
 
+/*
+ * A command that is answered when what it waits for, by which it is known, says so. False without
+ * memory; and when a reset, an abort or the end of its queue came first: it is not there any more.
+ */
+bool nvme_emu_hold_for(struct nvme_emu_sq *sq, uint16_t cid, const void *what);
+bool nvme_emu_answer_held(struct nvme_emu_lane *lane, const void *what, uint16_t status);
+
 /* Answers held commands that are due; forgets those of a queue, or all (NULL); time to the next. */
 bool nvme_emu_release_held(struct nvme_emu_lane *lane);
 void nvme_emu_forget_held(struct nvme_emu_lane *lane, const struct nvme_emu_sq *sq);
@@ -276,8 +300,25 @@ void nvme_emu_log_error(struct nvme_emu *emu, uint16_t sqid, const struct nvme_s
 /* With the lane's lock. Returns a status. */
 uint16_t nvme_emu_io(struct nvme_emu_sq *sq, const struct nvme_sqe *sqe);
 
+/* The status of a write or flush that ended with 0 or -errno. */
+uint16_t nvme_emu_write_status(int err);
+
 /* Namespace nsid, or NULL. Valid while a lane's lock is held. */
 struct nvme_emu_namespace *nvme_emu_find_namespace(struct nvme_emu *emu, uint32_t nsid);
+
+/* --- nvme_emu_flush.c */
+
+void nvme_emu_flusher_init(struct nvme_emu *emu);
+int nvme_emu_flusher_start(struct nvme_emu *emu);
+/* After what is queued is done; lanes are still there. */
+void nvme_emu_flusher_destroy(struct nvme_emu *emu);
+
+/* With the lane's lock: the command is held until the namespace was flushed. False: flush it now. */
+bool nvme_emu_flush_later(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
+			  const struct nvme_sqe *sqe);
+
+/* Without locks, when no lane finds the namespace any more: until no flush uses it. */
+void nvme_emu_flush_wait(struct nvme_emu *emu, const struct nvme_emu_namespace *ns);
 
 /* --- nvme_emu_data.c: PRPs and SGLs */
 
@@ -341,6 +382,7 @@ struct nvme_emu_namespace {
 	unsigned int shift;
 	uint64_t blocks; /* atomic */
 	bool is_device;
+	bool in_memory;   /* a file that no disk is behind */
 	bool lost_writes; /* atomic: a flush failed; what it was to save cannot be saved any more */
 	uint8_t *memory;
 

@@ -17,7 +17,7 @@ struct nvme_emu_namespace *nvme_emu_find_namespace(struct nvme_emu *emu, uint32_
 	return __atomic_load_n(&emu->namespaces[nsid - 1], __ATOMIC_ACQUIRE);
 }
 
-static uint16_t write_status(int err)
+uint16_t nvme_emu_write_status(int err)
 {
 	switch (err) {
 	case 0:
@@ -97,7 +97,7 @@ static uint16_t do_read(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
 
 	/* What is read is durable then (6.9). */
 	if (!status && sqe->cdw12 & NVME_IO_FUA)
-		status = write_status(ns->ops->flush(ns));
+		status = nvme_emu_write_status(ns->ops->flush(ns));
 	if (!status)
 		status = read_status(ns->ops->read(ns, &sq->lane->data, range.offset));
 	count(&sq->reads, 1);
@@ -105,12 +105,20 @@ static uint16_t do_read(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
 	return status;
 }
 
+static uint16_t do_flush(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
+			 const struct nvme_sqe *sqe)
+{
+	if (nvme_emu_flush_later(sq, ns, sqe))
+		return NVME_EMU_DONE_LATER;
+	return nvme_emu_write_status(ns->ops->flush(ns));
+}
+
 /* What was written is durable: asked for by the command, or because there is no write cache. */
 static uint16_t make_durable(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
 			     const struct nvme_sqe *sqe)
 {
 	if (sqe->cdw12 & NVME_IO_FUA || !__atomic_load_n(&sq->emu->write_cache, __ATOMIC_RELAXED))
-		return write_status(ns->ops->flush(ns));
+		return do_flush(sq, ns, sqe);
 	return 0;
 }
 
@@ -121,12 +129,10 @@ static uint16_t do_write(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
 	uint16_t status = get_transfer(sq, ns, sqe, &range);
 
 	if (!status)
-		status = write_status(ns->ops->write(ns, &sq->lane->data, range.offset));
-	if (!status)
-		status = make_durable(sq, ns, sqe);
+		status = nvme_emu_write_status(ns->ops->write(ns, &sq->lane->data, range.offset));
 	count(&sq->writes, 1);
 	count(&sq->bytes_written, status ? 0 : range.len);
-	return status;
+	return status ? status : make_durable(sq, ns, sqe);
 }
 
 static uint16_t do_write_zeroes(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
@@ -136,7 +142,7 @@ static uint16_t do_write_zeroes(struct nvme_emu_sq *sq, struct nvme_emu_namespac
 	uint16_t status = get_range(ns, sqe, &range);
 
 	if (!status)
-		status = write_status(
+		status = nvme_emu_write_status(
 			ns->ops->zero(ns, range.offset, range.len, sqe->cdw12 & NVME_IO_DEAC));
 	return status ? status : make_durable(sq, ns, sqe);
 }
@@ -153,8 +159,8 @@ static uint16_t discard_ranges(struct nvme_emu_namespace *ns, const struct nvme_
 
 		if (!ranges[i].nlb)
 			continue;
-		status = write_status(ns->ops->discard(ns, ranges[i].slba << ns->shift,
-						       (uint64_t)ranges[i].nlb << ns->shift));
+		status = nvme_emu_write_status(ns->ops->discard(
+			ns, ranges[i].slba << ns->shift, (uint64_t)ranges[i].nlb << ns->shift));
 		if (status)
 			return status;
 	}
@@ -245,7 +251,7 @@ static uint16_t flush_all(struct nvme_emu *emu)
 		struct nvme_emu_namespace *ns = nvme_emu_find_namespace(emu, nsid);
 
 		if (ns)
-			status = write_status(ns->ops->flush(ns));
+			status = nvme_emu_write_status(ns->ops->flush(ns));
 	}
 	return status;
 }
@@ -263,14 +269,6 @@ struct command {
 			const struct nvme_sqe *sqe);
 	enum access access;
 };
-
-static uint16_t do_flush(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,
-			 const struct nvme_sqe *sqe)
-{
-	(void)sq;
-	(void)sqe;
-	return write_status(ns->ops->flush(ns));
-}
 
 static const struct command commands[] = {
 	[NVME_IO_FLUSH] = { do_flush, ACCESS_WRITE },

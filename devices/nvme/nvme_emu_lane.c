@@ -297,15 +297,14 @@ bool nvme_emu_abort(struct nvme_emu *emu, uint16_t sqid, uint16_t cid)
 
 /* --- Creation */
 
-/* Signals are for the process's other threads. */
-static int start_thread(struct nvme_emu_lane *lane)
+int nvme_emu_start_thread(pthread_t *thread, void *(*fn)(void *ctx), void *ctx)
 {
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&lane->thread, NULL, lane_thread, lane);
+	err = pthread_create(thread, NULL, fn, ctx);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -err;
 }
@@ -319,14 +318,14 @@ static int start_threads(struct nvme_emu *emu)
 		lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (lane->wake_fd < 0)
 			return -errno;
-		err = start_thread(lane);
+		err = nvme_emu_start_thread(&lane->thread, lane_thread, lane);
 		if (err) {
 			close(lane->wake_fd);
 			lane->wake_fd = -1;
 			return err;
 		}
 	}
-	return 0;
+	return nvme_emu_flusher_start(emu);
 }
 
 int nvme_emu_lanes_create(struct nvme_emu *emu)
@@ -338,6 +337,7 @@ int nvme_emu_lanes_create(struct nvme_emu *emu)
 	emu->lanes = calloc(emu->lane_count, sizeof(*emu->lanes));
 	if (!emu->lanes)
 		return -ENOMEM;
+	nvme_emu_flusher_init(emu);
 	for (unsigned int i = 0; i < emu->lane_count; i++) {
 		emu->lanes[i].emu = emu;
 		emu->lanes[i].index = i;
@@ -361,8 +361,11 @@ void nvme_emu_lanes_destroy(struct nvme_emu *emu)
 			pthread_join(lane->thread, NULL);
 			close(lane->wake_fd);
 		}
-		nvme_emu_forget_held(lane, NULL);
-		pthread_mutex_destroy(&lane->lock);
+	}
+	nvme_emu_flusher_destroy(emu); /* no lane has anything more for it */
+	for (unsigned int i = 0; i < emu->lane_count; i++) {
+		nvme_emu_forget_held(&emu->lanes[i], NULL);
+		pthread_mutex_destroy(&emu->lanes[i].lock);
 	}
 	free(emu->lanes);
 }

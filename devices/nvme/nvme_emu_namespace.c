@@ -4,11 +4,22 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 
 #include "devices/nvme/nvme_emu_internal.h"
 
 /* --- Size */
+
+/* Of a file: device nodes are in such a system too. */
+static bool in_memory(int fd)
+{
+	struct statfs system;
+
+	return !fstatfs(fd, &system) &&
+	       (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
+}
 
 static int file_size(int fd, uint64_t *bytes, bool *is_device)
 {
@@ -100,6 +111,7 @@ static int open_backing(struct nvme_emu_namespace *ns)
 	if (ns->config.fd >= 0) {
 		ns->ops = &nvme_emu_file_backing;
 		err = file_size(ns->config.fd, &bytes, &ns->is_device);
+		ns->in_memory = !ns->is_device && in_memory(ns->config.fd);
 	} else {
 		ns->ops = &nvme_emu_memory_backing;
 		ns->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,

@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/magic.h>
 
 #include <cmocka.h>
 
@@ -46,6 +48,7 @@ struct user {
 static struct raw m;
 static struct user users[THREADS];
 static int fd;
+static bool on_disk; /* the namespace's file is said to be, and not in memory */
 static struct nvme_emu_namespace *ns, *other;
 
 static uint8_t *page(const struct user *user, unsigned int slot)
@@ -255,6 +258,12 @@ static int setup(void **state)
 	return nvme_emu_attach(m.emu, 1, ns);
 }
 
+static int setup_on_disk(void **state)
+{
+	on_disk = true;
+	return setup(state);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -264,6 +273,7 @@ static int teardown(void **state)
 	for (unsigned int i = 0; i < THREADS; i++)
 		event_loop_destroy(users[i].loop);
 	close(fd);
+	on_disk = false;
 	return 0;
 }
 
@@ -372,17 +382,18 @@ int fdatasync(int file)
 	return 0;
 }
 
-/*
- * While a flush waits for it, whoever rings a doorbell or reads a register does not, and neither do admin commands and
- * other queues, unless they are of the same lane: those wait, and are done then.
- */
-static void a_slow_flush_holds_up_its_lane_only(void **state)
+/* What the namespace's file lies in. */
+int fstatfs(int file, struct statfs *system)
+{
+	(void)file;
+	*system = (struct statfs){ .f_type = on_disk ? EXT4_SUPER_MAGIC : TMPFS_MAGIC };
+	return 0;
+}
+
+static void begin_slow_flush(void)
 {
 	struct nvme_sqe flush = { .opcode = NVME_IO_FLUSH, .nsid = 1 };
-	struct nvme_sqe read = { .opcode = NVME_IO_READ, .nsid = 1, .prp1 = RAW_BUFFER };
-	struct nvme_cqe cqe;
 
-	(void)state;
 	sem_init(&sync_call.begun, 0, 0);
 	sem_init(&sync_call.end, 0, 0);
 	assert_int_equal(raw_enable(&m), NVME_CSTS_RDY);
@@ -392,18 +403,59 @@ static void a_slow_flush_holds_up_its_lane_only(void **state)
 	raw_submit(&m, 1, &flush);
 	assert_true(await(&sync_call.begun));
 	__atomic_store_n(&sync_call.slow, false, __ATOMIC_RELEASE);
-	for (unsigned int i = 0; i < ENTRIES - 2; i++)
-		raw_submit(&m, 1, &read);
-	assert_int_equal(raw_command(&m, 2, &read), 0);
+}
+
+static void end_slow_flush(void)
+{
+	assert_false(__atomic_load_n(&sync_call.gave_up, __ATOMIC_ACQUIRE));
+	sem_post(&sync_call.end);
+}
+
+/* Neither other commands of its queue wait for it, nor other queues, nor registers; a flush after it does. */
+static void a_slow_flush_holds_up_nothing(void **state)
+{
+	struct nvme_sqe flush = { .opcode = NVME_IO_FLUSH, .nsid = 1 };
+	struct nvme_sqe write = { .opcode = NVME_IO_WRITE,
+				  .nsid = 1,
+				  .prp1 = RAW_BUFFER + 0x10000 };
+	struct nvme_cqe cqe;
+
+	(void)state;
+	begin_slow_flush();
+	for (unsigned int i = 1; i <= THREADS; i++)
+		assert_int_equal(raw_command(&m, i, &write), 0);
+	raw_submit(&m, 1, &flush);
+	write.cdw12 = NVME_IO_FUA;
+	raw_submit(&m, 2, &write);
+	assert_int_equal(raw_transfer(&m, 1, NVME_IO_READ, 8, 8), 0);
 	admin(NVME_ADMIN_IDENTIFY, NVME_CNS_NAMESPACE, 0);
 	assert_int_equal(pci_read32(m.pci, 0, NVME_REG_CSTS), NVME_CSTS_RDY);
 	assert_false(raw_poll(&m, 1, &cqe));
-	assert_false(__atomic_load_n(&sync_call.gave_up, __ATOMIC_ACQUIRE));
-	sem_post(&sync_call.end);
-	for (unsigned int i = 0; i < ENTRIES - 1; i++) {
-		raw_wait(&m, 1, &cqe);
+	assert_false(raw_poll(&m, 2, &cqe));
+	end_slow_flush();
+	for (unsigned int i = 0; i < 3; i++) {
+		raw_wait(&m, i < 2 ? 1 : 2, &cqe);
 		assert_int_equal(NVME_CQE_STATUS(cqe.status), 0);
 	}
+	raw_disable(&m);
+	sem_destroy(&sync_call.begun);
+	sem_destroy(&sync_call.end);
+}
+
+/* Nor does a reset; what the flush was for has nobody to be told. Who takes the namespace away waits. */
+static void a_slow_flush_survives_a_reset(void **state)
+{
+	struct nvme_sqe read = { .opcode = NVME_IO_READ, .nsid = 1, .prp1 = RAW_BUFFER };
+	struct nvme_cqe cqe;
+
+	(void)state;
+	begin_slow_flush();
+	assert_int_equal(m.pci->ops->reset(m.pci), 0);
+	set_up_queues();
+	assert_int_equal(raw_command(&m, 1, &read), 0);
+	end_slow_flush();
+	assert_int_equal(nvme_emu_detach(m.emu, 1), 0);
+	assert_false(raw_poll(&m, 1, &cqe));
 	raw_disable(&m);
 	sem_destroy(&sync_call.begun);
 	sem_destroy(&sync_call.end);
@@ -414,7 +466,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(users_and_disturbances, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_under_way, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_slow_flush_holds_up_its_lane_only, setup,
+		cmocka_unit_test_setup_teardown(users_and_disturbances, setup_on_disk, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_flush_holds_up_nothing, setup_on_disk,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_slow_flush_survives_a_reset, setup_on_disk,
 						teardown),
 		cmocka_unit_test_setup_teardown(doorbells_meet_a_lane_that_looks, setup, teardown),
 	};
