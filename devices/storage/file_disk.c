@@ -94,9 +94,12 @@ static int compare_piece(struct file_disk *file, uint64_t gpa, uint64_t len, uin
 	uint8_t medium[PIECE], memory[PIECE];
 	int err = guest_memory_read(file->config.memory, gpa, memory, len);
 
-	if (!err)
-		err = transfer_segment(file, false, medium, len, offset);
-	return err || !memcmp(medium, memory, len) ? err : -EILSEQ;
+	if (err)
+		return err;
+	err = transfer_segment(file, false, medium, len, offset);
+	if (err)
+		return err;
+	return memcmp(medium, memory, len) ? -EILSEQ : 0;
 }
 
 static int compare(struct file_disk *file, const struct disk_request *request)
