@@ -63,17 +63,19 @@ static int file_write(struct nvme_emu_namespace *ns, struct nvme_emu_data *data,
 }
 
 /*
- * After a flush that failed the kernel takes the pages for clean, and the next one would succeed
- * without what this one lost. So it is the last one that can.
+ * After a flush that failed the kernel takes the pages for clean, and the next one would succeed without what this one
+ * lost. So it is the last one that can; and one at a time, since the kernel tells only one of two about an error.
  */
 static int file_flush(struct nvme_emu_namespace *ns)
 {
-	if (__atomic_load_n(&ns->lost_writes, __ATOMIC_RELAXED))
-		return -EIO;
-	if (ns->config.read_only || !fdatasync(ns->config.fd))
-		return 0;
-	__atomic_store_n(&ns->lost_writes, true, __ATOMIC_RELAXED);
-	return -EIO;
+	int err;
+
+	pthread_mutex_lock(&ns->flush_lock);
+	if (!ns->lost_writes && !ns->config.read_only && fdatasync(ns->config.fd))
+		ns->lost_writes = true;
+	err = ns->lost_writes ? -EIO : 0;
+	pthread_mutex_unlock(&ns->flush_lock);
+	return err;
 }
 
 static int write_zeroes(struct nvme_emu_namespace *ns, uint64_t offset, uint64_t len)

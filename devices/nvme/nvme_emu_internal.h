@@ -382,9 +382,11 @@ struct nvme_emu_namespace {
 	unsigned int shift;
 	uint64_t blocks; /* atomic */
 	bool is_device;
-	bool in_memory;   /* a file that no disk is behind */
-	bool lost_writes; /* atomic: a flush failed; what it was to save cannot be saved any more */
+	bool in_memory; /* a file that no disk is behind */
 	uint8_t *memory;
+
+	pthread_mutex_t flush_lock; /* held during a flush; taken after a lane's */
+	bool lost_writes; /* a flush failed; what it was to save cannot be saved any more */
 
 	pthread_mutex_t lock; /* guards the rest */
 	struct nvme_emu_sharer sharers[NVME_EMU_MAX_SHARERS];

@@ -144,6 +144,7 @@ struct nvme_emu_namespace *nvme_emu_namespace_create(const struct nvme_emu_names
 		errno = -err;
 		return NULL;
 	}
+	pthread_mutex_init(&ns->flush_lock, NULL);
 	pthread_mutex_init(&ns->lock, NULL);
 	return ns;
 }
@@ -159,6 +160,7 @@ void nvme_emu_namespace_put(struct nvme_emu_namespace *ns)
 		return;
 	if (ns->memory)
 		munmap(ns->memory, ns->config.memory_len);
+	pthread_mutex_destroy(&ns->flush_lock);
 	pthread_mutex_destroy(&ns->lock);
 	free(ns);
 }
