@@ -23,11 +23,6 @@ struct scsi_extent scsi_extent_of(const uint8_t *cdb)
 	}
 }
 
-static void invalid_field(struct scsi_command *command)
-{
-	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
-}
-
 bool scsi_check_extent(struct scsi_command *command, uint64_t sectors, struct scsi_extent extent)
 {
 	if (sectors && extent.sector <= sectors && extent.count <= sectors - extent.sector)
@@ -57,7 +52,7 @@ void scsi_submit(struct scsi_lun *lun, struct scsi_command *command)
 	lun->config.disk->ops->submit(lun->config.disk, command->loop, &command->disk);
 }
 
-void scsi_request_done(struct disk_request *request, int err)
+static void request_done(struct disk_request *request, int err)
 {
 	struct scsi_command *command = container_of(request, struct scsi_command, disk);
 
@@ -65,6 +60,21 @@ void scsi_request_done(struct disk_request *request, int err)
 		scsi_fail_errno(command, err);
 	else
 		scsi_finish(command, SCSI_GOOD);
+}
+
+void scsi_submit_extent(struct scsi_lun *lun, struct scsi_command *command,
+			enum disk_operation operation, bool fua, struct scsi_extent extent)
+{
+	command->disk = (struct disk_request){
+		.operation = operation,
+		.fua = fua,
+		.sector = extent.sector,
+		.count = extent.count,
+		.segments = command->segments,
+		.segment_count = command->segment_count,
+		.done = request_done,
+	};
+	scsi_submit(lun, command);
 }
 
 /* --- READ and WRITE */
@@ -78,7 +88,7 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 	uint64_t bytes;
 
 	if (!six && (command->cdb[1] & 0xE0)) { /* protection information */
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	if (!scsi_check_extent(command, shape.sectors, extent))
@@ -90,22 +100,15 @@ static void transfer(struct scsi_lun *lun, struct scsi_command *command,
 	bytes = extent.count * shape.sector_size;
 	if (bytes > SCSI_MAX_TRANSFER || bytes > command->data_len ||
 	    command->direction != direction) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	scsi_trim_segments(command, bytes);
 	command->transferred = (uint32_t)bytes;
-	command->disk = (struct disk_request){
-		.operation = operation,
-		.fua = (!six && (command->cdb[1] & 0x08)) ||
-		       (operation == DISK_WRITE && lun->config.no_write_cache),
-		.sector = extent.sector,
-		.count = extent.count,
-		.segments = command->segments,
-		.segment_count = command->segment_count,
-		.done = scsi_request_done,
-	};
-	scsi_submit(lun, command);
+	scsi_submit_extent(lun, command, operation,
+			   (!six && (command->cdb[1] & 0x08)) ||
+				   (operation == DISK_WRITE && lun->config.no_write_cache),
+			   extent);
 }
 
 void scsi_read(struct scsi_lun *lun, struct scsi_command *command)
@@ -123,7 +126,7 @@ void scsi_write(struct scsi_lun *lun, struct scsi_command *command)
 
 void scsi_flush(struct scsi_lun *lun, struct scsi_command *command)
 {
-	command->disk = (struct disk_request){ .operation = DISK_FLUSH, .done = scsi_request_done };
+	command->disk = (struct disk_request){ .operation = DISK_FLUSH, .done = request_done };
 	scsi_submit(lun, command);
 }
 
@@ -207,7 +210,7 @@ void scsi_unmap(struct scsi_lun *lun, struct scsi_command *command)
 		return;
 	}
 	if (command->cdb[1] & UNMAP_ANCHOR) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	if (info.read_only) {

@@ -8,11 +8,6 @@
 
 #define PROFILE_DVD_ROM 0x0010
 
-static void invalid_field(struct scsi_command *command)
-{
-	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
-}
-
 /* A position as sectors, or as minutes, seconds and frames (75 a second, 2 seconds of lead-in). */
 static void store_position(uint8_t *p, uint32_t sector, bool msf)
 {
@@ -37,7 +32,7 @@ void scsi_dvd_toc(struct scsi_lun *lun, struct scsi_command *command)
 	uint32_t len = sizeof(data);
 
 	if (format > 1 || (start > 1 && start != 0xAA)) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	store_position(&data[8], 0, msf);
@@ -111,7 +106,7 @@ void scsi_dvd_configuration(struct scsi_lun *lun, struct scsi_command *command)
 	uint32_t len = 8;
 
 	if (type == 3) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	store_be16(data + 6, medium ? PROFILE_DVD_ROM : 0);
@@ -151,7 +146,7 @@ void scsi_dvd_event_status(struct scsi_lun *lun, struct scsi_command *command)
 	uint32_t len = media ? 8 : 4;
 
 	if (!(command->cdb[1] & 1)) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	if (media)
@@ -194,7 +189,7 @@ void scsi_dvd_disc_info(struct scsi_lun *lun, struct scsi_command *command)
 
 	(void)lun;
 	if (command->cdb[1] & 0x07) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	scsi_finish_with(command, data, sizeof(data), load_be16(&command->cdb[7]));
@@ -215,7 +210,7 @@ void scsi_dvd_track_info(struct scsi_lun *lun, struct scsi_command *command)
 	uint8_t data[36] = { [1] = 34, [2] = 1, [3] = 1, [5] = 0x04, [6] = 0x01 };
 
 	if (type == 3 || (type == 0 && address > last) || (type != 0 && address != 1)) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	store_be32(&data[24], last + 1);
@@ -241,7 +236,7 @@ void scsi_dvd_structure(struct scsi_lun *lun, struct scsi_command *command)
 		len = 8;
 		break;
 	default:
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	store_be16(data, (uint16_t)(len - 2));

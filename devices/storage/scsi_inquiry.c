@@ -12,11 +12,6 @@
 #define PRODUCT_DVD  "Virtual DVD-ROM"
 #define REVISION     "1.0"
 
-static void invalid_field(struct scsi_command *command)
-{
-	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
-}
-
 /* --- INQUIRY (SPC-5 6.6) and its pages (SPC-5 7.7, SBC-4 6.6) */
 
 /* Left-aligned ASCII, padded with spaces (SPC-5 4.3.1). */
@@ -149,7 +144,7 @@ void scsi_inquiry(struct scsi_lun *lun, struct scsi_command *command)
 
 	if (!(command->cdb[1] & 1)) {
 		if (command->cdb[2])
-			invalid_field(command);
+			scsi_fail_field(command);
 		else
 			standard_inquiry(lun, command);
 		return;
@@ -164,7 +159,7 @@ void scsi_inquiry(struct scsi_lun *lun, struct scsi_command *command)
 		scsi_finish_with(command, page.data, page.len + 4, load_be16(&command->cdb[3]));
 		return;
 	}
-	invalid_field(command);
+	scsi_fail_field(command);
 }
 
 /* --- MODE SENSE (SPC-5 6.14, 6.15) */
@@ -253,7 +248,7 @@ void scsi_mode_sense(struct scsi_lun *lun, struct scsi_command *command)
 		descriptor = block_descriptor(&info, data + header);
 	len = mode_pages(lun, command->cdb[2] & 0x3F, control == 1, data + header + descriptor);
 	if (!len || (command->cdb[3] && command->cdb[3] != 0xFF)) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	len += header + descriptor;

@@ -62,6 +62,9 @@ void scsi_fail(struct scsi_command *command, enum scsi_sense_key key,
 	       enum scsi_additional_sense code);
 void scsi_fail_errno(struct scsi_command *command, int err);
 
+/* A field of the CDB asks for what there is not. */
+void scsi_fail_field(struct scsi_command *command);
+
 /* There is nothing to read: a disk that is gone, a drive without a medium. */
 void scsi_fail_not_present(struct scsi_command *command);
 
@@ -97,8 +100,9 @@ void scsi_trim_segments(struct scsi_command *command, uint64_t len);
 /* Hands command->disk to the disk. */
 void scsi_submit(struct scsi_lun *lun, struct scsi_command *command);
 
-/* For disk_request.done: ends the command that the request is of. */
-void scsi_request_done(struct disk_request *request, int err);
+/* Hands the disk an operation on an extent, with the command's buffer, and finishes when it is done. */
+void scsi_submit_extent(struct scsi_lun *lun, struct scsi_command *command,
+			enum disk_operation operation, bool fua, struct scsi_extent extent);
 
 /* Makes what is written so far durable, and finishes. */
 void scsi_flush(struct scsi_lun *lun, struct scsi_command *command);

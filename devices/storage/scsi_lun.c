@@ -82,6 +82,11 @@ void scsi_fail(struct scsi_command *command, enum scsi_sense_key key,
 	scsi_finish(command, SCSI_CHECK_CONDITION);
 }
 
+void scsi_fail_field(struct scsi_command *command)
+{
+	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+}
+
 void scsi_fail_not_present(struct scsi_command *command)
 {
 	bool open = __atomic_load_n(&command->lun->drive.open, __ATOMIC_RELAXED);
@@ -123,7 +128,7 @@ void scsi_fail_errno(struct scsi_command *command, int err)
 		break;
 	case -EFAULT:
 	case -EINVAL:
-		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		scsi_fail_field(command);
 		break;
 	default:
 		scsi_fail(command, SCSI_SENSE_HARDWARE_ERROR, SCSI_ASC_INTERNAL_FAILURE);
@@ -225,7 +230,7 @@ static void start_stop(struct scsi_lun *lun, struct scsi_command *command)
 	if (lun->config.dvd)
 		scsi_dvd_start_stop(lun, command);
 	else if (flags & START_STOP_CONDITION)
-		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		scsi_fail_field(command);
 	else if (flags & (START_STOP_START | START_STOP_NO_FLUSH))
 		scsi_finish(command, SCSI_GOOD);
 	else
@@ -247,7 +252,7 @@ static void request_sense(struct scsi_lun *lun, struct scsi_command *command)
 	uint8_t sense[SCSI_SENSE_SIZE];
 
 	if (command->cdb[1] & 1) { /* descriptor format */
-		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		scsi_fail_field(command);
 		return;
 	}
 	scsi_build_sense(sense, code ? SCSI_SENSE_UNIT_ATTENTION : SCSI_SENSE_NONE,
@@ -265,7 +270,7 @@ static void service_action_in(struct scsi_lun *lun, struct scsi_command *command
 		scsi_get_lba_status(lun, command);
 		break;
 	default:
-		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		scsi_fail_field(command);
 		break;
 	}
 }

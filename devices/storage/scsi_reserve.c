@@ -272,7 +272,7 @@ void scsi_reserve_in(struct scsi_lun *lun, struct scsi_command *command)
 		len = read_full_status(&reservation, data);
 		break;
 	default:
-		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		scsi_fail_field(command);
 		return;
 	}
 	scsi_finish_with(command, data, len, allocation);
@@ -360,7 +360,7 @@ void scsi_reserve_out(struct scsi_lun *lun, struct scsi_command *command)
 
 	if (action > REGISTER_AND_IGNORE_EXISTING_KEY ||
 	    (has_type(action) && !type_known(command->cdb[2]))) {
-		scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		scsi_fail_field(command);
 		return;
 	}
 	if (load_be32(&command->cdb[5]) != sizeof(parameters)) {

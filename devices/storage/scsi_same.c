@@ -14,11 +14,6 @@
 /* Pieces of memory that one request to the disk has. */
 #define PIECES 128u
 
-static void invalid_field(struct scsi_command *command)
-{
-	scsi_fail(command, SCSI_SENSE_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
-}
-
 /* --- The initiator's block for all sectors of an extent, some of them at a time */
 
 /* Of the command's, which scsi_finish() frees with it. On the thread of its loop. */
@@ -119,7 +114,7 @@ static void start_repeat(struct scsi_command *command, enum disk_operation opera
 static bool trim_data_out(struct scsi_command *command, uint64_t len)
 {
 	if (command->direction != SCSI_DATA_OUT || len > command->data_len) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return false;
 	}
 	scsi_trim_segments(command, len);
@@ -135,14 +130,7 @@ static bool trim_data_out(struct scsi_command *command, uint64_t len)
 static void write_zeroes(struct scsi_lun *lun, struct scsi_command *command,
 			 struct scsi_extent extent)
 {
-	command->disk = (struct disk_request){
-		.operation = DISK_WRITE_ZEROES,
-		.fua = lun->config.no_write_cache,
-		.sector = extent.sector,
-		.count = extent.count,
-		.done = scsi_request_done,
-	};
-	scsi_submit(lun, command);
+	scsi_submit_extent(lun, command, DISK_WRITE_ZEROES, lun->config.no_write_cache, extent);
 }
 
 /* *zero: the block that the initiator sent is all zeroes. 0 or -errno. */
@@ -191,7 +179,7 @@ void scsi_write_same(struct scsi_lun *lun, struct scsi_command *command)
 	}
 	if ((command->cdb[1] & ~known) || (no_data && !info.can_write_zeroes) || !extent.count ||
 	    extent.count > SCSI_MAX_WRITE_SAME_SECTORS) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	if (!scsi_check_extent(command, info.sectors, extent))
@@ -221,13 +209,7 @@ static void verify_medium(struct scsi_lun *lun, struct scsi_command *command, bo
 		scsi_finish(command, SCSI_GOOD);
 		return;
 	}
-	command->disk = (struct disk_request){
-		.operation = DISK_VERIFY,
-		.sector = extent.sector,
-		.count = extent.count,
-		.done = scsi_request_done,
-	};
-	scsi_submit(lun, command);
+	scsi_submit_extent(lun, command, DISK_VERIFY, false, extent);
 }
 
 static void verify_bytes(struct scsi_lun *lun, struct scsi_command *command, uint32_t sector_size,
@@ -236,20 +218,11 @@ static void verify_bytes(struct scsi_lun *lun, struct scsi_command *command, uin
 	uint64_t bytes = extent.count * sector_size;
 
 	if (bytes > SCSI_MAX_TRANSFER) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
-	if (!trim_data_out(command, bytes))
-		return;
-	command->disk = (struct disk_request){
-		.operation = DISK_COMPARE,
-		.sector = extent.sector,
-		.count = extent.count,
-		.segments = command->segments,
-		.segment_count = command->segment_count,
-		.done = scsi_request_done,
-	};
-	scsi_submit(lun, command);
+	if (trim_data_out(command, bytes))
+		scsi_submit_extent(lun, command, DISK_COMPARE, false, extent);
 }
 
 void scsi_verify(struct scsi_lun *lun, struct scsi_command *command)
@@ -261,7 +234,7 @@ void scsi_verify(struct scsi_lun *lun, struct scsi_command *command)
 	if (command->cdb[1] & VERIFY_PROTECT || check == CHECK_RESERVED ||
 	    (check != CHECK_MEDIUM && !info.can_compare) ||
 	    extent.count > SCSI_MAX_VERIFY_SECTORS) {
-		invalid_field(command);
+		scsi_fail_field(command);
 		return;
 	}
 	if (!scsi_check_extent(command, info.sectors, extent))
