@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <mbedtls/platform_util.h>
 #include "proto/tpm.h"
+#include "tpm/engine/modules.h"
 #include "tpm/instance.h"
 #include "tpm/link.h"
 #include "tpm/setup/ek.h"
@@ -86,60 +87,51 @@ static int cap(struct vtpm *v)
 }
 
 /*
- * TPM2_PCR_Allocate: a new TPM measures by SHA-256 alone, as most are set up. Each bank is another hash of all that is
- * loaded; whoever wants it can have it from the TPM.
+ * A new TPM measures by SHA-256 alone, as most are set up. Each bank is another hash of all that is loaded; whoever wants
+ * it can have it from the TPM.
  */
-static int allocate(struct vtpm *v)
+static int allocate(struct exchange *x)
 {
-	/* clang-format off */
-	static const uint8_t cmd[55] = {
-		0x80, 0x02, 0, 0, 0, sizeof(cmd), 0, 0, 0x01, 0x2B, /* TPM2_PCR_Allocate */
-		0x40, 0, 0, 0x0C,                                   /* TPM_RH_PLATFORM */
-		0, 0, 0, 9, 0x40, 0, 0, 0x09, 0, 0, 0, 0, 0,        /* an empty password */
-		0, 0, 0, 4,                                         /* banks: PCRs by bits */
-		0, TPM_ALG_SHA1, 3, 0, 0, 0,
-		0, TPM_ALG_SHA256, 3, 0xFF, 0xFF, 0xFF,
-		0, TPM_ALG_SHA384, 3, 0, 0, 0,
-		0, TPM_ALG_SHA512, 3, 0, 0, 0,
-	};
-	/* clang-format on */
+	bool done;
+	uint32_t rc = exchange_allocate(x, (uint8_t)(1u << hash_index(TPM_ALG_SHA256)), &done);
 
-	return run(v, cmd, sizeof(cmd)) ? -EIO : 0;
+	return rc || !done ? -EIO : 0;
 }
 
 /*
  * RSA 2048, P-256 and P-384 by TCG's templates. They come from the seeds, so that one which is lost, to a death of this
  * process meanwhile or to TPM2_Clear, can be made again by anybody.
  */
-static int make_endorsement_keys(struct vtpm *v)
+static int make_endorsement_keys(struct exchange *x)
 {
 	static const char *const names[] = { "rsa2048", "p256", "p384" };
-	struct exchange *x = calloc(1, sizeof(*x));
 	struct public_area template, pub;
 	uint32_t rc = 0;
 
-	if (!x)
-		return -ENOMEM;
-	x->in = &v->instance;
 	for (size_t i = 0; !rc && i < sizeof(names) / sizeof(*names); i++) {
 		const struct ek *ek = ek_find(names[i]);
 
 		ek_template(ek, &template);
 		rc = exchange_primary(x, TPM_RH_ENDORSEMENT, ek->handle, &template, &pub);
 	}
-	free(x);
 	return rc ? -EIO : 0;
 }
 
 /* Of a new TPM: what its maker would have done. */
 static int manufacture(struct vtpm *v, bool kept)
 {
-	int ret = startup(v);
+	struct exchange *x = calloc(1, sizeof(*x));
+	int ret;
 
+	if (!x)
+		return -ENOMEM;
+	x->in = &v->instance;
+	ret = startup(v);
 	if (!ret)
-		ret = allocate(v);
+		ret = allocate(x);
 	if (!ret && kept)
-		ret = make_endorsement_keys(v);
+		ret = make_endorsement_keys(x);
+	free(x);
 	/* Banks take effect at the next _TPM_Init. */
 	return ret ? ret : instance_init(&v->instance, false);
 }

@@ -78,3 +78,24 @@ uint32_t exchange_primary(struct exchange *x, uint32_t hierarchy, uint32_t persi
 	write_u32(&x->w, handle);
 	return exchange_run(x);
 }
+
+uint32_t exchange_allocate(struct exchange *x, uint8_t banks, bool *done)
+{
+	uint32_t size, rc;
+	uint8_t success;
+	uint16_t alg;
+
+	exchange_begin_auth(x, TPM_CC_PCR_Allocate, "TPM2_PCR_Allocate", TPM_RH_PLATFORM, 0);
+	write_u32(&x->w, HASH_COUNT);
+	for (unsigned int i = 0; (alg = hash_by_index(i)) != TPM_ALG_NULL; i++) {
+		uint8_t pcrs = banks >> i & 1 ? 0xFF : 0;
+
+		write_u16(&x->w, alg);
+		write_u8(&x->w, PCR_SELECT_SIZE);
+		for (unsigned int byte = 0; byte < PCR_SELECT_SIZE; byte++)
+			write_u8(&x->w, pcrs);
+	}
+	rc = exchange_run(x);
+	*done = !rc && read_u32(&x->r, &size) && read_u8(&x->r, &success) && success;
+	return rc;
+}

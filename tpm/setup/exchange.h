@@ -29,5 +29,10 @@ uint32_t exchange_simple(struct exchange *x, uint32_t code, const char *name);
  */
 uint32_t exchange_primary(struct exchange *x, uint32_t hierarchy, uint32_t persistent,
 			  const struct public_area *template, struct public_area *pub);
+/*
+ * All PCRs in these banks, bits by hash_by_index(), and none in others: from the next _TPM_Init on. The response code;
+ * *done: the TPM has room for them.
+ */
+uint32_t exchange_allocate(struct exchange *x, uint8_t banks, bool *done);
 
 #endif

@@ -138,22 +138,10 @@ static int certify(struct exchange *x, const struct manufacture *m, const struct
 
 static int allocate_banks(struct exchange *x, uint8_t banks)
 {
-	uint16_t alg;
-	uint8_t done = 0;
-	int ret;
+	bool done;
+	int ret = check(x, exchange_allocate(x, banks, &done));
 
-	exchange_begin_auth(x, TPM_CC_PCR_Allocate, "TPM2_PCR_Allocate", TPM_RH_PLATFORM, 0);
-	write_u32(&x->w, HASH_COUNT);
-	for (unsigned int i = 0; (alg = hash_by_index(i)) != TPM_ALG_NULL; i++) {
-		uint8_t pcrs = banks >> i & 1 ? 0xFF : 0;
-
-		write_u16(&x->w, alg);
-		write_u8(&x->w, PCR_SELECT_SIZE);
-		for (unsigned int byte = 0; byte < PCR_SELECT_SIZE; byte++)
-			write_u8(&x->w, pcrs);
-	}
-	ret = run(x);
-	if (!ret && (!read_u32(&x->r, &(uint32_t){ 0 }) || !read_u8(&x->r, &done) || !done)) {
+	if (!ret && !done) {
 		warnx("the TPM has no room for these PCR banks");
 		ret = -EIO;
 	}
