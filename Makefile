@@ -242,11 +242,11 @@ tpm-engine-objs := tpm/engine/act.o tpm/engine/attest.o tpm/engine/audit.o tpm/e
 	tpm/engine/selftest.o tpm/engine/session.o tpm/engine/session_auth.o tpm/engine/sign.o \
 	tpm/engine/startup.o tpm/engine/types.o tpm/engine/types_write.o tpm/engine/x509.o
 tpm-objs := $(tpm-crypto-objs) $(tpm-engine-objs) tpm/store.o
-vtpmd-objs := tpm/vtpmd.o tpm/vtpmd_options.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
+vtpmd-objs := tpm/vtpmd.o tpm/vtpmd_options.o tpm/option_value.o tpm/server.o tpm/instance.o tpm/mssim.o tpm/store_file.o \
 	tpm/swtpm_ctrl.o
 # What makes a TPM's state before its first use.
 vtpm-setup-parts := $(addprefix tpm/setup/,ek.o ek_cert.o exchange.o issuer.o manufacture.o options.o)
-vtpm-setup-objs := tpm/setup/vtpm_setup.o $(vtpm-setup-parts) tpm/instance.o tpm/store_file.o
+vtpm-setup-objs := tpm/setup/vtpm_setup.o $(vtpm-setup-parts) tpm/option_value.o tpm/instance.o tpm/store_file.o
 # The vTPM's process in VTL2.
 vtpm-objs := tpm/vtpm.o tpm/vtpm_serve.o tpm/link.o tpm/confine.o tpm/instance.o tpm/setup/ek.o tpm/setup/exchange.o
 tests/fuzz/vtpm_link_fuzz-objs := paravisor/tpm/link.o paravisor/tpm/state.o tpm/store.o \
@@ -265,7 +265,7 @@ tests/unit/tpm/store_test-objs := tpm/store.o
 vtpmd-test-objs := tpm/swtpm_ctrl.o tpm/mssim.o tpm/instance.o tpm/store.o $(tpm-crypto-objs) $(tpm-engine-objs)
 tests/unit/tpm/swtpm_ctrl_test-objs := $(vtpmd-test-objs)
 tests/unit/tpm/server_test-objs := tpm/server.o $(vtpmd-test-objs)
-tests/unit/tpm/vtpmd_options_test-objs := tpm/vtpmd_options.o
+tests/unit/tpm/vtpmd_options_test-objs := tpm/vtpmd_options.o tpm/option_value.o
 tests/fuzz/vtpmd_fuzz-objs := $(vtpmd-test-objs)
 tests/unit/tpm/crb_test-objs := tpm/crb.o tpm/interface.o
 tests/unit/tpm/tis_test-objs := tpm/tis.o tpm/interface.o

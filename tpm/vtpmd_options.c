@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tpm/option_value.h"
 #include "tpm/vtpmd_options.h"
 
 #define PORT_MAX 65535
@@ -45,11 +46,6 @@ static void usage(FILE *to)
 	      to);
 }
 
-static bool is_word(const char *text, size_t len, const char *word)
-{
-	return strlen(word) == len && !memcmp(text, word, len);
-}
-
 static int unknown(const char *option, const char *text, size_t len)
 {
 	warnx("%s: '%.*s' is not known", option, (int)len, text);
@@ -74,7 +70,7 @@ static int parse_list(const char *option, const char *list, const struct item *i
 		size_t len = strcspn(list, ","), name = strcspn(list, "=,"), i = 0;
 		int err;
 
-		while (i < count && !is_word(list, name, items[i].name))
+		while (i < count && !option_word(list, name, items[i].name))
 			i++;
 		if (i == count)
 			return unknown(option, list, len);
@@ -86,25 +82,9 @@ static int parse_list(const char *option, const char *list, const struct item *i
 	}
 }
 
-static int parse_number(const char *option, const char *text, int base, unsigned long max,
-			unsigned int *number)
+static int parse_port(const char *option, const char *text, unsigned int max, unsigned int *port)
 {
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(text, &end, base);
-	if (*text < '0' || *text > '9' || *end || errno || value > max) {
-		warnx("%s: '%s' is not a number up to %lu", option, text, max);
-		return -EINVAL;
-	}
-	*number = (unsigned int)value;
-	return 0;
-}
-
-static int parse_port(const char *option, const char *text, unsigned long max, unsigned int *port)
-{
-	int err = parse_number(option, text, 10, max, port);
+	int err = option_number(option, text, 10, max, port);
 
 	if (!err && !*port) {
 		warnx("%s: port 0 is none", option);
@@ -131,7 +111,7 @@ static int parse_socket(const char *option, const char *list, struct vtpmd_socke
 		return unknown(option, type, strlen(type));
 	if (*fd || *clientfd) {
 		s->kind = VTPMD_SOCKET_FD;
-		return parse_number(option, *fd ? fd : clientfd, 10, INT32_MAX, &s->number);
+		return option_number(option, *fd ? fd : clientfd, 10, INT32_MAX, &s->number);
 	}
 	if (!strcmp(type, "unixio")) {
 		s->kind = VTPMD_SOCKET_UNIX;
@@ -140,7 +120,7 @@ static int parse_socket(const char *option, const char *list, struct vtpmd_socke
 			warnx("%s: path=, fd= or clientfd= is missing", option);
 			return -EINVAL;
 		}
-		return parse_number(option, *mode ? mode : "0600", 8, 0777, &s->number);
+		return option_number(option, *mode ? mode : "0600", 8, 0777, &s->number);
 	}
 	s->kind = VTPMD_SOCKET_TCP;
 	snprintf(s->where, sizeof(s->where), "%s", *address ? address : "127.0.0.1");
@@ -155,7 +135,7 @@ static int parse_state(struct vtpmd_options *o, const char *list)
 	int err = parse_list("--tpmstate", list, items, COUNT(items));
 
 	if (!err && *mode)
-		err = parse_number("--tpmstate", mode, 8, 0777, &bits);
+		err = option_number("--tpmstate", mode, 8, 0777, &bits);
 	if (!err && bits != 0600) {
 		warnx("--tpmstate: the state's files are their owner's, mode=0600");
 		return -EINVAL;
@@ -171,14 +151,14 @@ static int parse_flags(struct vtpmd_options *o, const char *flags)
 	for (;; flags++) {
 		size_t len = strcspn(flags, ",");
 
-		if (is_word(flags, len, "not-need-init"))
+		if (option_word(flags, len, "not-need-init"))
 			o->init = true;
-		else if (is_word(flags, len, "startup-clear"))
+		else if (option_word(flags, len, "startup-clear"))
 			o->init = o->startup = true;
-		else if (is_word(flags, len, "startup-state"))
+		else if (option_word(flags, len, "startup-state"))
 			o->init = o->startup = o->startup_state = true;
-		else if (!is_word(flags, len, "startup-none") &&
-			 !is_word(flags, len, "disable-auto-shutdown"))
+		else if (!option_word(flags, len, "startup-none") &&
+			 !option_word(flags, len, "disable-auto-shutdown"))
 			return unknown("--flags", flags, len);
 		flags += len;
 		if (!*flags)

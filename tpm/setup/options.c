@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tpm/option_value.h"
 #include "tpm/setup/options.h"
 
 enum {
@@ -73,7 +74,7 @@ static int parse_banks(const char *list, uint8_t *banks)
 		unsigned int i = 0;
 
 		len = strcspn(list, ",");
-		while (i < HASH_COUNT && (strlen(names[i]) != len || memcmp(names[i], list, len)))
+		while (i < HASH_COUNT && !option_word(list, len, names[i]))
 			i++;
 		if (i == HASH_COUNT) {
 			warnx("--pcr-banks: no bank '%.*s'", (int)len, list);
@@ -83,19 +84,6 @@ static int parse_banks(const char *list, uint8_t *banks)
 		if (!list[len])
 			return 0;
 	}
-}
-
-static int parse_number(const char *name, const char *text, unsigned int max, unsigned int *v)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || n > max) {
-		warnx("%s: '%s' is not a number up to %u", name, text, max);
-		return -EINVAL;
-	}
-	*v = (unsigned int)n;
-	return 0;
 }
 
 static void set_state(struct setup_options *o, const char *where)
@@ -152,7 +140,7 @@ static int parse_one(struct setup_options *o, int option, const char *arg)
 	case OPT_BANKS:
 		return parse_banks(arg, &o->m.banks);
 	case OPT_RSA:
-		return parse_number("--rsa-keysize", arg, 4096, &o->rsa_bits);
+		return option_number("--rsa-keysize", arg, 10, 4096, &o->rsa_bits);
 	case OPT_CERT_FILES:
 		o->m.cert_dir = arg;
 		return 0;
@@ -176,7 +164,7 @@ static int parse_one(struct setup_options *o, int option, const char *arg)
 		o->ca_password_file = arg;
 		return 0;
 	case OPT_DAYS:
-		return parse_number("--days", arg, 36500, &o->m.cert.days);
+		return option_number("--days", arg, 10, 36500, &o->m.cert.days);
 	case OPT_CAPABILITIES:
 		capabilities();
 		return 0;
