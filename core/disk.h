@@ -86,8 +86,9 @@ struct disk_request {
 	enum disk_operation operation;
 	bool fua;               /* durable when done; a read: what is durable then */
 	uint64_t sector, count; /* in sectors of the disk, inside it */
-	const struct disk_segment
-		*segments; /* read, write, compare: together exactly `count` sectors */
+
+	/* Read, write, compare: together exactly `count` sectors. Others do not look at them. */
+	const struct disk_segment *segments;
 	unsigned int segment_count;
 	struct disk_reservation *reservation; /* the caller's, too */
 	/*

@@ -38,8 +38,7 @@ struct host_net_backend {
 	struct event_loop *loop;
 	const struct net_backend_client *client;
 	void *ctx;
-	pthread_mutex_t
-		lock; /* sending: of `out`, what is watched for, and of `fd` against its end */
+	pthread_mutex_t lock; /* sending: `out`, what is watched for, `fd` against its end */
 	int fd;
 	bool paused; /* the loop's */
 	enum net_kind kind;

@@ -91,7 +91,7 @@ static void *flusher_thread(void *ctx)
 
 static bool is_quick(const struct nvme_emu_namespace *ns)
 {
-	return ns->memory || ns->in_memory || ns->config.read_only;
+	return ns->in_memory || ns->config.read_only;
 }
 
 bool nvme_emu_flush_later(struct nvme_emu_sq *sq, struct nvme_emu_namespace *ns,

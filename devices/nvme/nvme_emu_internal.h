@@ -382,7 +382,7 @@ struct nvme_emu_namespace {
 	unsigned int shift;
 	uint64_t blocks; /* atomic */
 	bool is_device;
-	bool in_memory; /* a file that no disk is behind */
+	bool in_memory; /* no disk is behind it */
 	uint8_t *memory;
 
 	pthread_mutex_t flush_lock; /* held during a flush; taken after a lane's */

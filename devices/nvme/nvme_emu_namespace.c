@@ -114,6 +114,7 @@ static int open_backing(struct nvme_emu_namespace *ns)
 		ns->in_memory = !ns->is_device && in_memory(ns->config.fd);
 	} else {
 		ns->ops = &nvme_emu_memory_backing;
+		ns->in_memory = true;
 		ns->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (ns->memory == MAP_FAILED)

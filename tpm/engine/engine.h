@@ -157,7 +157,7 @@ struct tpm {
 
 	/* Gone with the power. */
 	bool started, failed, ph_enable;
-	bool was_orderly;    /* the power-down before this Startup was */
+	bool was_orderly; /* the power-down before this Startup was */
 	bool dirty; /* the permanent state changed and must be committed before the response goes out */
 	bool aged; /* it changed in what no response depends on, and may be committed later */
 	uint8_t locality;
