@@ -193,13 +193,15 @@ tests/unit/paravisor/interrupt_test-objs := paravisor/interrupt.o vtl/vtl.o test
 	core/event_loop.o core/log.o
 tests/unit/paravisor/relay_test-objs := $(sort paravisor/relay.o $(vpci-objs) $(relay-test-objs) $(vmbus-test-objs) \
 	$(vmbus-client-objs) core/io_bus.o core/device_lock.o)
+settings-objs := paravisor/settings.o core/json.o core/base64.o core/guid.o
+tests/unit/paravisor/network_test-objs := $(sort paravisor/network.o paravisor/relay.o $(settings-objs) $(vpci-objs) \
+	$(relay-test-objs) $(mana-test-objs) core/io_bus.o core/device_lock.o)
 tests/unit/paravisor/vmbus_test-objs := paravisor/vmbus.o paravisor/interrupt.o vtl/vtl.o tests/unit/fake/fake_vtl.o \
 	core/event_loop.o core/log.o
 tests/unit/paravisor/host_port_test-objs := paravisor/host_port.o core/event_loop.o core/log.o
 tests/unit/paravisor/options_test-objs := paravisor/options.o
 tests/unit/paravisor/topology_test-objs := paravisor/topology.o
 tests/unit/paravisor/shim_log_test-objs := paravisor/shim_log.o core/log.o
-settings-objs := paravisor/settings.o core/json.o core/base64.o core/guid.o
 tests/unit/paravisor/settings_test-objs := $(settings-objs)
 tests/fuzz/settings_fuzz-objs := $(settings-objs)
 get-client-objs := paravisor/get.o tests/unit/paravisor/fake_uio.o core/event_loop.o core/log.o

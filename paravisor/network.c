@@ -22,7 +22,7 @@
 #define POOL_UNIT     (2u << 20)
 
 struct card {
-	struct guid instance;
+	struct guid instance, vf_instance;
 	char address[16], vf_address[16];
 	struct pci_device_access *pci;
 	struct mana_nic *driver;
@@ -181,8 +181,8 @@ static int start_card(struct network *network, struct card *card, const struct s
 	int ret;
 
 	card->instance = nic->instance;
+	card->vf_instance = nic->vf_instance;
 	ret = mana_nic_create(&driver, &card->driver);
-
 	if (ret)
 		return fail(network, "the MANA function does not start at VPCI bus", &nic->instance,
 			    ret);
@@ -208,17 +208,21 @@ int network_start(struct network *network, const struct settings *settings,
 	return ret;
 }
 
-/* A card that the settings have no more stays, as docs/net.md says; its function goes. */
-static bool vf_in(const struct settings *settings, const struct guid *instance)
+/* A card that the settings have no more stays, as docs/net.md says; its function goes, also if they have another one. */
+static bool vf_in(const struct settings *settings, const struct card *card)
 {
-	for (unsigned int i = 0; i < settings->nic_count; i++)
-		if (settings->nics[i].has_vf && guid_equal(&settings->nics[i].instance, instance))
+	for (unsigned int i = 0; i < settings->nic_count; i++) {
+		const struct settings_nic *nic = &settings->nics[i];
+
+		if (nic->has_vf && guid_equal(&nic->instance, &card->instance) &&
+		    guid_equal(&nic->vf_instance, &card->vf_instance))
 			return true;
+	}
 	return false;
 }
 
 void network_update(struct network *network, const struct settings *settings)
 {
 	for (unsigned int i = 0; i < SETTINGS_NICS_MAX; i++)
-		want_vf(&network->cards[i], vf_in(settings, &network->cards[i].instance));
+		want_vf(&network->cards[i], vf_in(settings, &network->cards[i]));
 }

@@ -306,6 +306,18 @@ static int read_controller(struct reader *r, uint32_t object)
 
 /* --- network cards */
 
+/* Each has a function of its own, and each function of VTL0's is somebody's. */
+static int check_nics(struct reader *r, const struct settings_nic *a, const struct settings_nic *b)
+{
+	if (guid_equal(&a->instance, &b->instance))
+		return fail(r, -EINVAL, "two network cards of one instance_id");
+	if ((a->has_vf && guid_equal(&a->vf_instance, &b->instance)) ||
+	    (b->has_vf && guid_equal(&b->vf_instance, &a->instance)) ||
+	    (a->has_vf && b->has_vf && guid_equal(&a->vf_instance, &b->vf_instance)))
+		return fail(r, -EINVAL, "one function for two network cards");
+	return 0;
+}
+
 static int read_nic(struct reader *r, uint32_t object)
 {
 	struct settings *settings = r->settings;
@@ -321,9 +333,10 @@ static int read_nic(struct reader *r, uint32_t object)
 	if (!ret)
 		ret = read_guid(r, object, "subordinate_instance_id", false, &nic.vf_instance);
 	nic.has_vf = !guid_equal(&nic.vf_instance, &none);
+	if (!ret && nic.has_vf && guid_equal(&nic.vf_instance, &nic.instance))
+		ret = fail(r, -EINVAL, "a network card's function cannot be VTL0's, too");
 	for (unsigned int i = 0; !ret && i < settings->nic_count; i++)
-		if (guid_equal(&settings->nics[i].instance, &nic.instance))
-			ret = fail(r, -EINVAL, "two network cards of one instance_id");
+		ret = check_nics(r, &settings->nics[i], &nic);
 	if (!ret)
 		settings->nics[settings->nic_count++] = nic;
 	return ret;

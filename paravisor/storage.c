@@ -72,13 +72,20 @@ static void report(void *ctx)
 	free(m);
 }
 
-/* Network cards are what they are until VTL2 starts again. (VTL0's own functions beside them are not.) */
-static bool same_nics(const struct settings *a, const struct settings *b)
+/*
+ * Network cards are what they are until VTL2 starts again. VTL0's own functions beside them come and go, but those only
+ * that there were at the start.
+ */
+static bool same_nics(const struct settings *new, const struct settings *old)
 {
-	bool same = a->nic_count == b->nic_count;
+	bool same = new->nic_count == old->nic_count;
 
-	for (unsigned int i = 0; same && i < a->nic_count; i++)
-		same = guid_equal(&a->nics[i].instance, &b->nics[i].instance);
+	for (unsigned int i = 0; same && i < new->nic_count; i++) {
+		const struct settings_nic *a = &new->nics[i], *b = &old->nics[i];
+
+		same = guid_equal(&a->instance, &b->instance) &&
+		       (!a->has_vf || guid_equal(&a->vf_instance, &b->vf_instance));
+	}
 	return same;
 }
 
@@ -87,7 +94,7 @@ static int take_text(struct modification *m, struct settings *settings)
 	int ret = settings_parse(settings, m->text, m->len, m->error.text, sizeof(m->error.text));
 
 	if (!ret && !same_nics(settings, m->storage->machine->settings))
-		ret = storage_fail(&m->error, "network cards cannot come and go", NULL, -ENOTSUP);
+		ret = storage_fail(&m->error, "network cards cannot be exchanged", NULL, -ENOTSUP);
 	return ret ? ret : storage_apply(m->storage, settings, &m->error);
 }
 

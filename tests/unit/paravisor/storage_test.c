@@ -605,6 +605,29 @@ static void a_bad_change_changes_nothing(void **state)
 	assert_false(t.rescan);
 }
 
+/* VTL0's own function of a card goes, and the same one comes again; no other. */
+static void network_cards_stay(void **state)
+{
+#define ID(n)          "_id\":\"0000000" #n "-0000-0000-0000-000000000000\""
+#define SUBORDINATE(n) ",\"subordinate_instance" ID(n)
+#define NIC(more)      "{\"version\":\"V1\",\"dynamic\":{\"nic_devices\":[{\"instance" ID(1) more "}]}}"
+	struct settings_nic *nic = &t.machine.settings->nics[0];
+
+	(void)state;
+	t.machine.settings->nic_count = 1;
+	nic->instance.data1 = 1;
+	nic->vf_instance.data1 = 2;
+	nic->has_vf = true;
+	assert_true(modify(NIC("")));
+	assert_true(modify(NIC(SUBORDINATE(2))));
+	assert_false(modify(NIC(SUBORDINATE(3))));
+	assert_non_null(strstr(t.why, "network cards"));
+	nic->has_vf = false;
+	nic->vf_instance.data1 = 0;
+	assert_false(modify(NIC(SUBORDINATE(2))));
+	t.machine.settings->nic_count = 0;
+}
+
 static void controllers_come_and_go(void **state)
 {
 	const struct vmbus_channel_offer_channel *offer;
@@ -754,6 +777,7 @@ int main(void)
 		test_two(a_resize_is_seen),
 		test_two(a_bad_change_changes_nothing),
 		test_two(controllers_come_and_go),
+		test_two(network_cards_stay),
 		test_two(changes_wait_their_turn),
 		test_two(a_medium_is_exchanged),
 		test_two(reservations_go_down),

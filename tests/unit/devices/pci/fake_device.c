@@ -78,6 +78,12 @@ static int bind(struct pci_device_access *pci, unsigned int vector, struct event
 	return 0;
 }
 
+static void unbind(struct pci_device_access *pci, unsigned int vector)
+{
+	if (vector < sizeof(fake_of(pci)->bound) / sizeof(fake_of(pci)->bound[0]))
+		fake_of(pci)->bound[vector] = NULL;
+}
+
 static int reset(struct pci_device_access *pci)
 {
 	fake_of(pci)->resets++;
@@ -92,6 +98,7 @@ static const struct pci_device_ops ops = {
 	.write = write_register,
 	.vector_count = vector_count,
 	.bind = bind,
+	.unbind = unbind,
 	.reset = reset,
 };
 
