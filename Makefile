@@ -169,7 +169,10 @@ mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(re
 tests/unit/devices/net/mana_nic_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
 tests/fuzz/mana_nic_fuzz-objs := $(mana-test-objs)
-tests/fuzz/mana_function_fuzz-objs := $(mana-test-objs)
+mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_frame.o core/log.o core/event_loop.o \
+	core/guest_memory.o core/guest_access.o tests/unit/devices/net/memory_backend.o tests/unit/devices/mana/mana_driver.o)
+tests/unit/devices/mana/mana_function_test-objs := $(mana-function-test-objs)
+tests/fuzz/mana_function_fuzz-objs := $(mana-function-test-objs)
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o crash.o exit.o exit_pio.o \

@@ -8,10 +8,12 @@
 
 #include "core/container_of.h"
 #include "core/event_loop.h"
+#include "core/log.h"
 #include "core/net_backend.h"
 #include "devices/mana/mana_internal.h"
 
-#define WAIT_NS 100000000u /* without a frame taken */
+/* Without a frame taken. VPs that share a processor with others have been seen to take 100 ms for their next buffers. */
+#define WAIT_NS 1000000000u
 
 static void arm(struct mana_backlog *backlog)
 {
@@ -81,6 +83,8 @@ static void expired(struct event_timer *timer)
 {
 	struct mana *mana = container_of(timer, struct mana, backlog.timer);
 
+	log_limited(LOG_INFO,
+		    "mana: a queue has been without buffers for a second: it loses frames");
 	pthread_mutex_lock(&mana->lock);
 	give(mana, true);
 	pthread_mutex_unlock(&mana->lock);

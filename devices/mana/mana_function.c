@@ -137,8 +137,7 @@ static void doorbell(struct mana *mana, uint32_t place, uint64_t value)
 	case GDMA_DOORBELL_RQ:
 		if (id < MANA_WQS)
 			__atomic_store_n(&mana->tails[id], tail, __ATOMIC_SEQ_CST);
-		if (mana_backlog_waits(mana))
-			mana_wake(mana);
+		mana_backlog_look(mana);
 		break;
 	case GDMA_DOORBELL_CQ:
 		mana_cq_doorbell(mana, id, tail & INT32_MAX, arm);
@@ -174,6 +173,7 @@ static void reset(struct pci_function *function)
 	mana_hwc_down(mana);
 	memset(mana->shm, 0, sizeof(mana->shm));
 	pthread_mutex_unlock(&mana->lock);
+	mana_backlog_look(mana);
 }
 
 static uint32_t config_read(struct pci_function *function, uint16_t offset, unsigned int size)

@@ -193,6 +193,9 @@ extern const struct net_backend_client mana_backend_client;
  */
 bool mana_receive_frame(struct mana *mana, const uint8_t *frame, size_t len, bool last_time);
 
+/* --- mana_function.c: a run of the loop, soon; any thread */
+void mana_wake(struct mana *mana);
+
 /* --- mana_backlog.c: frames for which there was no buffer; with the lock, on the loop */
 void mana_backlog_init(struct mana *mana);
 void mana_backlog_fini(struct mana *mana);
@@ -205,6 +208,11 @@ static inline bool mana_backlog_waits(const struct mana *mana)
 	return __atomic_load_n(&mana->backlog.waiting, __ATOMIC_SEQ_CST);
 }
 
-void mana_wake(struct mana *mana);
+/* There may be buffers, or nobody who is to have the frames any more. Any thread, with or without the lock. */
+static inline void mana_backlog_look(struct mana *mana)
+{
+	if (mana_backlog_waits(mana))
+		mana_wake(mana);
+}
 
 #endif
