@@ -149,6 +149,7 @@ devices-objs += $(netvsp-objs)
 net-test-objs := $(netvsp-objs) devices/net/loopback_nic.o tests/unit/devices/net/netvsc.o \
 	$(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/devices/net/netvsp_test-objs := $(net-test-objs)
+tests/unit/devices/net/netvsp_nvsp_test-objs := $(net-test-objs)
 tests/unit/devices/net/netvsp_stress_test-objs := $(net-test-objs)
 tests/unit/devices/net/rndis_packet_test-objs := devices/net/rndis_packet.o
 tests/fuzz/netvsp_fuzz-objs := $(net-test-objs)

@@ -144,7 +144,7 @@ static void receive_until(unsigned int count)
 static void a_full_network_is_waited_for(void **state)
 {
 	static uint8_t frame[30000];
-	unsigned int waits = 0;
+	unsigned int waits = 0, before = 0;
 
 	(void)state;
 	start("user");
@@ -153,10 +153,12 @@ static void a_full_network_is_waited_for(void **state)
 		send_frame(frame, sizeof(frame) - i);
 		for (rooms = 0; backend->ops->full(backend); waits++)
 			assert_true(event_loop_run_once(loop, 10000) > 0);
-		assert_true(!waits || rooms <= 1);
+		assert_int_equal(rooms, waits != before);
+		before = waits;
 	}
 	assert_true(waits);
 	receive_until(300);
+	assert_int_equal(event_loop_run_once(loop, 0), 0); /* nothing is left to be done */
 	assert_int_equal(last_len, sizeof(frame) - 299);
 	assert_int_equal(last[0], (uint8_t)299);
 	stop();
@@ -297,6 +299,18 @@ static void end_receive(void *ctx, const uint8_t *frame, size_t len)
 
 static const struct net_backend_client end_client = { .receive = end_receive, .room = room };
 
+/* One that has no room for more. */
+static void end_pauses(void *ctx, const uint8_t *frame, size_t len)
+{
+	struct end *end = ctx;
+
+	end_receive(ctx, frame, len);
+	if (frame[12] == 0x88 && frame[13] == 0xB5)
+		end->backend->ops->pause(end->backend, true);
+}
+
+static const struct net_backend_client pausing_client = { .receive = end_pauses, .room = room };
+
 static void start_end(struct end *end, const char *text)
 {
 	assert_int_equal(create(text), 0);
@@ -322,6 +336,41 @@ static void crosses(const struct end *from, struct end *to, bool tagged, size_t 
 		assert_true(event_loop_run_once(loop, 10000) > 0);
 	assert_int_equal(to->len, len);
 	assert_memory_equal(to->frame, frame, len);
+}
+
+/* Nothing is read behind the frame that made the card pause. */
+static void a_pause_holds_at_once(const char *name)
+{
+	uint8_t frame[60] = { [0 ... 5] = 0xFF, [6] = 2, [12] = 0x88, [13] = 0xB5 };
+	char text[32];
+
+	snprintf(text, sizeof(text), "packet=%s", name);
+	assert_int_equal(create(text), 0);
+	packet.backend = backend;
+	for (frame[14] = 1; frame[14] < 4; frame[14]++) /* before it is looked at */
+		tap.backend->ops->send(tap.backend, &(struct iovec){ frame, sizeof(frame) }, 1,
+				       NULL);
+	assert_int_equal(backend->ops->start(backend, loop, &pausing_client, &packet), 0);
+	for (uint8_t i = 1; i < 4; i++) {
+		for (packet.len = 0; !packet.len;)
+			assert_true(event_loop_run_once(loop, 10000) > 0);
+		assert_int_equal(packet.frame[14], i);
+		assert_int_equal(event_loop_run_once(loop, 0), 0);
+		backend->ops->pause(backend, false);
+	}
+	stop();
+}
+
+static void set_up(const char *name, bool up)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+	request.ifr_flags = (short)(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+	close(fd);
 }
 
 /* A device that stays, or -1. */
@@ -359,10 +408,18 @@ static void frames_cross_a_tap_device(void **state)
 	crosses(&tap, &packet, true, 100);
 	crosses(&packet, &tap, true, 100);
 	crosses(&tap, &packet, true, 9018);
-	for (int i = 0; i < 2; i++) {
-		backend = i ? packet.backend : tap.backend;
-		stop();
-	}
+	/* The interface goes down, which is not its end. */
+	set_up(name, false);
+	while (event_loop_run_once(loop, 0) > 0)
+		;
+	set_up(name, true);
+	crosses(&tap, &packet, false, 60);
+	crosses(&packet, &tap, false, 60);
+	backend = packet.backend;
+	stop();
+	a_pause_holds_at_once(name);
+	backend = tap.backend;
+	stop();
 	assert_int_equal(make_tap(name, 0), 0);
 }
 
@@ -402,6 +459,107 @@ static void what_cannot_be_is_refused_before(void **state)
 	assert_int_equal(check("packet=no-such"), -EINVAL);
 	assert_int_equal(check("packet=lo"), 0);
 	assert_int_equal(check("none"), 0);
+}
+
+/* A script for passt that goes on when the test has made the file FOLDER/go. */
+static void write_waiting_passt(const char *before, const char *after)
+{
+	char script[400];
+
+	snprintf(script, sizeof(script),
+		 "#!/bin/sh\n%s\nwhile [ ! -e %s/go ]; do sleep 0.01; done\n%s\n", before, folder,
+		 after);
+	write_passt(script);
+}
+
+static void let_go(bool go)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s/go", folder);
+	if (go)
+		fclose(fopen(name, "w"));
+	else
+		unlink(name);
+}
+
+/* Two of its 16 bytes are still to come: it is no frame yet. */
+static void a_frame_comes_in_pieces(void **state)
+{
+	(void)state;
+	write_waiting_passt(
+		"printf '\\000\\000\\000\\020abcdefghijklmn' >&$4",
+		"printf 'op\\000\\000\\000\\016ABCDEFGHIJKLMN' >&$4; exec cat <&$4 >/dev/null");
+	start("user");
+	assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_int_equal(received, 0);
+	let_go(true);
+	receive_until(1);
+	if (received == 1) {
+		assert_int_equal(last_len, 16);
+		assert_memory_equal(last, "abcdefghijklmnop", 16);
+	}
+	receive_until(2);
+	assert_int_equal(last_len, 14);
+	assert_memory_equal(last, "ABCDEFGHIJKLMN", 14);
+	let_go(false);
+	stop();
+}
+
+/* Whoever waits for a network that ends is told, and waits no more; also when it is not read. */
+static void a_network_that_ends_is_not_waited_for(void **state)
+{
+	static const uint8_t frame[30000];
+
+	(void)state;
+	write_waiting_passt("", "exit 0");
+	start("user");
+	while (!backend->ops->full(backend))
+		send_frame(frame, sizeof(frame));
+	backend->ops->pause(backend, true);
+	assert_int_equal(event_loop_run_once(loop, 0), 0);
+	rooms = 0;
+	let_go(true);
+	while (!gone)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_false(backend->ops->full(backend));
+	assert_true(rooms);
+	send_frame(frame, sizeof(frame));
+	assert_false(backend->ops->full(backend));
+	let_go(false);
+	stop();
+}
+
+/* Frames that it took in part go on where they were: nothing of them twice, and nothing before their end. */
+static void a_frame_goes_in_pieces(void **state)
+{
+	static uint8_t frame[65536];
+	unsigned int large = 0, seen = 0;
+
+	(void)state;
+	write_waiting_passt("", "exec cat <&$4 >&$4");
+	start("user");
+	for (; !backend->ops->full(backend); large++) {
+		memset(frame, (int)large, sizeof(frame));
+		send_frame(frame, sizeof(frame) - 1000 * large);
+	}
+	let_go(true);
+	for (unsigned int i = 0; i < 100;
+	     i++) { /* behind the others, also when there is room again */
+		send_frame(frame, 99);
+		usleep(1000);
+	}
+	while (last_len != 99) {
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+		for (; seen < received && seen < large; seen++)
+			if (received == seen + 1)
+				assert_int_equal(last[last_len - 1], (uint8_t)seen);
+	}
+	assert_int_equal(seen, large);
+	receive_until(large + 100);
+	assert_int_equal(last_len, 99);
+	let_go(false);
+	stop();
 }
 
 static void what_is_no_frame_ends_the_network(void **state)
@@ -463,6 +621,9 @@ int main(void)
 		cmocka_unit_test(a_full_network_is_waited_for),
 		cmocka_unit_test(a_paused_network_is_not_read),
 		cmocka_unit_test(a_flood_loses_frames_but_not_the_framing),
+		cmocka_unit_test(a_frame_comes_in_pieces),
+		cmocka_unit_test(a_frame_goes_in_pieces),
+		cmocka_unit_test(a_network_that_ends_is_not_waited_for),
 		cmocka_unit_test(what_is_no_frame_ends_the_network),
 		cmocka_unit_test(passt_gives_an_address),
 		cmocka_unit_test(frames_cross_a_tap_device),

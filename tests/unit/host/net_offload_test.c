@@ -169,6 +169,35 @@ static void sums_are_completed(void **state)
 	check_got();
 }
 
+/* One that sums up to nothing is not "none" (RFC 768). */
+static void a_sum_is_never_zero(void **state)
+{
+	const struct virtio_net_hdr header = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					       .csum_start = 34,
+					       .csum_offset = 6 };
+
+	(void)state;
+	memset(send, 0, 60);
+	memset(send + 34, 0xFF, 2);
+	finish(&header, 60);
+	assert_int_equal(got.count, 1);
+	assert_memory_equal(got.bytes[0] + 40, "\xFF\xFF", 2);
+}
+
+/* Segments that are larger than any frame. */
+static void segments_fit(void **state)
+{
+	const struct virtio_net_hdr header = { .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+					       .gso_size = FRAME_MAX,
+					       .csum_start = 34 };
+
+	(void)state;
+	finish(&header, make_send(false, 5000) + 5000);
+	assert_true(got.count <= 1); /* the last is a small one */
+	for (unsigned int i = 0; i < got.count; i++)
+		assert_true(got.len[i] < 1000);
+}
+
 static void what_cannot_be_is_lost(void **state)
 {
 	static const struct virtio_net_hdr headers[] = {
@@ -194,8 +223,8 @@ static void what_cannot_be_is_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sends_are_cut),
-		cmocka_unit_test(sums_are_completed),
+		cmocka_unit_test(sends_are_cut),          cmocka_unit_test(sums_are_completed),
+		cmocka_unit_test(a_sum_is_never_zero),    cmocka_unit_test(segments_fit),
 		cmocka_unit_test(what_cannot_be_is_lost),
 	};
 

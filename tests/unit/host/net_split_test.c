@@ -150,6 +150,9 @@ static void either_pauses_the_network(void **state)
 	assert_true(network.paused);
 	vtl0->ops->stop(vtl0);
 	assert_false(network.paused);
+	vtl2->ops->pause(vtl2, true);
+	vtl2->ops->pause(vtl2, false); /* for which the one that stopped does not count */
+	assert_false(network.paused);
 	vtl2->ops->stop(vtl2);
 	net_split_destroy(split);
 }

@@ -588,6 +588,7 @@ static void traffic_comes_back_from_a_function_that_is_left(void **state)
 static void the_host_takes_the_function_and_gives_it_back(void **state)
 {
 	const struct vpci_child_message complete = { .type = VPCI_EJECTION_COMPLETE };
+	unsigned int told;
 
 	(void)state;
 	take_card(1);
@@ -596,7 +597,10 @@ static void the_host_takes_the_function_and_gives_it_back(void **state)
 	change(CARDS(CARD(4) "}," CARD(1) "}"));
 	expect_vf(0);
 	assert_int_equal(heard_from_bus(), VPCI_EJECT);
+	told = t.net.inbands;
 	change(CARDS(CARD(4) "}," CARD(1) "}")); /* said again */
+	netvsc_poll(&t.net, 0);
+	assert_int_equal(t.net.inbands, told);
 	assert_int_equal(heard_from_bus(), 0);
 	say_to_bus(&complete, sizeof(complete));
 	assert_false(t.functions[1].to_vtl0);

@@ -223,6 +223,16 @@ static void interrupts_find_their_vp(void **state)
 	assert_int_equal(asserted.destination, 0x13);
 }
 
+/* The first is for events, the others one a VP. */
+static void vectors_are_spread_over_vps(void **state)
+{
+	(void)state;
+	assert_int_equal(fake.vectors, CLIENT_VPS + 1);
+	assert_ptr_equal(fake.loops[0], client.loops[0]);
+	for (unsigned int i = 0; i < CLIENT_VPS; i++)
+		assert_ptr_equal(fake.loops[i + 1], client.loops[i]);
+}
+
 static void note_left(void *ctx)
 {
 	assert_false(relay_in_use(function));
@@ -306,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_is_used),
 		TEST(interrupts_find_their_vp),
+		TEST(vectors_are_spread_over_vps),
 		TEST(who_watches_hears_that_it_is_left),
 		TEST(it_is_taken_away_and_given_back),
 		TEST(one_that_nobody_uses_goes_at_once),

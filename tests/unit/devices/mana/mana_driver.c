@@ -24,9 +24,11 @@
 
 static void msi(void *ctx, uint64_t address, uint32_t data)
 {
-	(void)ctx;
+	struct mana_driver *driver = ctx;
+
 	(void)address;
 	(void)data;
+	__atomic_fetch_add(&driver->interrupts, 1, __ATOMIC_RELAXED);
 }
 
 static const struct pci_bus_ops bus_ops = { .msi = msi };
@@ -67,7 +69,8 @@ int mana_driver_init(struct mana_driver *driver)
 	driver->function = mana_function_create(&config);
 	if (!driver->function)
 		return -1;
-	driver->function->bus = (struct pci_bus){ .ops = &bus_ops, .memory = driver->memory };
+	driver->function->bus =
+		(struct pci_bus){ .ops = &bus_ops, .ctx = driver, .memory = driver->memory };
 	mana_driver_run(driver);
 	return 0;
 }
@@ -81,6 +84,17 @@ void mana_driver_fini(struct mana_driver *driver)
 	event_loop_destroy(driver->loop);
 	guest_memory_destroy(driver->memory);
 	munmap(driver->ram, MANA_DRIVER_RAM);
+}
+
+void mana_driver_take_interrupts(struct mana_driver *driver)
+{
+	struct pci_function *function = driver->function;
+	uint16_t at = (uint16_t)function->ops->config_read(function, PCI_CAPABILITY_POINTER, 1);
+
+	while (function->ops->config_read(function, at, 1) != PCI_CAP_MSIX)
+		at = (uint16_t)function->ops->config_read(function, (uint16_t)(at + 1), 1);
+	function->ops->bar_write(function, MANA_MSIX_BAR, 12, 4, 0); /* not masked */
+	function->ops->config_write(function, at + PCI_MSIX_CONTROL, 2, PCI_MSIX_CONTROL_ENABLE);
 }
 
 void mana_driver_write(struct mana_driver *driver, uint64_t offset, unsigned int size,

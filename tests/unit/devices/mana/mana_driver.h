@@ -26,6 +26,7 @@ struct pci_function;
 #define MANA_DRIVER_EQ_ID 1u
 #define MANA_DRIVER_SQ_ID 2u
 #define MANA_DRIVER_RQ_ID 3u
+#define MANA_DRIVER_CQ_ID 1u /* the SQ's */
 
 struct mana_driver {
 	uint8_t *ram; /* at address 0 */
@@ -36,6 +37,8 @@ struct mana_driver {
 	uint32_t sq_head, rq_head; /* the hardware channel's */
 	unsigned int moves;        /* of the filter */
 	bool to_vtl0;
+	unsigned int
+		interrupts; /* of MSI-X vector 0, once mana_driver_take_interrupts() is called; atomic */
 };
 
 /* 0 or -1. The function's network has been started; the channel is not up. */
@@ -47,6 +50,9 @@ void mana_driver_run(struct mana_driver *driver);
 
 /* The hardware channel. After mana_driver_init(), or a reset of the function. */
 void mana_driver_bring_up(struct mana_driver *driver);
+
+/* Enables MSI-X, with vector 0 unmasked. */
+void mana_driver_take_interrupts(struct mana_driver *driver);
 
 void mana_driver_write(struct mana_driver *driver, uint64_t offset, unsigned int size,
 		       uint64_t value); /* BAR 0 */

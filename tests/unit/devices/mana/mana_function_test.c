@@ -147,9 +147,11 @@ static void regions_are_whole_pages_of_memory(void **state)
 	assert_int_equal(
 		create_region((MANA_RING_PAGES + 1) * 4096ull, MANA_RING_PAGES + 1, 1, BUFFER),
 		GDMA_STATUS_INVALID);
+	assert_int_equal(create_region(2 * 4096, 2, 1, BUFFER), GDMA_STATUS_MORE_ENTRIES);
+	assert_int_equal(create_eq(region_made(), 2 * 4096, 0),
+			 GDMA_STATUS_INVALID); /* not all of it */
 	assert_int_equal(create_region(3 * 4096, 3, 1, BUFFER), GDMA_STATUS_MORE_ENTRIES);
 	region = region_made();
-	assert_int_equal(create_eq(region, 3 * 4096, 0), GDMA_STATUS_INVALID); /* not all of it */
 	assert_int_equal(add_pages(region, 3, 3), GDMA_STATUS_INVALID);
 	assert_int_equal(add_pages(region, 2, 1), GDMA_STATUS_INVALID);
 	assert_int_equal(add_pages(region, 1, 1), GDMA_STATUS_MORE_ENTRIES);
@@ -258,7 +260,7 @@ static void the_filter_moves_for_its_vport(void **state)
 
 static void unknown_commands_and_short_ones(void **state)
 {
-	uint8_t message[GDMA_PAGE_SIZE] = { 0 };
+	uint8_t message[GDMA_PAGE_SIZE + 1] = { 0 };
 	static const uint32_t types[] = { GDMA_GENERATE_TEST_EQE,    GDMA_CREATE_QUEUE,
 					  GDMA_DISABLE_QUEUE,        GDMA_CREATE_DMA_REGION,
 					  GDMA_DMA_REGION_ADD_PAGES, GDMA_DESTROY_DMA_REGION,
@@ -275,6 +277,7 @@ static void unknown_commands_and_short_ones(void **state)
 	/* Less than a header is no request; and an answer is as long as the buffer at most. */
 	mana_driver_header(hdr, GDMA_LIST_DEVICES, sizeof(*hdr));
 	assert_int_equal(mana_driver_command(&d, message, sizeof(*hdr) - 1), UINT32_MAX);
+	assert_int_equal(mana_driver_command(&d, message, sizeof(message)), UINT32_MAX);
 	hdr->resp.msg_size = UINT32_MAX;
 	assert_int_equal(mana_driver_command(&d, message, sizeof(*hdr)), GDMA_STATUS_SUCCESS);
 	expect_well();
@@ -368,14 +371,20 @@ static void frames_are_of_the_size_of_the_network(void **state)
 	assert_int_equal(completion(MANA_DRIVER_RQ, 1), MANA_CQE_RX_TRUNCATED);
 }
 
-static void large_sends_are_cut_to_what_fits(void **state)
+/* 54 bytes of headers of TCP over IPv4, from whom sends. */
+static void put_headers(void)
 {
 	static const uint8_t header[54] = {
 		0x02, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, [17] = 40, [23] = 6, [46] = 0x50
 	};
 
-	(void)state;
 	memcpy(d.ram + BUFFER, header, sizeof(header));
+}
+
+static void large_sends_are_cut_to_what_fits(void **state)
+{
+	(void)state;
+	put_headers();
 	send_large(3000, 1460);
 	assert_int_equal(completion(MANA_DRIVER_SQ, 0), MANA_CQE_TX_OKAY);
 	assert_int_equal(d.network.sent, 3);
@@ -405,6 +414,8 @@ static void nothing_is_sent_before_the_vport_is(void **state)
 /* Without bus mastering nothing is read or written. */
 static void a_function_that_is_no_master_is_silent(void **state)
 {
+	static uint8_t before[MANA_DRIVER_RAM];
+
 	(void)state;
 	d.function->ops->config_write(d.function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	send_frame(BUFFER, 60);
@@ -415,6 +426,97 @@ static void a_function_that_is_no_master_is_silent(void **state)
 	deliver(60);
 	assert_int_equal(completion(MANA_DRIVER_RQ, 0), NONE);
 	assert_int_equal(d.ram[BUFFER], 0x55);
+	memcpy(before, d.ram, sizeof(before));
+	mana_function_set_link(d.function, false);
+	assert_memory_equal(before, d.ram, sizeof(before));
+}
+
+/* A network that does the rest gets sends uncut, which are the frames that they become; but what is tagged is done here. */
+static void work_is_left_to_a_network_that_takes_it(void **state)
+{
+	const struct mana_tx_oob oob = { .flags = MANA_TX_FORMAT_LONG | MANA_TX_TCP_CHECKSUM,
+					 .vlan = MANA_TX_INJECT_VLAN |
+						 (5u << 4) << MANA_TX_VLAN_TCI_SHIFT };
+
+	(void)state;
+	d.network.backend.offloads = true;
+	put_headers();
+	send_large(3000, 1460);
+	assert_int_equal(d.network.sent, 1);
+	assert_int_equal(d.network.offload.mss, 1460);
+	assert_int_equal(mana_of(d.function)->stats.tx[NIC_UNICAST].frames, 3);
+	assert_int_equal(mana_of(d.function)->stats.tx[NIC_UNICAST].bytes, 3 * 54 + 3000);
+	put_headers();
+	sq_tail += mana_driver_put_wqe(d.ram + MANA_DRIVER_SQ + sq_tail, sizeof(oob), &oob, BUFFER,
+				       60);
+	ring(GDMA_DOORBELL_SQ, MANA_DRIVER_SQ_ID, sq_tail);
+	assert_int_equal(completion(MANA_DRIVER_SQ, 1), MANA_CQE_TX_OKAY);
+	assert_int_equal(d.network.frames[d.network.count - 1].len, 64);
+	assert_memory_equal(d.network.frames[d.network.count - 1].bytes + 12, "\x81\0\0\5", 4);
+	assert_int_equal(d.network.offload.sum_start, 0);
+}
+
+static void a_completion_may_be_suppressed(void **state)
+{
+	const struct mana_tx_oob oob = { .flags = MANA_TX_SUPPRESS_CQE };
+
+	(void)state;
+	sq_tail += mana_driver_put_wqe(d.ram + MANA_DRIVER_SQ, GDMA_OOB_SMALL, &oob, BUFFER, 60);
+	ring(GDMA_DOORBELL_SQ, MANA_DRIVER_SQ_ID, sq_tail);
+	assert_int_equal(d.network.sent, 1);
+	assert_int_equal(completion(MANA_DRIVER_SQ, 0), NONE);
+	sq_tail += mana_driver_put_wqe(d.ram + MANA_DRIVER_SQ + sq_tail, GDMA_OOB_SMALL, &oob,
+				       BUFFER, 10);
+	ring(GDMA_DOORBELL_SQ, MANA_DRIVER_SQ_ID, sq_tail);
+	assert_int_equal(completion(MANA_DRIVER_SQ, 0),
+			 MANA_CQE_TX_INVALID_OOB); /* not of errors */
+}
+
+/* Whoever rings the doorbell sends some, the loop the rest. */
+static void a_doorbell_does_not_send_for_ever(void **state)
+{
+	const uint8_t oob[GDMA_OOB_SMALL] = { 0 };
+
+	(void)state;
+	mana_of(d.function)->config.send_in_place = true;
+	for (unsigned int i = 0; i < 50; i++)
+		sq_tail += mana_driver_put_wqe(d.ram + MANA_DRIVER_SQ + sq_tail, sizeof(oob), oob,
+					       BUFFER, 60);
+	mana_driver_doorbell(&d, MANA_DOORBELL, GDMA_DOORBELL_SQ, MANA_DRIVER_SQ_ID, sq_tail,
+			     false);
+	assert_in_range(d.network.sent, 1, 49);
+	mana_driver_run(&d);
+	assert_int_equal(d.network.sent, 50);
+}
+
+static void arm(uint32_t place, uint32_t id, uint32_t tail)
+{
+	mana_driver_doorbell(&d, MANA_DOORBELL, place, id, tail, true);
+}
+
+/* Once for each time that it is armed; at once, where there is what the driver has not seen. */
+static void interrupts_come_when_they_are_asked_for(void **state)
+{
+	const uint32_t cqes = 4096 / sizeof(struct gdma_cqe), eqes = 4096 / sizeof(struct gdma_eqe);
+	unsigned int before;
+
+	(void)state;
+	mana_driver_take_interrupts(&d);
+	before = d.interrupts;
+	send_frame(BUFFER, 60);
+	assert_int_equal(d.interrupts, before); /* its CQ is not armed */
+	arm(GDMA_DOORBELL_CQ, MANA_DRIVER_CQ_ID, cqes);
+	assert_int_equal(d.interrupts, before + 1);
+	arm(GDMA_DOORBELL_CQ, MANA_DRIVER_CQ_ID, cqes + 1);
+	send_frame(BUFFER, 60);
+	assert_int_equal(d.interrupts, before + 1); /* there is an event, but the EQ is not armed */
+	arm(GDMA_DOORBELL_EQ, MANA_DRIVER_EQ_ID, eqes + 1);
+	assert_int_equal(d.interrupts, before + 2);
+	arm(GDMA_DOORBELL_EQ, MANA_DRIVER_EQ_ID, eqes + 2);
+	assert_int_equal(d.interrupts, before + 2);
+	arm(GDMA_DOORBELL_CQ, MANA_DRIVER_CQ_ID, cqes + 2);
+	send_frame(BUFFER, 60);
+	assert_int_equal(d.interrupts, before + 3);
 }
 
 /* The queue stops; the others, and what is made in its place, go on. */
@@ -458,6 +560,10 @@ static void frames_go_where_they_are_steered(void **state)
 	const struct mana_cfg_rx_steer_req as_it_is = { .rx_enable = UINT32_MAX,
 							.rss_enable = UINT32_MAX };
 	struct mana_cfg_rx_steer_req req = as_it_is;
+	enum {
+		stale = 400
+	};
+	uint64_t old[60] = { [stale / 8] = MANA_WQ_HANDLE + MANA_DRIVER_RQ_ID };
 
 	(void)state;
 	post_buffer(2048);
@@ -476,6 +582,9 @@ static void frames_go_where_they_are_steered(void **state)
 	assert_int_equal(steer(req), GDMA_STATUS_INVALID);
 	req.num_indir_entries = 1;
 	req.indir_tab_offset = sizeof(req) - 7;
+	assert_int_equal(steer(req), GDMA_STATUS_INVALID);
+	req.indir_tab_offset = stale; /* there was one in the message before */
+	assert_int_equal(send(0x12345, old, sizeof(old)), GDMA_STATUS_CMD_UNSUPPORTED);
 	assert_int_equal(steer(req), GDMA_STATUS_INVALID);
 	req.num_indir_entries = MANA_INDIRECTION_MAX + 1;
 	req.indir_tab_offset = 0;
@@ -510,6 +619,43 @@ static void a_queue_that_is_destroyed_receives_nothing(void **state)
 	deliver(60);
 	assert_int_equal(completion(MANA_DRIVER_RQ, 0), NONE);
 	assert_int_equal(lost(), 2);
+}
+
+/* Nor is one that sends what the table leads to. */
+static void a_table_leads_to_receive_queues_only(void **state)
+{
+	struct {
+		struct mana_cfg_rx_steer_req req;
+		uint64_t table[1];
+	} message = { .req = { .vport = MANA_VPORT,
+			       .rx_enable = 1,
+			       .rss_enable = 1,
+			       .update_indir_tab = 1,
+			       .num_indir_entries = 1,
+			       .indir_tab_offset = sizeof(message.req) },
+		      .table = { MANA_WQ_HANDLE + MANA_DRIVER_RQ_ID } };
+	struct mana_create_wqobj_req req = { .vport = MANA_VPORT,
+					     .wq_type = GDMA_SQ,
+					     .wq_size = GDMA_PAGE_SIZE,
+					     .cq_size = GDMA_PAGE_SIZE,
+					     .cq_parent_qid = MANA_DRIVER_EQ_ID };
+
+	(void)state;
+	assert_int_equal(send(MANA_CONFIG_VPORT_RX, &message, sizeof(message)),
+			 GDMA_STATUS_SUCCESS);
+	put_headers();
+	memset(d.ram + BUFFER, 0xFF, 6);
+	post_buffer(2048);
+	memory_backend_deliver(&d.network, d.ram + BUFFER, 60);
+	assert_int_equal(completion(MANA_DRIVER_RQ, 0), MANA_CQE_RX_OKAY);
+	assert_int_equal(destroy_wq(GDMA_RQ, MANA_DRIVER_RQ_ID), GDMA_STATUS_SUCCESS);
+	req.wq_gdma_region = mana_driver_region(&d, MANA_DRIVER_RQ, 1);
+	req.cq_gdma_region = mana_driver_region(&d, MANA_DRIVER_RQ + GDMA_PAGE_SIZE, 1);
+	assert_int_equal(create_wq(&req), GDMA_STATUS_SUCCESS);
+	memory_backend_deliver(&d.network, d.ram + BUFFER, 60);
+	mana_driver_run(&d);
+	assert_int_equal(lost(), 1);
+	assert_false(d.network.paused);
 }
 
 /* A driver that makes its channel anew, without a reset, has nothing of what there was. */
@@ -579,6 +725,26 @@ static void nobody_waits_for_what_is_gone(void **state)
 	assert_false(d.network.paused);
 }
 
+/* Also when there are buffers already, but those that wait have not had them yet. */
+static void frames_that_wait_come_first(void **state)
+{
+	const uint8_t *length = d.ram + MANA_DRIVER_RQ + 2 * GDMA_PAGE_SIZE +
+				offsetof(struct mana_rx_comp, packets[0].len);
+	const uint8_t oob[GDMA_OOB_SMALL] = { 0 };
+
+	(void)state;
+	starve();
+	for (unsigned int i = 0; i < 2; i++)
+		rq_tail += mana_driver_put_wqe(d.ram + MANA_DRIVER_RQ + rq_tail, sizeof(oob), oob,
+					       BUFFER, 2048);
+	mana_driver_doorbell(&d, MANA_DOORBELL, GDMA_DOORBELL_RQ, MANA_DRIVER_RQ_ID, rq_tail,
+			     false);
+	deliver(61);
+	mana_driver_run(&d);
+	assert_int_equal(load_le32(length), 60);
+	assert_int_equal(load_le32(length + sizeof(struct gdma_cqe)), 61);
+}
+
 static void more_than_can_wait_is_lost(void **state)
 {
 	unsigned int count = 0;
@@ -607,12 +773,18 @@ int main(void)
 		TEST(large_sends_are_cut_to_what_fits),
 		TEST(nothing_is_sent_before_the_vport_is),
 		TEST(a_function_that_is_no_master_is_silent),
+		TEST(work_is_left_to_a_network_that_takes_it),
+		TEST(a_completion_may_be_suppressed),
+		TEST(a_doorbell_does_not_send_for_ever),
+		TEST(interrupts_come_when_they_are_asked_for),
 		TEST(entries_that_cannot_be_stop_their_queue),
 		TEST(frames_go_where_they_are_steered),
 		TEST(a_queue_that_is_destroyed_receives_nothing),
+		TEST(a_table_leads_to_receive_queues_only),
 		TEST(a_channel_that_comes_anew_finds_nothing),
 		TEST(a_buffer_ends_the_wait),
 		TEST(nobody_waits_for_what_is_gone),
+		TEST(frames_that_wait_come_first),
 		TEST(more_than_can_wait_is_lost),
 	};
 

@@ -72,9 +72,10 @@ static unsigned int vector_count(struct pci_device_access *pci)
 static int bind(struct pci_device_access *pci, unsigned int vector, struct event_loop *loop,
 		struct pci_interrupt *interrupt)
 {
-	(void)loop;
-	if (vector < sizeof(fake_of(pci)->bound) / sizeof(fake_of(pci)->bound[0]))
+	if (vector < sizeof(fake_of(pci)->bound) / sizeof(fake_of(pci)->bound[0])) {
 		fake_of(pci)->bound[vector] = interrupt;
+		fake_of(pci)->loops[vector] = loop;
+	}
 	return 0;
 }
 

@@ -14,6 +14,7 @@ struct fake_device {
 	uint64_t bar_size[PCI_BAR_COUNT];
 	unsigned int vectors; /* that can be had */
 	struct pci_interrupt *bound[8];
+	struct event_loop *loops[8]; /* that they are bound to */
 
 	/* What came. */
 	unsigned int reads, writes, resets;
