@@ -8,17 +8,6 @@
 
 #define PAGE_MASK 0xfffull
 
-struct ram_range {
-	uint64_t gpa, len;
-	uint8_t *base;
-};
-
-/* Sorted by gpa; fixed once VTL0 runs, so nothing here locks. */
-struct guest_memory {
-	struct ram_range *ranges;
-	unsigned int count;
-};
-
 struct guest_memory *guest_memory_create(void)
 {
 	return calloc(1, sizeof(struct guest_memory));
@@ -49,7 +38,7 @@ static unsigned int first_above(const struct guest_memory *gm, uint64_t gpa)
 
 int guest_memory_add(struct guest_memory *gm, uint64_t gpa, void *base, uint64_t len)
 {
-	struct ram_range *grown;
+	struct guest_memory_ram *grown;
 	unsigned int at;
 
 	if (!base || len == 0 || !range_valid(gpa, len))
@@ -65,7 +54,7 @@ int guest_memory_add(struct guest_memory *gm, uint64_t gpa, void *base, uint64_t
 		return -ENOMEM;
 	gm->ranges = grown;
 	memmove(&grown[at + 1], &grown[at], (gm->count - at) * sizeof(*grown));
-	grown[at] = (struct ram_range){ .gpa = gpa, .len = len, .base = base };
+	grown[at] = (struct guest_memory_ram){ .gpa = gpa, .len = len, .base = base };
 	gm->count++;
 	return 0;
 }
@@ -75,7 +64,7 @@ static uint8_t *find_piece(const struct guest_memory *gm, uint64_t gpa, uint64_t
 			   uint64_t *piece)
 {
 	unsigned int i = first_above(gm, gpa);
-	const struct ram_range *range = &gm->ranges[i];
+	const struct guest_memory_ram *range = &gm->ranges[i];
 	uint64_t left;
 
 	if (i == gm->count || range->gpa > gpa)
@@ -85,7 +74,7 @@ static uint8_t *find_piece(const struct guest_memory *gm, uint64_t gpa, uint64_t
 	return range->base + (gpa - range->gpa);
 }
 
-bool guest_memory_contains(const struct guest_memory *gm, uint64_t gpa, uint64_t len)
+bool guest_memory_contains_pieces(const struct guest_memory *gm, uint64_t gpa, uint64_t len)
 {
 	uint64_t piece;
 
@@ -98,15 +87,12 @@ bool guest_memory_contains(const struct guest_memory *gm, uint64_t gpa, uint64_t
 	return true;
 }
 
-int guest_memory_read(const struct guest_memory *gm, uint64_t gpa, void *buf, size_t len)
+int guest_memory_read_pieces(const struct guest_memory *gm, uint64_t gpa, void *buf, size_t len)
 {
-	const uint8_t *whole = guest_memory_bulk(gm, gpa, len);
 	uint8_t *out = buf;
 	uint64_t piece;
 	int err;
 
-	if (whole)
-		return guest_access_copy(out, whole, len);
 	if (!guest_memory_contains(gm, gpa, len))
 		return -EFAULT;
 	for (; len > 0; gpa += piece, out += piece, len -= piece) {
@@ -119,15 +105,13 @@ int guest_memory_read(const struct guest_memory *gm, uint64_t gpa, void *buf, si
 	return 0;
 }
 
-int guest_memory_write(const struct guest_memory *gm, uint64_t gpa, const void *buf, size_t len)
+int guest_memory_write_pieces(const struct guest_memory *gm, uint64_t gpa, const void *buf,
+			      size_t len)
 {
-	uint8_t *whole = guest_memory_bulk(gm, gpa, len);
 	const uint8_t *in = buf;
 	uint64_t piece;
 	int err;
 
-	if (whole)
-		return guest_access_copy(whole, in, len);
 	if (!guest_memory_contains(gm, gpa, len))
 		return -EFAULT;
 	for (; len > 0; gpa += piece, in += piece, len -= piece) {
@@ -169,17 +153,6 @@ int guest_memory_cmpxchg(const struct guest_memory *gm, uint64_t gpa, uint64_t *
 	if (!ram)
 		return -EFAULT;
 	return guest_access_cmpxchg(ram, expected, desired, size);
-}
-
-void *guest_memory_bulk(const struct guest_memory *gm, uint64_t gpa, uint64_t len)
-{
-	uint64_t piece;
-	uint8_t *ram;
-
-	if (!range_valid(gpa, len))
-		return NULL;
-	ram = find_piece(gm, gpa, len, &piece);
-	return ram && piece == len ? ram : NULL;
 }
 
 int guest_memory_range(const struct guest_memory *gm, unsigned int index, uint64_t *gpa,
