@@ -46,51 +46,65 @@ extern const char guest_access_text[], guest_access_text_end[], guest_access_fau
  * bytes that change meanwhile are copied as they were at some time, as always.
  * rdi: to, rsi: from, rdx: bytes.
  */
-#define COPY_BYTES                              \
-	"cmp $16, %rdx\n"                       \
-	"jb 3f\n"                               \
-	"cmp $256, %rdx\n"                      \
-	"ja 2f\n"                               \
-	"9: lea -16(%rdx), %rcx\n"              \
-	"movups (%rsi,%rcx), %xmm1\n"           \
-	"xor %eax, %eax\n"                      \
-	"cmp %rcx, %rax\n"                      \
-	"jae 5f\n"                              \
-	"1: movups (%rsi,%rax), %xmm0\n"        \
-	"movups %xmm0, (%rdi,%rax)\n"           \
-	"add $16, %rax\n"                       \
-	"cmp %rcx, %rax\n"                      \
-	"jb 1b\n"                               \
-	"5: movups %xmm1, (%rdi,%rcx)\n"        \
-	"xor %eax, %eax\n"                      \
-	"ret\n"                                 \
-	"2: mov %edi, %ecx\n"                   \
-	"xor %esi, %ecx\n"                      \
-	"test $7, %cl\n"                        \
-	"jz 8f\n"                               \
-	"cmp $2048, %rdx\n"                     \
-	"jbe 9b\n"                              \
-	"8: movq -8(%rsi,%rdx), %rax\n"         \
-	"movq %rax, -8(%rdi,%rdx)\n"            \
-	"lea -1(%rdx), %rcx\n"                  \
-	"shr $3, %rcx\n"                        \
-	"rep movsq\n"                           \
-	"xor %eax, %eax\n"                      \
-	"ret\n"                                 \
-	"3: cmp $8, %rdx\n"                     \
-	"jb 4f\n"                               \
-	"movq (%rsi), %rax\n"                   \
-	"movq -8(%rsi,%rdx), %rcx\n"            \
-	"movq %rax, (%rdi)\n"                   \
-	"movq %rcx, -8(%rdi,%rdx)\n"            \
-	"xor %eax, %eax\n"                      \
-	"ret\n"                                 \
-	"4: test %rdx, %rdx\n"                  \
-	"jz 7f\n"                               \
-	"6: movb -1(%rsi,%rdx), %al\n"          \
-	"movb %al, -1(%rdi,%rdx)\n"             \
-	"dec %rdx\n"                            \
-	"jnz 6b\n"                              \
+#define COPY_BYTES                          \
+	"cmp $16, %rdx\n"                   \
+	"jb 3f\n"                           \
+	"cmp $256, %rdx\n"                  \
+	"ja 2f\n"                           \
+	"9: movups -16(%rsi,%rdx), %xmm1\n" \
+	"lea -16(%rdx), %rcx\n"             \
+	"xor %eax, %eax\n"                  \
+	"cmp $64, %rdx\n"                   \
+	"jb 5f\n"                           \
+	"sub $48, %rcx\n"                   \
+	"1: movups (%rsi,%rax), %xmm0\n"    \
+	"movups 16(%rsi,%rax), %xmm2\n"     \
+	"movups 32(%rsi,%rax), %xmm3\n"     \
+	"movups 48(%rsi,%rax), %xmm4\n"     \
+	"movups %xmm0, (%rdi,%rax)\n"       \
+	"movups %xmm2, 16(%rdi,%rax)\n"     \
+	"movups %xmm3, 32(%rdi,%rax)\n"     \
+	"movups %xmm4, 48(%rdi,%rax)\n"     \
+	"add $64, %rax\n"                   \
+	"cmp %rcx, %rax\n"                  \
+	"jbe 1b\n"                          \
+	"add $48, %rcx\n"                   \
+	"5: cmp %rcx, %rax\n"               \
+	"jae 6f\n"                          \
+	"movups (%rsi,%rax), %xmm0\n"       \
+	"movups %xmm0, (%rdi,%rax)\n"       \
+	"add $16, %rax\n"                   \
+	"jmp 5b\n"                          \
+	"6: movups %xmm1, (%rdi,%rcx)\n"    \
+	"xor %eax, %eax\n"                  \
+	"ret\n"                             \
+	"2: mov %edi, %ecx\n"               \
+	"xor %esi, %ecx\n"                  \
+	"test $7, %cl\n"                    \
+	"jz 8f\n"                           \
+	"cmp $2048, %rdx\n"                 \
+	"jbe 9b\n"                          \
+	"8: movq -8(%rsi,%rdx), %rax\n"     \
+	"movq %rax, -8(%rdi,%rdx)\n"        \
+	"lea -1(%rdx), %rcx\n"              \
+	"shr $3, %rcx\n"                    \
+	"rep movsq\n"                       \
+	"xor %eax, %eax\n"                  \
+	"ret\n"                             \
+	"3: cmp $8, %rdx\n"                 \
+	"jb 4f\n"                           \
+	"movq (%rsi), %rax\n"               \
+	"movq -8(%rsi,%rdx), %rcx\n"        \
+	"movq %rax, (%rdi)\n"               \
+	"movq %rcx, -8(%rdi,%rdx)\n"        \
+	"xor %eax, %eax\n"                  \
+	"ret\n"                             \
+	"4: test %rdx, %rdx\n"              \
+	"jz 7f\n"                           \
+	"0: movb -1(%rsi,%rdx), %al\n"      \
+	"movb %al, -1(%rdi,%rdx)\n"         \
+	"dec %rdx\n"                        \
+	"jnz 0b\n"                          \
 	"7: xor %eax, %eax\n"
 
 __asm__(".pushsection .text.guest_access, \"ax\", @progbits\n"
