@@ -4,6 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "proto/vmbus.h"
 
 /*
  * Lists of guest-physical ranges, as GPADLs and GPA-direct packets carry them: for each range a
@@ -30,23 +33,87 @@ int vmbus_gpa_list_init(struct vmbus_gpa_list *list, const uint64_t *words, size
 
 /* A place in a list, for going through it once. */
 struct vmbus_gpa_cursor {
-	const struct vmbus_gpa_list *list;
-	size_t word;         /* of the current page's number */
-	uint32_t ranges;     /* not yet started */
-	uint32_t range_left; /* bytes of the current range */
+	const uint64_t *word; /* the current page's number, or the next range */
+	uint32_t ranges;      /* not yet started */
+	uint32_t range_left;  /* bytes of the current range */
 	uint32_t page_offset;
 };
 
-void vmbus_gpa_cursor_init(struct vmbus_gpa_cursor *cursor, const struct vmbus_gpa_list *list);
+static inline void vmbus_gpa_cursor_init(struct vmbus_gpa_cursor *cursor,
+					 const struct vmbus_gpa_list *list)
+{
+	*cursor = (struct vmbus_gpa_cursor){ .word = list->words, .ranges = list->range_count };
+}
 
 /* Moves on by `len` bytes; false when the list ends before that. */
 bool vmbus_gpa_skip(struct vmbus_gpa_cursor *cursor, uint64_t len);
 
+/* How many pages a range has. */
+static inline uint64_t vmbus_gpa_pages(struct gpa_range range)
+{
+	return ((uint64_t)range.byte_offset + range.byte_count + VMBUS_PAGE_SIZE - 1) >>
+	       VMBUS_PAGE_SHIFT;
+}
+
+/* For the functions here: steps over ends of ranges until the cursor is at a byte; false at the end. */
+static inline bool vmbus_gpa_settle(struct vmbus_gpa_cursor *cursor)
+{
+	while (!cursor->range_left) {
+		struct gpa_range range;
+
+		if (!cursor->ranges)
+			return false;
+		cursor->ranges--;
+		memcpy(&range, cursor->word++, sizeof(range));
+		cursor->range_left = range.byte_count;
+		cursor->page_offset = range.byte_offset;
+		/* An empty range with an offset still has its one page. */
+		if (!range.byte_count)
+			cursor->word += vmbus_gpa_pages(range);
+	}
+	return true;
+}
+
+/* For the functions here: moves on by at most `max` bytes, and not beyond the page: by how many. */
+static inline uint32_t vmbus_gpa_advance(struct vmbus_gpa_cursor *cursor, uint64_t max)
+{
+	uint32_t chunk = VMBUS_PAGE_SIZE - cursor->page_offset;
+
+	if (chunk > cursor->range_left)
+		chunk = cursor->range_left;
+	if (chunk > max)
+		chunk = (uint32_t)max;
+	cursor->range_left -= chunk;
+	cursor->page_offset += chunk;
+	if (cursor->page_offset == VMBUS_PAGE_SIZE || !cursor->range_left) {
+		cursor->word++;
+		cursor->page_offset = 0;
+	}
+	return chunk;
+}
+
 /*
  * The next at most `max` bytes that are contiguous in guest memory; false at the end of the list.
- * max is at least 1.
+ * max is at least 1. Here, for it is part of each frame and each request.
  */
-bool vmbus_gpa_next(struct vmbus_gpa_cursor *cursor, uint64_t max, uint64_t *gpa, uint64_t *len);
+static inline bool vmbus_gpa_next(struct vmbus_gpa_cursor *cursor, uint64_t max, uint64_t *gpa,
+				  uint64_t *len)
+{
+	uint64_t start = 0, total = 0;
+
+	while (total < max && vmbus_gpa_settle(cursor)) {
+		uint64_t here = (*cursor->word << VMBUS_PAGE_SHIFT) + cursor->page_offset;
+
+		if (!total)
+			start = here;
+		else if (here != start + total)
+			break;
+		total += vmbus_gpa_advance(cursor, max - total);
+	}
+	*gpa = start;
+	*len = total;
+	return total;
+}
 
 /* Copy [offset, offset + len) of the buffer: 0, or -EFAULT when that is not in the list or not RAM. */
 int vmbus_gpa_read(const struct vmbus_gpa_list *list, const struct guest_memory *memory,
