@@ -31,7 +31,7 @@ struct vmbus_uio {
 	struct vmbus_ring_writer to_host;
 	struct vmbus_ring_reader from_host;
 	bool dead;
-	/* A packet as it comes out of the ring, and one on its way into it. */
+	/* Packets as they come out of the ring, and one on its way into it. */
 	uint64_t in[VMBUS_PIPE_PACKET_MAX / 8], out[VMBUS_PIPE_PACKET_MAX / 8];
 };
 
@@ -140,7 +140,8 @@ static int start_rings(struct vmbus_uio *uio)
 		uio->pages[i] = uio->rings + (size_t)i * VMBUS_PAGE_SIZE;
 	ret = vmbus_ring_writer_init(&uio->to_host, uio->pages, count / 2);
 	if (!ret)
-		ret = vmbus_ring_reader_init(&uio->from_host, uio->pages + count / 2, count / 2);
+		ret = vmbus_ring_reader_init(&uio->from_host, uio->pages + count / 2, count / 2,
+					     uio->in, sizeof(uio->in));
 	return ret;
 }
 
@@ -219,12 +220,11 @@ static int die(struct vmbus_uio *uio)
 	return -EPROTO;
 }
 
-/* Checks the packet in `in` and finds its message: the length, or -EPROTO. */
-static int find_message(struct vmbus_uio *uio, const uint8_t **message)
+/* Checks the packet, a private copy, and finds its message: the length, or -EPROTO. */
+static int find_message(const uint8_t *packet, const uint8_t **message)
 {
 	struct vmpacket_descriptor descriptor;
 	struct vmbus_pipe_header header;
-	const uint8_t *packet = (const uint8_t *)uio->in;
 	size_t start, end;
 
 	memcpy(&descriptor, packet, sizeof(descriptor));
@@ -240,14 +240,14 @@ static int find_message(struct vmbus_uio *uio, const uint8_t **message)
 	return (int)header.len;
 }
 
-/* A packet of the ring into `in`. With an empty ring, asks to be signalled. */
-static int take_packet(struct vmbus_uio *uio)
+/* The ring's next packet, by way of `in`. With an empty ring, asks to be signalled. */
+static int take_packet(struct vmbus_uio *uio, const void **packet)
 {
 	int32_t count;
 	int ret;
 
 	for (;;) {
-		ret = vmbus_ring_read(&uio->from_host, uio->in, sizeof(uio->in));
+		ret = vmbus_ring_read(&uio->from_host, packet);
 		if (ret != -EAGAIN)
 			return ret;
 		/* Before the look at the ring, so that no signal is taken back that comes later. */
@@ -263,15 +263,16 @@ static int take_packet(struct vmbus_uio *uio)
 int vmbus_uio_receive(struct vmbus_uio *uio, void *message, size_t size)
 {
 	const uint8_t *found;
+	const void *packet;
 	int ret;
 
 	if (uio->dead)
 		return -EPROTO;
-	ret = take_packet(uio);
+	ret = take_packet(uio, &packet);
 	if (ret == -EAGAIN)
 		return ret;
 	if (ret >= 0)
-		ret = find_message(uio, &found);
+		ret = find_message(packet, &found);
 	if (ret < 0 || (size_t)ret > size)
 		return die(uio);
 	memcpy(message, found, (size_t)ret);
@@ -286,7 +287,7 @@ int vmbus_uio_send(struct vmbus_uio *uio, const void *message, size_t len)
 		.payload = uio->out,
 		.payload_len = sizeof(header) + len,
 	};
-	int ret;
+	int ret, signal;
 
 	if (uio->dead)
 		return -EPROTO;
@@ -295,9 +296,10 @@ int vmbus_uio_send(struct vmbus_uio *uio, const void *message, size_t len)
 	memcpy(uio->out, &header, sizeof(header));
 	memcpy((uint8_t *)uio->out + sizeof(header), message, len);
 	ret = vmbus_ring_write(&uio->to_host, &packet);
-	if (ret == -EPROTO)
+	signal = ret == -EPROTO ? ret : vmbus_ring_publish(&uio->to_host);
+	if (signal < 0)
 		return die(uio);
-	if (vmbus_ring_publish(&uio->to_host) && signal_host(uio))
+	if (signal && signal_host(uio))
 		return -EIO;
 	return ret;
 }

@@ -77,10 +77,26 @@ static void signal_guest(struct vmbus_channel *channel)
 			    channel->vp, strerror(-err));
 }
 
+static int break_channel(struct vmbus_channel *channel)
+{
+	if (!channel->broken)
+		log_limited(LOG_WARN, "vmbus: %s: the guest's ring is corrupt, channel %u is dead",
+			    channel->ops->name, channel->flag);
+	channel->broken = true;
+	return -EPROTO;
+}
+
 /* Shows the guest what was sent, all at once. */
 static void publish(struct vmbus_channel *channel)
 {
-	if (channel->running && !channel->broken && vmbus_ring_publish(&channel->writer))
+	int signal;
+
+	if (!channel->running || channel->broken)
+		return;
+	signal = vmbus_ring_publish(&channel->writer);
+	if (signal < 0)
+		break_channel(channel);
+	else if (signal)
 		signal_guest(channel);
 }
 
@@ -102,9 +118,9 @@ static void free_rings(struct vmbus_channel *channel)
 {
 	event_loop_undefer(channel->loop, &channel->publish);
 	free(channel->pages);
-	free(channel->packet);
+	free(channel->packets);
 	channel->pages = NULL;
-	channel->packet = NULL;
+	channel->packets = NULL;
 }
 
 /* Host addresses of the pages of a ring GPADL: one range of whole pages. */
@@ -131,13 +147,13 @@ static int map_pages(struct vmbus_channel *channel, const struct vmbus_gpa_list 
 }
 
 /* No packet is larger than its ring, so neither need the copy be. */
-static int alloc_packet(struct vmbus_channel *channel)
+static int alloc_packets(struct vmbus_channel *channel, uint32_t ring_bytes)
 {
-	channel->packet_size = channel->ops->max_packet & ~7u;
-	if (channel->packet_size > channel->reader.ring.size)
-		channel->packet_size = channel->reader.ring.size;
-	channel->packet = malloc(channel->packet_size);
-	return channel->packet ? 0 : -ENOMEM;
+	channel->packets_size = channel->ops->max_packet & ~7u;
+	if (channel->packets_size > ring_bytes)
+		channel->packets_size = ring_bytes;
+	channel->packets = malloc(channel->packets_size);
+	return channel->packets ? 0 : -ENOMEM;
 }
 
 static int map_rings(struct vmbus_channel *channel,
@@ -150,13 +166,14 @@ static int map_rings(struct vmbus_channel *channel,
 		return err;
 	if (split >= count)
 		return -EINVAL;
-	err = vmbus_ring_reader_init(&channel->reader, channel->pages, split);
+	err = alloc_packets(channel, split * VMBUS_PAGE_SIZE);
 	if (err)
 		return err;
-	err = vmbus_ring_writer_init(&channel->writer, channel->pages + split, count - split);
+	err = vmbus_ring_reader_init(&channel->reader, channel->pages, split, channel->packets,
+				     channel->packets_size);
 	if (err)
 		return err;
-	return alloc_packet(channel);
+	return vmbus_ring_writer_init(&channel->writer, channel->pages + split, count - split);
 }
 
 static int open_device(struct vmbus_channel *channel)
@@ -224,15 +241,6 @@ static void do_gone(struct vmbus_channel *channel)
 }
 
 /* --- Running */
-
-static int break_channel(struct vmbus_channel *channel)
-{
-	if (!channel->broken)
-		log_limited(LOG_WARN, "vmbus: %s: the guest's ring is corrupt, channel %u is dead",
-			    channel->ops->name, channel->flag);
-	channel->broken = true;
-	return -EPROTO;
-}
 
 /* The guest does not signal while we read; after the last packet it must again. */
 static void do_ready(struct vmbus_channel *channel)
@@ -306,6 +314,7 @@ static void run(void *ctx)
 
 int vmbus_channel_receive(struct vmbus_channel *channel, struct vmbus_packet *packet)
 {
+	const void *copy;
 	int len;
 
 	if (!channel->running)
@@ -314,10 +323,10 @@ int vmbus_channel_receive(struct vmbus_channel *channel, struct vmbus_packet *pa
 		return -EPROTO;
 	if (channel->paused || !channel->in_ready || !channel->budget)
 		return -EAGAIN;
-	len = vmbus_ring_read(&channel->reader, channel->packet, channel->packet_size);
+	len = vmbus_ring_read(&channel->reader, &copy);
 	if (len == -EAGAIN)
 		return -EAGAIN;
-	if (len < 0 || vmbus_packet_parse(channel->packet, (size_t)len, packet))
+	if (len < 0 || vmbus_packet_parse(copy, (size_t)len, packet))
 		return break_channel(channel);
 	channel->budget--;
 	return 0;

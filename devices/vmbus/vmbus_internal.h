@@ -125,8 +125,8 @@ struct vmbus_channel {
 	uint32_t flag;   /* the number, while open */
 	uint32_t budget; /* packets left in this run */
 	uint8_t **pages; /* of the rings */
-	uint32_t packet_size;
-	uint64_t *packet; /* the private copy */
+	uint32_t packets_size;
+	uint64_t *packets; /* private copies */
 	struct vmbus_ring_reader reader;
 	struct vmbus_ring_writer writer;
 	struct event_deferred publish; /* of what a run of the loop sends */

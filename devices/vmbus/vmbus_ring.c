@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/bytes.h"
 #include "core/guest_access.h"
 #include "proto/vmbus.h"
 
@@ -143,7 +144,8 @@ static int copy_to(const struct vmbus_ring *ring, uint32_t *index, const void *b
 	return 0;
 }
 
-int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pages, uint32_t count)
+int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pages, uint32_t count,
+			   void *copy, size_t size)
 {
 	int err = ring_init(&reader->ring, pages, count);
 
@@ -154,6 +156,9 @@ int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pag
 		return -EPROTO;
 	reader->next = reader->published;
 	reader->write = reader->published;
+	reader->copy = copy;
+	reader->copy_size = (uint32_t)size & ~7u;
+	reader->at = reader->end = 0;
 	vmbus_ring_mask(reader);
 	return 0;
 }
@@ -168,6 +173,7 @@ int vmbus_ring_writer_init(struct vmbus_ring_writer *writer, uint8_t *const *pag
 	writer->published = writer->write;
 	writer->waiting = false;
 	writer->signal = false;
+	writer->staged = 0;
 	if (!index_valid(&writer->ring, writer->write))
 		return -EPROTO;
 	publish(&writer->ring.control->pending_send_sz, 0);
@@ -185,9 +191,47 @@ static int refresh_write(struct vmbus_ring_reader *reader)
 	return 0;
 }
 
-int vmbus_ring_read(struct vmbus_ring_reader *reader, void *buf, size_t size)
+static uint32_t copied(const struct vmbus_ring_reader *reader)
+{
+	return reader->end - reader->at;
+}
+
+/*
+ * Copies what the next packet's first `len` bytes still lack, which are in the ring and fit. What follows,
+ * `avail` bytes together, comes along, up to a batch: each copy has its price. What is in the copy already is
+ * not copied again, for it has been checked.
+ */
+static int fill(struct vmbus_ring_reader *reader, uint32_t avail, uint32_t len)
+{
+	uint32_t have = copied(reader), want = avail;
+
+	if (want > VMBUS_RING_BATCH)
+		want = len > VMBUS_RING_BATCH ? len : VMBUS_RING_BATCH;
+	if (want > reader->copy_size)
+		want = reader->copy_size;
+	memmove(reader->copy, reader->copy + reader->at, have);
+	reader->at = 0;
+	reader->end = want;
+	return copy_from(&reader->ring, advance(&reader->ring, reader->next, have),
+			 reader->copy + have, want - have);
+}
+
+/* The length of the packet whose descriptor is in the copy; 0: it cannot be. */
+static uint32_t packet_len(const struct vmbus_ring_reader *reader, uint32_t avail)
 {
 	struct vmpacket_descriptor desc;
+	uint32_t len;
+
+	memcpy(&desc, reader->copy + reader->at, DESCRIPTOR_SIZE);
+	len = desc.len8 * 8u;
+	if (desc.offset8 * 8u < DESCRIPTOR_SIZE || desc.offset8 > desc.len8 ||
+	    len > avail - TRAILER_SIZE || len > reader->copy_size)
+		return 0;
+	return len;
+}
+
+int vmbus_ring_read(struct vmbus_ring_reader *reader, const void **packet)
+{
 	uint32_t avail, len;
 
 	if (reader->next == reader->write) {
@@ -197,21 +241,19 @@ int vmbus_ring_read(struct vmbus_ring_reader *reader, void *buf, size_t size)
 			return -EAGAIN;
 	}
 	avail = distance(&reader->ring, reader->next, reader->write);
-	if (avail < DESCRIPTOR_SIZE + TRAILER_SIZE || size < DESCRIPTOR_SIZE)
+	if (avail < DESCRIPTOR_SIZE + TRAILER_SIZE || reader->copy_size < DESCRIPTOR_SIZE)
 		return -EPROTO;
-	if (copy_from(&reader->ring, reader->next, &desc, DESCRIPTOR_SIZE))
+	if (copied(reader) < DESCRIPTOR_SIZE && fill(reader, avail, DESCRIPTOR_SIZE))
 		return -EPROTO;
-	len = desc.len8 * 8u;
-	if (desc.offset8 * 8u < DESCRIPTOR_SIZE || desc.offset8 > desc.len8 ||
-	    len > avail - TRAILER_SIZE || len > size)
+	len = packet_len(reader, avail);
+	if (!len || (copied(reader) < len && fill(reader, avail, len)))
 		return -EPROTO;
 
-	/* The checked descriptor goes first: the guest may have changed the one in the ring. */
-	memcpy(buf, &desc, DESCRIPTOR_SIZE);
-	if (copy_from(&reader->ring, advance(&reader->ring, reader->next, DESCRIPTOR_SIZE),
-		      (uint8_t *)buf + DESCRIPTOR_SIZE, len - DESCRIPTOR_SIZE))
-		return -EPROTO;
+	*packet = reader->copy + reader->at;
 	reader->next = advance(&reader->ring, reader->next, len + TRAILER_SIZE);
+	reader->at += len + TRAILER_SIZE;
+	if (reader->at > reader->end)
+		reader->at = reader->end; /* the trailer is not missed */
 	return (int)len;
 }
 
@@ -270,7 +312,11 @@ static int64_t look_for_room(struct vmbus_ring_writer *writer)
  */
 static int64_t ask_for_room(struct vmbus_ring_writer *writer, uint32_t needed)
 {
-	writer->signal = vmbus_ring_publish(writer);
+	int signal = vmbus_ring_publish(writer);
+
+	if (signal < 0)
+		return signal;
+	writer->signal = signal;
 	publish(&writer->ring.control->pending_send_sz, needed);
 	writer->waiting = true;
 	/* It may have made room just before it could see that. */
@@ -300,80 +346,109 @@ static int make_room(struct vmbus_ring_writer *writer, uint32_t needed)
 	return 0;
 }
 
-/* A packet's bytes and its trailer, in a piece of the ring that is in one page. */
-static int put_in_page(uint8_t *to, const struct vmpacket_descriptor *desc,
-		       const struct vmbus_ring_packet *packet,
-		       const struct vmpacket_trailer *trailer)
+/*
+ * Private copies of some words, the last one filled up with zeroes. (What the C library has for any length takes
+ * longer to begin.) Words that were just written are read as they were written, or the processor waits for them.
+ */
+static uint64_t *put_words(uint64_t *to, const void *bytes, size_t len)
 {
-	uint8_t *payload = to + sizeof(*desc) + packet->extension_len;
-	static const uint8_t padding[8];
-	size_t pad = -packet->payload_len & 7;
+	const uint8_t *from = bytes;
 
-	if (copy(to, desc, sizeof(*desc)) ||
-	    (packet->extension_len &&
-	     copy(to + sizeof(*desc), packet->extension, packet->extension_len)) ||
-	    copy(payload, packet->payload, packet->payload_len) ||
-	    (pad && copy(payload + packet->payload_len, padding, pad)) ||
-	    copy(payload + packet->payload_len + pad, trailer, sizeof(*trailer)))
-		return -EPROTO;
-	return 0;
-}
-
-/* Lays the packet and its trailer, `len` bytes together, out from *index on. */
-static int put_packet(const struct vmbus_ring *ring, uint32_t *index, uint32_t len,
-		      const struct vmpacket_descriptor *desc,
-		      const struct vmbus_ring_packet *packet)
-{
-	static const uint8_t padding[8];
-	struct vmpacket_trailer trailer = { .offset = *index };
-	uint8_t *page = ring->data[*index / VMBUS_PAGE_SIZE];
-	uint32_t offset = *index % VMBUS_PAGE_SIZE;
-
-	if (len <= VMBUS_PAGE_SIZE - offset) {
-		*index = advance(ring, *index, len);
-		return put_in_page(page + offset, desc, packet, &trailer);
+	for (; len >= 8; from += 8, len -= 8) {
+		*to++ = load_le64(from);
+		__asm__("" : "+r"(from)); /* or the compiler makes one memcpy() of them all */
 	}
-	if (copy_to(ring, index, desc, sizeof(*desc)) ||
-	    copy_to(ring, index, packet->extension, packet->extension_len) ||
-	    copy_to(ring, index, packet->payload, packet->payload_len) ||
-	    copy_to(ring, index, padding, -packet->payload_len & 7) ||
-	    copy_to(ring, index, &trailer, sizeof(trailer)))
-		return -EPROTO;
-	return 0;
+	if (len) {
+		*to = 0;
+		memcpy(to++, from, len);
+	}
+	return to;
 }
 
-int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet)
+/* What has been laid out goes to the ring. 0 or -EPROTO. */
+static int flush(struct vmbus_ring_writer *writer)
 {
-	const struct vmbus_ring *ring = &writer->ring;
-	uint32_t index = writer->write, len;
-	struct vmpacket_descriptor desc;
-	int err;
+	uint32_t index = writer->staged_at;
+	int err = copy_to(&writer->ring, &index, writer->stage, writer->staged);
 
-	if (packet->payload_len > UINT16_MAX * 8u || packet->extension_len > UINT16_MAX * 8u)
-		return -EMSGSIZE;
-	len = DESCRIPTOR_SIZE + (uint32_t)packet->extension_len +
-	      (((uint32_t)packet->payload_len + 7) & ~7u);
-	if (len > UINT16_MAX * 8u || len + TRAILER_SIZE > ring->size - 8)
-		return -EMSGSIZE;
-	err = make_room(writer, len + TRAILER_SIZE);
-	if (err)
-		return err;
+	writer->staged = 0;
+	return err ? -EPROTO : 0;
+}
 
-	desc = (struct vmpacket_descriptor){
+static struct vmpacket_descriptor describe(const struct vmbus_ring_packet *packet, uint32_t len)
+{
+	return (struct vmpacket_descriptor){
 		.type = packet->type,
 		.offset8 = (uint16_t)((DESCRIPTOR_SIZE + packet->extension_len) / 8),
 		.len8 = (uint16_t)(len / 8),
 		.flags = packet->flags,
 		.trans_id = packet->trans_id,
 	};
-	err = put_packet(ring, &index, len + TRAILER_SIZE, &desc, packet);
-	if (err)
-		return err;
-	writer->write = index;
+}
+
+/* Lays a packet out, of `len` bytes and a trailer, to go to the ring with others. */
+static int stage_packet(struct vmbus_ring_writer *writer, uint32_t len,
+			const struct vmbus_ring_packet *packet)
+{
+	uint64_t *to;
+
+	if (writer->staged + len + TRAILER_SIZE > sizeof(writer->stage) && flush(writer))
+		return -EPROTO;
+	if (!writer->staged)
+		writer->staged_at = writer->write;
+	to = &writer->stage[writer->staged / 8];
+	*(struct vmpacket_descriptor *)(void *)to = describe(packet, len);
+	to = put_words(to + DESCRIPTOR_SIZE / 8, packet->extension, packet->extension_len);
+	to = put_words(to, packet->payload, packet->payload_len);
+	*(struct vmpacket_trailer *)(void *)to =
+		(struct vmpacket_trailer){ .offset = writer->write };
+	writer->staged += len + TRAILER_SIZE;
 	return 0;
 }
 
-bool vmbus_ring_publish(struct vmbus_ring_writer *writer)
+/* The same, straight to the ring: a packet that is too large for that. */
+static int put_packet(struct vmbus_ring_writer *writer, uint32_t len,
+		      const struct vmbus_ring_packet *packet)
+{
+	static const uint8_t padding[8];
+	const struct vmbus_ring *ring = &writer->ring;
+	struct vmpacket_descriptor desc = describe(packet, len);
+	struct vmpacket_trailer trailer = { .offset = writer->write };
+	uint32_t index = writer->write;
+
+	if (flush(writer) || copy_to(ring, &index, &desc, sizeof(desc)) ||
+	    copy_to(ring, &index, packet->extension, packet->extension_len) ||
+	    copy_to(ring, &index, packet->payload, packet->payload_len) ||
+	    copy_to(ring, &index, padding, -packet->payload_len & 7) ||
+	    copy_to(ring, &index, &trailer, sizeof(trailer)))
+		return -EPROTO;
+	return 0;
+}
+
+int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet)
+{
+	size_t parts = packet->extension_len + packet->payload_len;
+	uint32_t len;
+	int err;
+
+	if (parts > UINT16_MAX * 8u || packet->payload_len > parts)
+		return -EMSGSIZE;
+	len = DESCRIPTOR_SIZE + (((uint32_t)parts + 7) & ~7u);
+	if (len > UINT16_MAX * 8u || len + TRAILER_SIZE > writer->ring.size - 8)
+		return -EMSGSIZE;
+	err = make_room(writer, len + TRAILER_SIZE);
+	if (err)
+		return err;
+	if (len + TRAILER_SIZE <= sizeof(writer->stage))
+		err = stage_packet(writer, len, packet);
+	else
+		err = put_packet(writer, len, packet);
+	if (!err)
+		writer->write = advance(&writer->ring, writer->write, len + TRAILER_SIZE);
+	return err;
+}
+
+int vmbus_ring_publish(struct vmbus_ring_writer *writer)
 {
 	const struct hv_ring_buffer *control = writer->ring.control;
 	uint32_t start = writer->published;
@@ -382,6 +457,8 @@ bool vmbus_ring_publish(struct vmbus_ring_writer *writer)
 	writer->signal = false;
 	if (writer->write == start)
 		return signal;
+	if (flush(writer))
+		return -EPROTO;
 	writer->published = writer->write;
 	publish(&writer->ring.control->write_index, writer->write);
 	/* Only the step from empty wakes a reader; one that is reading looks again by itself. */

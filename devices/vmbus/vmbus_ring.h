@@ -16,6 +16,9 @@
 
 struct hv_ring_buffer;
 
+/* A batch of packets is copied from or to the ring by one copy of at most so many bytes. */
+#define VMBUS_RING_BATCH 1024u
+
 /* Guest pages by host address: the control page, then the data pages. */
 struct vmbus_ring {
 	struct hv_ring_buffer *control;
@@ -29,6 +32,9 @@ struct vmbus_ring_reader {
 	uint32_t published; /* the read_index that the guest knows */
 	uint32_t next;      /* where the next packet starts */
 	uint32_t write;     /* the guest's write_index when last looked at */
+	uint8_t *copy;      /* the owner's: what has been copied from the ring */
+	uint32_t copy_size; /* bytes; a packet is no larger */
+	uint32_t at, end;   /* in the copy: the next packet, as far as it is there */
 };
 
 struct vmbus_ring_writer {
@@ -38,6 +44,9 @@ struct vmbus_ring_writer {
 	uint32_t read;      /* the guest's read_index when last looked at */
 	bool waiting;       /* pending_send_sz is set */
 	bool signal;        /* for what has been published */
+	uint32_t staged;    /* bytes of packets that are in `stage` yet, and not in the ring */
+	uint32_t staged_at; /* where they go */
+	uint64_t stage[VMBUS_RING_BATCH / 8];
 };
 
 /* What a packet is made of, in the order in which it lies in the ring. */
@@ -53,17 +62,19 @@ struct vmbus_ring_packet {
 
 /*
  * pages[0] is the control page, the `count` - 1 pages after it hold the data. Both rings start from
- * the indices that they find. -EINVAL: no data page, or more than 4 GiB; -EPROTO.
+ * the indices that they find. The reader copies packets to `copy`, of `size` bytes and aligned to 8, which
+ * is the caller's and outlives it. -EINVAL: no data page, or more than 4 GiB; -EPROTO.
  */
-int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pages, uint32_t count);
+int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pages, uint32_t count,
+			   void *copy, size_t size);
 int vmbus_ring_writer_init(struct vmbus_ring_writer *writer, uint8_t *const *pages, uint32_t count);
 
 /*
- * Copies the next packet, descriptor included, to buf, which is 8-byte aligned. Returns its length,
- * at least that of its descriptor, whose offset8 and len8 fit that length. -EAGAIN: the ring is
- * empty; -EPROTO, also when the packet is larger than `size`.
+ * Takes the next packet: *packet is its private copy, descriptor included, valid until the next call.
+ * Returns its length, at least that of its descriptor, whose offset8 and len8 fit that length.
+ * -EAGAIN: the ring is empty; -EPROTO, also when the packet is larger than the reader's copy may be.
  */
-int vmbus_ring_read(struct vmbus_ring_reader *reader, void *buf, size_t size);
+int vmbus_ring_read(struct vmbus_ring_reader *reader, const void **packet);
 
 /* Gives the guest back the room of what was read. True: it waits for room and must be signalled. */
 bool vmbus_ring_commit(struct vmbus_ring_reader *reader);
@@ -83,7 +94,7 @@ bool vmbus_ring_unmask(struct vmbus_ring_reader *reader);
  */
 int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_packet *packet);
 
-/* Shows the guest what has been written. True: it must be signalled. */
-bool vmbus_ring_publish(struct vmbus_ring_writer *writer);
+/* Shows the guest what has been written. 1: it must be signalled; 0; -EPROTO. */
+int vmbus_ring_publish(struct vmbus_ring_writer *writer);
 
 #endif
