@@ -35,6 +35,7 @@ struct event_loop {
 	struct epoll_event batch[BATCH];
 	int batch_len;
 	bool running;
+	bool not_asked; /* the last run did not ask the kernel */
 	struct event_deferred *deferred;
 };
 
@@ -447,26 +448,42 @@ static int run_batch(struct event_loop *loop)
 	return run;
 }
 
+/* What this thread posted to itself: how many. */
+static int run_own_posts(struct event_loop *loop)
+{
+	int run;
+
+	if (!event_loop_has_posts(loop) ||
+	    __atomic_load_n(&loop->post_fd_written, __ATOMIC_RELAXED))
+		return 0;
+	run = run_posts(loop);
+	run_deferred(loop); /* a fast device answers at once */
+	return run;
+}
+
+static int run_ready(struct event_loop *loop, int timeout_ms)
+{
+	int run, found = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout_ms);
+
+	if (found < 0)
+		return errno == EINTR ? 0 : -errno;
+	loop->batch_len = found;
+	run = run_batch(loop);
+	run_deferred(loop);
+	return run;
+}
+
 int event_loop_run_once(struct event_loop *loop, int timeout_ms)
 {
-	int posts = 0, run = 0, found;
+	int posts, run = 0;
 
 	own(loop);
 	loop->running = true;
-	if (event_loop_has_posts(loop) &&
-	    !__atomic_load_n(&loop->post_fd_written, __ATOMIC_RELAXED)) {
-		posts = run_posts(loop);
-		run_deferred(loop); /* a fast device answers at once */
-		timeout_ms = 0;
-	}
-	found = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout_ms);
-	if (found < 0) {
-		run = errno == EINTR || posts ? 0 : -errno;
-	} else {
-		loop->batch_len = found;
-		run = run_batch(loop);
-		run_deferred(loop);
-	}
+	posts = run_own_posts(loop);
+	/* Such a run is followed by another: that one asks the kernel, even if there are posts again. */
+	loop->not_asked = posts && !loop->not_asked;
+	if (!loop->not_asked)
+		run = run_ready(loop, posts ? 0 : timeout_ms);
 	loop->running = false;
-	return posts + run;
+	return posts && run < 0 ? posts : posts + run;
 }

@@ -119,7 +119,8 @@ void event_loop_undefer(struct event_loop *loop, struct event_deferred *deferred
 /*
  * Handles what is ready, waiting at most timeout_ms for the first event (0: do not wait, -1: for
  * ever): calls posted by this thread, then timers, other posted calls, descriptors. Returns the number of
- * handlers run (a signal ends the wait with 0), or -errno. Loop's thread, not from a handler.
+ * handlers run (a signal ends the wait with 0), or -errno. Where this thread had posted calls, the rest may be
+ * left to the next run: there is no more when that returns 0. Loop's thread, not from a handler.
  */
 int event_loop_run_once(struct event_loop *loop, int timeout_ms);
 

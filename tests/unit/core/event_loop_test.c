@@ -490,6 +490,27 @@ static void test_timers_then_posts_then_watches(void **state)
 	close(w.watch.fd);
 }
 
+static void post_for_ever(void *ctx)
+{
+	note('p');
+	event_loop_post(ctx, post_for_ever, ctx);
+}
+
+/* Two runs at most go by before a descriptor is looked at, whatever this thread keeps giving itself. */
+static void test_own_posts_hold_up_nothing(void **state)
+{
+	struct event_loop *loop = *state;
+	struct lettered_watch w = make_watch(loop, 'w');
+
+	event_loop_run_once(loop, 0); /* from here on it is this thread's */
+	event_loop_add(loop, &w.watch, EPOLLIN);
+	event_loop_post(loop, post_for_ever, loop);
+	for (int i = 0; i < 4; i++)
+		event_loop_run_once(loop, 0);
+	assert_string_equal(trace, "ppwppw");
+	close(w.watch.fd);
+}
+
 static struct event_loop *deferring_loop;
 
 static void say_end(struct event_deferred *deferred)
@@ -589,6 +610,7 @@ int main(void)
 		TEST(test_watch),
 		TEST(test_watch_removed_while_pending),
 		TEST(test_timers_then_posts_then_watches),
+		TEST(test_own_posts_hold_up_nothing),
 		TEST(test_deferred_runs_once_at_the_end),
 	};
 
