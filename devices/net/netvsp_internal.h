@@ -100,7 +100,7 @@ struct netvsp_tx {
 	struct netvsp_tx_frame *free_frames;
 	unsigned int free_frame_count;
 	struct netvsp_tx_frame *waiting, **waiting_end; /* found the nic full */
-	uint8_t head[RNDIS_HEAD_MAX];                /* of the message that is being taken apart */
+	_Alignas(8) uint8_t head[RNDIS_HEAD_MAX];    /* of the message that is being taken apart */
 	struct nic_segment pieces[NETVSP_TX_PIECES]; /* of that packet */
 	struct netvsp_tx_packet packets[NETVSP_TX_PACKETS];
 	struct netvsp_tx_frame frames[NETVSP_TX_FRAMES];

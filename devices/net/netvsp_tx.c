@@ -60,12 +60,21 @@ bool netvsp_tx_has_room(const struct netvsp_channel *channel)
 
 static bool try_complete(struct netvsp_channel *channel, const struct netvsp_tx_packet *packet)
 {
-	struct nvsp_message message = { .msg_type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE };
+	static const struct nvsp_message success = {
+		.msg_type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE,
+		.send_rndis_pkt_complete.status = NVSP_STAT_SUCCESS,
+	};
+	const struct nvsp_message *message = &success;
+	struct nvsp_message failure;
 
 	if (!packet->wants_completion)
 		return true;
-	message.send_rndis_pkt_complete.status = packet->status;
-	return vmbus_channel_complete(channel->channel, packet->trans_id, &message,
+	if (packet->status != NVSP_STAT_SUCCESS) {
+		failure = success;
+		failure.send_rndis_pkt_complete.status = packet->status;
+		message = &failure;
+	}
+	return vmbus_channel_complete(channel->channel, packet->trans_id, message,
 				      netvsp_message_size(channel->netvsp)) != -EAGAIN;
 }
 
@@ -75,12 +84,10 @@ static void release_packet(struct netvsp_tx *tx, struct netvsp_tx_packet *packet
 	tx->free_packets = packet;
 }
 
-static void put_packet(struct netvsp_channel *channel, struct netvsp_tx_packet *packet)
+static void complete_packet(struct netvsp_channel *channel, struct netvsp_tx_packet *packet)
 {
 	struct netvsp_tx *tx = channel->tx;
 
-	if (--packet->frames)
-		return;
 	if (!tx->unsent && try_complete(channel, packet)) {
 		release_packet(tx, packet);
 		return;
@@ -88,6 +95,12 @@ static void put_packet(struct netvsp_channel *channel, struct netvsp_tx_packet *
 	packet->next = NULL;
 	*tx->unsent_end = packet;
 	tx->unsent_end = &packet->next;
+}
+
+static inline void put_packet(struct netvsp_channel *channel, struct netvsp_tx_packet *packet)
+{
+	if (!--packet->frames)
+		complete_packet(channel, packet);
 }
 
 bool netvsp_tx_flush(struct netvsp_channel *channel)
@@ -152,10 +165,16 @@ void netvsp_tx_submit_waiting(struct netvsp_channel *channel)
 /* In order, so behind those that wait already. */
 static void submit(struct netvsp_channel *channel, struct netvsp_tx_frame *frame)
 {
+	struct nic *nic = channel->netvsp->config.nic;
+	struct netvsp_tx *tx = channel->tx;
+
+	if (!tx->waiting && !nic->ops->tx(nic, channel->index, &frame->nic)) {
+		channel->kick = true;
+		return;
+	}
 	frame->next = NULL;
-	*channel->tx->waiting_end = frame;
-	channel->tx->waiting_end = &frame->next;
-	netvsp_tx_submit_waiting(channel);
+	*tx->waiting_end = frame;
+	tx->waiting_end = &frame->next;
 }
 
 /* --- Taking packets apart */
@@ -169,7 +188,8 @@ struct tx_source {
 	const struct guest_memory *memory;
 	const struct nic_segment *pieces;
 	unsigned int count;
-	uint64_t len; /* bytes */
+	uint64_t len;  /* bytes */
+	size_t copied; /* of them */
 };
 
 struct tx_place {
@@ -178,26 +198,35 @@ struct tx_place {
 };
 
 /* To the piece with the byte at `offset`, which the source has, and which is not before the place. */
-static void go_to(const struct tx_source *source, struct tx_place *place, uint64_t offset)
+static inline void go_to(const struct tx_source *source, struct tx_place *place, uint64_t offset)
 {
 	while (offset - place->start >= source->pieces[place->piece].len)
 		place->start += source->pieces[place->piece++].len;
 }
 
-/* [offset, offset + len) lies in the source. */
-static int read_source(const struct tx_source *source, struct tx_place place, uint64_t offset,
+/* What is at `offset` in the place's piece, and behind it there. */
+static inline struct nic_segment rest_of_piece(const struct tx_source *source,
+					       const struct tx_place *place, uint64_t offset)
+{
+	const struct nic_segment *piece = &source->pieces[place->piece];
+	uint32_t skip = (uint32_t)(offset - place->start);
+
+	return (struct nic_segment){ piece->gpa + skip, piece->len - skip };
+}
+
+/* [offset, offset + len) lies in the source, and does not begin before the place. */
+static int read_source(struct tx_source *source, struct tx_place place, uint64_t offset,
 		       uint8_t *buf, size_t len)
 {
-	netvsp_count(&source->channel->counters->copied_bytes, len);
+	source->copied += len;
 	while (len) {
-		const struct nic_segment *piece;
-		uint64_t skip, chunk;
+		struct nic_segment piece;
+		size_t chunk;
 
 		go_to(source, &place, offset);
-		piece = &source->pieces[place.piece];
-		skip = offset - place.start;
-		chunk = piece->len - skip < len ? piece->len - skip : len;
-		if (guest_memory_read(source->memory, piece->gpa + skip, buf, chunk))
+		piece = rest_of_piece(source, &place, offset);
+		chunk = piece.len < len ? piece.len : len;
+		if (guest_memory_read(source->memory, piece.gpa, buf, chunk))
 			return -EFAULT;
 		offset += chunk;
 		buf += chunk;
@@ -206,34 +235,31 @@ static int read_source(const struct tx_source *source, struct tx_place place, ui
 	return 0;
 }
 
-/* The frame's bytes, which lie in the source. */
+/* The frame's bytes, which lie in the source, and are not none. */
 static int add_segments(const struct tx_source *source, struct tx_place place, uint64_t offset,
-			uint32_t len, struct netvsp_tx_frame *frame)
+			struct netvsp_tx_frame *frame)
 {
-	unsigned int count = 0;
+	uint32_t len = frame->nic.len;
 
-	frame->nic.len = len;
-	while (len) {
-		const struct nic_segment *piece;
-		uint64_t skip;
-		uint32_t chunk;
+	for (unsigned int i = 0; i < NIC_TX_SEGMENTS; i++) {
+		struct nic_segment piece;
 
-		if (count == NIC_TX_SEGMENTS)
-			return -EINVAL;
 		go_to(source, &place, offset);
-		piece = &source->pieces[place.piece];
-		skip = offset - place.start;
-		chunk = piece->len - skip < len ? (uint32_t)(piece->len - skip) : len;
-		frame->segments[count++] = (struct nic_segment){ piece->gpa + skip, chunk };
-		offset += chunk;
-		len -= chunk;
+		piece = rest_of_piece(source, &place, offset);
+		if (piece.len >= len) {
+			frame->segments[i] = (struct nic_segment){ piece.gpa, len };
+			frame->nic.segment_count = i + 1;
+			return 0;
+		}
+		frame->segments[i] = piece;
+		offset += piece.len;
+		len -= piece.len;
 	}
-	frame->nic.segment_count = count;
-	return 0;
+	return -EINVAL;
 }
 
 /* Drivers may leave the offset of the TCP or UDP header to whoever looks at the IP header. */
-static int find_l4(const struct tx_source *source, struct tx_place place, uint64_t data,
+static int find_l4(struct tx_source *source, struct tx_place place, uint64_t data,
 		   struct rndis_frame *frame)
 {
 	uint8_t version_length;
@@ -259,7 +285,7 @@ static bool l4_fits(const struct rndis_frame *frame, uint32_t header)
 	       frame->l4_offset + header <= frame->data_len;
 }
 
-static int check_lso(const struct tx_source *source, struct tx_place place, uint64_t data,
+static int check_lso(struct tx_source *source, struct tx_place place, uint64_t data,
 		     const struct rndis_frame *frame, struct nic_tx *nic)
 {
 	const struct netvsp *netvsp = source->channel->netvsp;
@@ -280,8 +306,15 @@ static int check_lso(const struct tx_source *source, struct tx_place place, uint
 	return 0;
 }
 
+static int check_length(const struct netvsp *netvsp, const struct rndis_frame *frame)
+{
+	uint32_t mtu = __atomic_load_n(&netvsp->mtu, __ATOMIC_RELAXED);
+
+	return frame->data_len > mtu + NETVSP_ETHERNET_HEADER + NETVSP_VLAN_TAG ? -EINVAL : 0;
+}
+
 /* That what the guest asks for fits the frame, so that no nic need check it. */
-static int check_offloads(const struct tx_source *source, struct tx_place place, uint64_t data,
+static int check_offloads(struct tx_source *source, struct tx_place place, uint64_t data,
 			  struct rndis_frame *frame, struct nic_tx *nic)
 {
 	const struct netvsp *netvsp = source->channel->netvsp;
@@ -298,53 +331,60 @@ static int check_offloads(const struct tx_source *source, struct tx_place place,
 		return -EINVAL;
 	if (frame->flags & NIC_TX_LSO)
 		return check_lso(source, place, data, frame, nic);
-	if (frame->data_len > __atomic_load_n(&netvsp->mtu, __ATOMIC_RELAXED) +
-				      NETVSP_ETHERNET_HEADER + NETVSP_VLAN_TAG)
-		return -EINVAL;
 	if ((frame->flags & NIC_TX_TCP_CHECKSUM) && !l4_fits(frame, TCP_HEADER_MIN))
 		return -EINVAL;
 	if ((frame->flags & NIC_TX_UDP_CHECKSUM) && !l4_fits(frame, UDP_HEADER))
 		return -EINVAL;
-	return 0;
+	return check_length(netvsp, frame);
 }
 
 /* The message's frame, which lies in the source from `offset` on. */
-static int prepare_frame(const struct tx_source *source, struct tx_place place, uint64_t offset,
+static int prepare_frame(struct tx_source *source, struct tx_place place, uint64_t offset,
 			 struct rndis_frame *rndis, struct netvsp_tx_frame *frame)
 {
 	uint64_t data = offset + rndis->data_offset;
 
-	frame->nic = (struct nic_tx){ .segments = frame->segments };
+	frame->nic = (struct nic_tx){
+		.segments = frame->segments,
+		.len = rndis->data_len,
+		.flags = rndis->flags,
+		.vlan_tci = rndis->vlan_tci,
+	};
 	if (rndis->data_len < NETVSP_ETHERNET_HEADER ||
-	    check_offloads(source, place, data, rndis, &frame->nic))
+	    (rndis->flags ? check_offloads(source, place, data, rndis, &frame->nic)
+			  : check_length(source->channel->netvsp, rndis)))
 		return -EINVAL;
-	frame->nic.flags = rndis->flags;
 	frame->nic.l4_offset = rndis->l4_offset;
-	frame->nic.vlan_tci = rndis->vlan_tci;
-	return add_segments(source, place, data, rndis->data_len, frame);
+	return add_segments(source, place, data, frame);
 }
 
 /* The head of the message at the place, copied once: what it usually is in one piece, then what is beyond. */
-static int read_head(const struct tx_source *source, struct tx_place place, uint64_t offset,
-		     uint8_t *head, struct rndis_frame *parsed)
+static int read_head(struct tx_source *source, struct tx_place place, uint64_t offset,
+		     struct rndis_frame *parsed)
 {
+	struct nic_segment piece = rest_of_piece(source, &place, offset);
+	uint8_t *head = source->channel->tx->head;
 	uint64_t total = source->len - offset;
-	size_t have = source->pieces[place.piece].len - (offset - place.start), len;
+	size_t have = piece.len < HEAD_USUAL ? piece.len : HEAD_USUAL, len;
 
-	if (have > HEAD_USUAL)
-		have = HEAD_USUAL;
-	if (have < RNDIS_HEAD_MIN)
+	if (have >= RNDIS_HEAD_MIN) {
+		source->copied += have;
+		if (guest_memory_read(source->memory, piece.gpa, head, have))
+			return -EFAULT;
+	} else {
 		have = RNDIS_HEAD_MIN;
-	if (total < have || read_source(source, place, offset, head, have) ||
-	    rndis_packet_parse(head, total, parsed, &len))
+		if (total < have || read_source(source, place, offset, head, have))
+			return -EINVAL;
+	}
+	if (rndis_packet_parse(head, total, parsed, &len))
 		return -EINVAL;
 	if (len > have && read_source(source, place, offset + have, head + have, len - have))
 		return -EINVAL;
-	return rndis_packet_parse_info(head, len, parsed);
+	return len > RNDIS_HEAD_MIN ? rndis_packet_parse_info(head, len, parsed) : 0;
 }
 
 /* The message at `offset`; *next is where the following one starts. */
-static int take_message(const struct tx_source *source, struct tx_place *place, uint64_t offset,
+static int take_message(struct tx_source *source, struct tx_place *place, uint64_t offset,
 			struct netvsp_tx_packet *packet, uint64_t *next)
 {
 	struct netvsp_tx *tx = source->channel->tx;
@@ -352,7 +392,7 @@ static int take_message(const struct tx_source *source, struct tx_place *place, 
 	struct rndis_frame parsed;
 
 	go_to(source, place, offset);
-	if (read_head(source, *place, offset, tx->head, &parsed) ||
+	if (read_head(source, *place, offset, &parsed) ||
 	    prepare_frame(source, *place, offset, &parsed, frame))
 		return -EINVAL;
 	tx->free_frames = frame->next;
@@ -364,16 +404,19 @@ static int take_message(const struct tx_source *source, struct tx_place *place, 
 	return 0;
 }
 
-static int take_messages(const struct tx_source *source, struct netvsp_tx_packet *packet)
+static int take_messages(struct tx_source *source, struct netvsp_tx_packet *packet)
 {
 	struct tx_place place = { 0 };
 	uint64_t offset = 0;
+	unsigned int count = 0;
+	int err = source->len ? 0 : -EINVAL;
 
-	for (unsigned int i = 0; offset < source->len; i++)
-		if (i == NETVSP_MESSAGES_MAX ||
-		    take_message(source, &place, offset, packet, &offset))
-			return -EINVAL;
-	return source->len ? 0 : -EINVAL;
+	for (; !err && offset < source->len; count++)
+		err = count < NETVSP_MESSAGES_MAX
+			      ? take_message(source, &place, offset, packet, &offset)
+			      : -EINVAL;
+	netvsp_count(&source->channel->counters->copied_bytes, source->copied);
+	return err;
 }
 
 /* The section of the send buffer, if there is one. Its pages are RAM. */

@@ -13,39 +13,29 @@ _Static_assert(RNDIS_HEAD_MIN == sizeof(struct rndis_header) + sizeof(struct rnd
 /* Offsets in the packet header count from itself. */
 #define PACKET_BASE sizeof(struct rndis_header)
 
-static int parse_headers(const void *copy, uint64_t total, struct rndis_header *header,
-			 struct rndis_packet *packet)
-{
-	memcpy(header, copy, sizeof(*header));
-	memcpy(packet, (const uint8_t *)copy + PACKET_BASE, sizeof(*packet));
-	if (header->ndis_msg_type != RNDIS_MSG_PACKET || header->msg_len < RNDIS_HEAD_MIN ||
-	    header->msg_len > total)
-		return -EINVAL;
-	if (!range_within(packet->data_offset, packet->data_len, header->msg_len - PACKET_BASE) ||
-	    packet->data_offset < sizeof(*packet))
-		return -EINVAL;
-	return 0;
-}
-
 int rndis_packet_parse(const void *copy, uint64_t total, struct rndis_frame *frame,
 		       size_t *head_len)
 {
-	struct rndis_header header;
-	struct rndis_packet packet;
+	const struct rndis_header *header = copy;
+	const struct rndis_packet *packet = (const void *)(header + 1);
 	uint64_t info_end;
 
-	if (total < RNDIS_HEAD_MIN || parse_headers(copy, total, &header, &packet))
+	if (total < RNDIS_HEAD_MIN || header->ndis_msg_type != RNDIS_MSG_PACKET ||
+	    header->msg_len < RNDIS_HEAD_MIN || header->msg_len > total)
+		return -EINVAL;
+	if (packet->data_offset < sizeof(*packet) ||
+	    !range_within(packet->data_offset, packet->data_len, header->msg_len - PACKET_BASE))
 		return -EINVAL;
 	*frame = (struct rndis_frame){
-		.msg_len = header.msg_len,
-		.data_offset = (uint32_t)PACKET_BASE + packet.data_offset,
-		.data_len = packet.data_len,
+		.msg_len = header->msg_len,
+		.data_offset = (uint32_t)PACKET_BASE + packet->data_offset,
+		.data_len = packet->data_len,
 	};
 	*head_len = RNDIS_HEAD_MIN;
-	if (!packet.per_pkt_info_len)
+	if (!packet->per_pkt_info_len)
 		return 0;
-	info_end = PACKET_BASE + (uint64_t)packet.per_pkt_info_offset + packet.per_pkt_info_len;
-	if (packet.per_pkt_info_offset < sizeof(packet) || info_end > header.msg_len ||
+	info_end = PACKET_BASE + (uint64_t)packet->per_pkt_info_offset + packet->per_pkt_info_len;
+	if (packet->per_pkt_info_offset < sizeof(*packet) || info_end > header->msg_len ||
 	    info_end > RNDIS_HEAD_MAX)
 		return -EINVAL;
 	*head_len = info_end;

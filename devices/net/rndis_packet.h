@@ -11,18 +11,18 @@
 
 /* What a message to send says about its frame. Offsets count from the message's start. */
 struct rndis_frame {
+	uint32_t flags;   /* enum nic_tx_flag */
 	uint32_t msg_len; /* to the next message */
 	uint32_t data_offset;
 	uint32_t data_len;
-	uint32_t flags;     /* enum nic_tx_flag */
+	uint32_t mss;
 	uint16_t l4_offset; /* in the frame; 0: not said */
 	uint16_t vlan_tci;
-	uint32_t mss;
 };
 
 /*
- * In two steps, since how long the head is stands in it. `copy` holds the first RNDIS_HEAD_MIN
- * bytes, `total` is how many bytes the guest sent from the message's start on. Fills in msg_len,
+ * In two steps, since how long the head is stands in it. `copy`, aligned to 4, holds the first
+ * RNDIS_HEAD_MIN bytes, `total` is how many bytes the guest sent from the message's start on. Fills in msg_len,
  * data_offset and data_len, and says how many bytes of head the second step needs (at most
  * RNDIS_HEAD_MAX). 0 or -EINVAL.
  */
