@@ -332,20 +332,19 @@ void mana_nic_return_rx(struct mana_nic_queue *queue)
 
 static int complete_tx(struct mana_nic_queue *queue, const struct gdma_cqe *cqe)
 {
-	struct mana_tx_comp comp;
+	const struct mana_tx_comp *comp = (const void *)cqe->data; /* a copy already */
 	struct mana_nic_tx slot;
 	bool ok;
 
-	memcpy(&comp, cqe->data, sizeof(comp));
 	if (!(cqe->info & GDMA_CQE_IS_SQ) || (cqe->info & GDMA_CQE_WQ_MASK) != queue->sq.id ||
 	    !queue->tx_count ||
-	    (comp.header >> MANA_CQE_CLIENT_SHIFT & MANA_CQE_CLIENT_MASK) != MANA_CQE_COMPLETION)
+	    (comp->header >> MANA_CQE_CLIENT_SHIFT & MANA_CQE_CLIENT_MASK) != MANA_CQE_COMPLETION)
 		return -EPROTO;
 	/* Entries the device has not been told of it cannot have sent. */
 	slot = queue->tx[queue->tx_first];
 	if (queue->sq.rung - queue->sq.tail < slot.size)
 		return -EPROTO;
-	ok = (comp.header & MANA_CQE_TYPE_MASK) == MANA_CQE_TX_OKAY;
+	ok = (comp->header & MANA_CQE_TYPE_MASK) == MANA_CQE_TX_OKAY;
 	take_tx(queue);
 	queue->sq.tail += slot.size;
 	count(ok ? &queue->stats.tx_frames : &queue->stats.tx_errors, 1);
@@ -414,17 +413,16 @@ static int deliver(struct mana_nic_queue *queue, const struct mana_rx_comp *comp
 
 static int complete_rx(struct mana_nic_queue *queue, const struct gdma_cqe *cqe)
 {
-	struct mana_rx_comp comp;
+	const struct mana_rx_comp *comp = (const void *)cqe->data; /* a copy already */
 
-	memcpy(&comp, cqe->data, sizeof(comp));
 	if ((cqe->info & GDMA_CQE_IS_SQ) || (cqe->info & GDMA_CQE_WQ_MASK) != queue->rq.id ||
-	    (comp.header >> MANA_CQE_CLIENT_SHIFT & MANA_CQE_CLIENT_MASK) != MANA_CQE_COMPLETION)
+	    (comp->header >> MANA_CQE_CLIENT_SHIFT & MANA_CQE_CLIENT_MASK) != MANA_CQE_COMPLETION)
 		return -EPROTO;
-	switch (comp.header & MANA_CQE_TYPE_MASK) {
+	switch (comp->header & MANA_CQE_TYPE_MASK) {
 	case MANA_CQE_RX_OKAY:
-		return deliver(queue, &comp, false);
+		return deliver(queue, comp, false);
 	case MANA_CQE_RX_TRUNCATED:
-		return deliver(queue, &comp, true);
+		return deliver(queue, comp, true);
 	case MANA_CQE_RX_OBJECT_FENCE:
 		return 0;
 	}
