@@ -26,7 +26,7 @@
 #else
 #define PACKETS 200000u
 #endif
-#define PAYLOAD_MAX   600
+#define PAYLOAD_MAX   1500 /* more than a batch of the ring (VMBUS_RING_BATCH) */
 #define WAIT_SECONDS  30
 #define RING_PAGES    2
 #define CHANNEL_COUNT 2
