@@ -40,11 +40,11 @@ int vmbus_gpa_list_init(struct vmbus_gpa_list *list, const uint64_t *words, size
 
 bool vmbus_gpa_skip(struct vmbus_gpa_cursor *cursor, uint64_t len)
 {
-	while (len) {
-		if (!vmbus_gpa_settle(cursor))
+	uint64_t gpa, chunk;
+
+	for (; len; len -= chunk)
+		if (!vmbus_gpa_next(cursor, len, &gpa, &chunk))
 			return false;
-		len -= vmbus_gpa_advance(cursor, len);
-	}
 	return true;
 }
 

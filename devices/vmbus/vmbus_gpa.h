@@ -55,64 +55,55 @@ static inline uint64_t vmbus_gpa_pages(struct gpa_range range)
 	       VMBUS_PAGE_SHIFT;
 }
 
-/* For the functions here: steps over ends of ranges until the cursor is at a byte; false at the end. */
-static inline bool vmbus_gpa_settle(struct vmbus_gpa_cursor *cursor)
+/* To the next range with a byte in it; false at the end of the list. */
+static inline bool vmbus_gpa_next_range(struct vmbus_gpa_cursor *cursor)
 {
-	while (!cursor->range_left) {
-		struct gpa_range range;
+	struct gpa_range range;
 
+	do {
 		if (!cursor->ranges)
 			return false;
 		cursor->ranges--;
 		memcpy(&range, cursor->word++, sizeof(range));
-		cursor->range_left = range.byte_count;
-		cursor->page_offset = range.byte_offset;
-		/* An empty range with an offset still has its one page. */
-		if (!range.byte_count)
+		if (!range.byte_count) /* with an offset it still has its one page */
 			cursor->word += vmbus_gpa_pages(range);
-	}
+	} while (!range.byte_count);
+	cursor->range_left = range.byte_count;
+	cursor->page_offset = range.byte_offset;
 	return true;
 }
 
-/* For the functions here: moves on by at most `max` bytes, and not beyond the page: by how many. */
-static inline uint32_t vmbus_gpa_advance(struct vmbus_gpa_cursor *cursor, uint64_t max)
-{
-	uint32_t chunk = VMBUS_PAGE_SIZE - cursor->page_offset;
-
-	if (chunk > cursor->range_left)
-		chunk = cursor->range_left;
-	if (chunk > max)
-		chunk = (uint32_t)max;
-	cursor->range_left -= chunk;
-	cursor->page_offset += chunk;
-	if (cursor->page_offset == VMBUS_PAGE_SIZE || !cursor->range_left) {
-		cursor->word++;
-		cursor->page_offset = 0;
-	}
-	return chunk;
-}
-
 /*
- * The next at most `max` bytes that are contiguous in guest memory; false at the end of the list.
- * max is at least 1. Here, for it is part of each frame and each request.
+ * The next at most `max` bytes that are of one range and contiguous in guest memory; false at the end of
+ * the list. max is at least 1. Here, for it is part of each frame and each request.
  */
 static inline bool vmbus_gpa_next(struct vmbus_gpa_cursor *cursor, uint64_t max, uint64_t *gpa,
 				  uint64_t *len)
 {
-	uint64_t start = 0, total = 0;
+	const uint64_t *first = cursor->word;
+	uint64_t pages = 1, end, total;
 
-	while (total < max && vmbus_gpa_settle(cursor)) {
-		uint64_t here = (*cursor->word << VMBUS_PAGE_SHIFT) + cursor->page_offset;
-
-		if (!total)
-			start = here;
-		else if (here != start + total)
-			break;
-		total += vmbus_gpa_advance(cursor, max - total);
+	if (!cursor->range_left) {
+		if (!vmbus_gpa_next_range(cursor))
+			return false;
+		first = cursor->word;
 	}
-	*gpa = start;
+	total = cursor->range_left < max ? cursor->range_left : max;
+	while ((pages << VMBUS_PAGE_SHIFT) - cursor->page_offset < total &&
+	       first[pages] == first[0] + pages)
+		pages++;
+	if (total > (pages << VMBUS_PAGE_SHIFT) - cursor->page_offset)
+		total = (pages << VMBUS_PAGE_SHIFT) - cursor->page_offset;
+	*gpa = (first[0] << VMBUS_PAGE_SHIFT) + cursor->page_offset;
 	*len = total;
-	return total;
+
+	end = cursor->page_offset + total;
+	cursor->range_left -= (uint32_t)total;
+	cursor->page_offset = end % VMBUS_PAGE_SIZE;
+	/* Of a range that ends here, the last page is over too. */
+	cursor->word =
+		first + (end + (cursor->range_left ? 0 : VMBUS_PAGE_SIZE - 1)) / VMBUS_PAGE_SIZE;
+	return true;
 }
 
 /* Copy [offset, offset + len) of the buffer: 0, or -EFAULT when that is not in the list or not RAM. */
