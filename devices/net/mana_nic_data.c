@@ -11,8 +11,8 @@
 /* A whole queue's completions at most in one interrupt: then others of the loop have their turn. */
 #define BUDGET 256
 
-/* Bytes of a receive queue that the device is told of at once: 16 buffers, mostly. */
-#define BUFFERS_TOLD (16 * GDMA_WQE_UNIT)
+/* Of a receive queue: what a device has that has few buffers. 64 KiB in frames of 1,500 bytes are 45. */
+#define FEW_BUFFERS (48 * GDMA_WQE_UNIT)
 
 static struct mana_nic_queue *queue_of(struct nic *nic, unsigned int index)
 {
@@ -479,12 +479,15 @@ static void disbelieve(struct mana_nic_queue *queue)
 
 /* --- Doorbells */
 
-/* A few at a time, for each doorbell is an exit; or all, when the device has few. */
+/*
+ * A quarter of what there is at a time, for each doorbell is an exit; or any, when the device has few. So one that has run out is told
+ * when there is something again: this is looked at whenever buffers were given, and whenever the device has used some.
+ */
 static bool wants_buffers(const struct mana_nic_wq *rq)
 {
-	uint32_t untold = rq->head - rq->rung;
+	uint32_t told = rq->rung - rq->tail, untold = rq->head - rq->rung;
 
-	return untold && (untold >= BUFFERS_TOLD || untold >= (rq->rung - rq->tail) / 4);
+	return untold && (told < FEW_BUFFERS || untold >= told / 3);
 }
 
 static void tell_of_buffers(struct mana_nic_queue *queue)
@@ -557,6 +560,7 @@ void mana_nic_interrupt(struct pci_interrupt *interrupt)
 		queue->client->batch_end(queue->ctx);
 	if (!queue->live)
 		return;
+	tell_of_buffers(queue);
 	arm_tx(queue);
 	if (rx)
 		arm_cq(queue, &queue->rx_cq);

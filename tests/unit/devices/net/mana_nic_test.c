@@ -835,6 +835,122 @@ static void what_is_told_too_early_is_not_believed(void **state)
 	}
 }
 
+/* --- What the device is told of */
+
+#define OWN_BUFFERS 100
+
+static struct {
+	struct nic_rx rx[OWN_BUFFERS];
+	unsigned int posted, back;
+} own;
+
+static void own_rx(void *ctx, struct nic_rx *rx, int err)
+{
+	(void)ctx;
+	assert_ptr_equal(rx, &own.rx[own.back]); /* in order */
+	assert_true(!err || err == -ECANCELED);
+	own.back++;
+}
+
+static void own_tx_done(void *ctx, struct nic_tx *tx, int err)
+{
+	(void)ctx;
+	(void)err;
+	fail_msg("%p was not sent", (void *)tx);
+}
+
+/* With a kick, as whoever gives buffers does. */
+static void own_post(struct nic *nic, unsigned int count)
+{
+	while (count--) {
+		struct nic_rx *rx = &own.rx[own.posted++];
+
+		*rx = (struct nic_rx){ .segments = { { FRAME(0), 2000 } }, .segment_count = 1 };
+		assert_int_equal(nic->ops->rx_post(nic, RAW_QUEUE, rx), 0);
+	}
+	nic->ops->kick(nic, RAW_QUEUE);
+}
+
+/* Buffers of one SGE that the device has and knows of. */
+static unsigned int known(const struct mana_wq *rq)
+{
+	struct mana *mana = mana_of(m.function);
+
+	return (mana->tails[rq - mana->wqs] - rq->head) / GDMA_WQE_UNIT;
+}
+
+/* As many frames as that, for which nobody gives new buffers. */
+static void own_frames(unsigned int count)
+{
+	uint8_t frame[90];
+
+	make_frame(frame, sizeof(frame), true, 1);
+	while (count--)
+		memory_backend_deliver(&m.network, frame, sizeof(frame));
+	client_run(&m.client);
+}
+
+static void a_device_is_told_of_buffers_in_time(void **state)
+{
+	static const struct nic_queue_client client = { own_tx_done, own_rx, raw_batch_end };
+	struct nic_receive receive = { .enabled = true, .rss = true, .entries = NIC_RSS_ENTRIES };
+	struct nic *nic = mana_nic_nic(m.driver);
+	struct nic_info info;
+	struct mana_wq *rq;
+
+	(void)state;
+	memset(&own, 0, sizeof(own));
+	nic->ops->get_info(nic, &info);
+	receive.entries = info.rss_entries;
+	receive.hash_types = NIC_HASH_TCP_IPV4;
+	memset(receive.table, RAW_QUEUE, sizeof(receive.table));
+	assert_int_equal(nic->ops->queue_open(nic, RAW_QUEUE, m.client.loops[0], &client, NULL), 0);
+	assert_int_equal(nic->ops->set_receive(nic, &receive), 0);
+	rq = newest_of_type(GDMA_RQ);
+	own_post(nic, 1);
+	assert_int_equal(known(rq), 1); /* of any, when it has few */
+	own_post(nic, 47);
+	assert_int_equal(known(rq), 48);
+	own_post(nic, 15);
+	assert_int_equal(known(rq), 48); /* of a quarter */
+	own_post(nic, 1);
+	assert_int_equal(known(rq), 64);
+	own_post(nic, 10);
+	own_frames(16);
+	assert_int_equal(known(rq), 48);
+	own_frames(1);
+	assert_int_equal(known(rq), 57); /* without a kick: it had become few */
+	own_frames(57);
+	assert_int_equal(known(rq), 0);
+	own_frames(2);
+	assert_int_equal(own.back, 74);
+	own_post(nic, 3);
+	client_run(&m.client);
+	assert_int_equal(own.back, 76); /* those that had waited */
+	assert_int_equal(known(rq), 1);
+	nic->ops->queue_close(nic, RAW_QUEUE);
+	assert_int_equal(own.back, own.posted);
+}
+
+/* A frame a visit, whose buffer the guest gives back at once: a quarter of them at a time. */
+static void many_buffers_need_few_doorbells(void **state)
+{
+	struct mana_wq *rq = queue_of_type(GDMA_RQ);
+	unsigned int all = known(rq), before = all, told = 0;
+
+	(void)state;
+	assert_true(all > 200);
+	for (unsigned int i = 0; i < 1000; i++) {
+		own_frames(1);
+		run();
+		told += known(rq) > before;
+		before = known(rq);
+		assert_true(before >= all / 4 * 3 && before <= all);
+	}
+	assert_int_equal(received_total, 1000);
+	assert_in_range(told, 3000 / all, 1000 / (all / 4));
+}
+
 /* A register that says something else, once. */
 static struct {
 	const struct pci_device_ops *ops; /* that tell the truth */
@@ -1059,6 +1175,8 @@ int main(void)
 		TEST(a_reset_is_a_pause),
 		TEST(lies_are_answered_with_a_reset),
 		TEST(what_is_told_too_early_is_not_believed),
+		TEST(a_device_is_told_of_buffers_in_time),
+		TEST(many_buffers_need_few_doorbells),
 		TEST(registers_that_lie_are_not_believed),
 		TEST(a_silent_channel_is_given_up_at_last),
 		TEST(statistics_add_up),
