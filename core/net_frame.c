@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/big_endian.h"
 #include "core/nic.h"
 
 #define ETHERNET_HEADER 14u
@@ -13,28 +14,6 @@
 #define UDP_HEADER      8u
 #define IPV6_HEADER     40u
 #define HEADER_MAX      256u
-
-static uint16_t load_be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t load_be32(const uint8_t *p)
-{
-	return (uint32_t)load_be16(p) << 16 | load_be16(p + 2);
-}
-
-static void store_be16(uint8_t *p, uint16_t value)
-{
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
-}
-
-static void store_be32(uint8_t *p, uint32_t value)
-{
-	store_be16(p, (uint16_t)(value >> 16));
-	store_be16(p + 2, (uint16_t)value);
-}
 
 /* --- Headers */
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/big_endian.h"
 #include "core/container_of.h"
-#include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_internal.h"
 
 /* The opcode's group is its top three bits. */

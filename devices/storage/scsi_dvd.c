@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "devices/storage/scsi_bytes.h"
+#include "core/big_endian.h"
 #include "devices/storage/scsi_internal.h"
 
 #define PROFILE_DVD_ROM 0x0010

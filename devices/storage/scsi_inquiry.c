@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "devices/storage/scsi_bytes.h"
+#include "core/big_endian.h"
 #include "devices/storage/scsi_internal.h"
 
 #define VENDOR       "ENTRESOL"

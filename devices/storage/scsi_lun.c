@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/big_endian.h"
 #include "core/container_of.h"
 #include "core/guest_memory.h"
-#include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_internal.h"
 
 /* --- Data and results */

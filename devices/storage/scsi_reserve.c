@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/big_endian.h"
 #include "core/container_of.h"
-#include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_internal.h"
 
 enum reserve_in_action {

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/big_endian.h"
 #include "core/container_of.h"
 #include "core/disk.h"
 #include "core/event_loop.h"
@@ -35,7 +36,6 @@
 #include "devices/pci/pci_inproc.h"
 #include "devices/storage/nvme.h"
 #include "devices/storage/nvme_ring.h"
-#include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_lun.h"
 #include "devices/storage/storvsp.h"
 #include "devices/vmbus/vmbus_server.h"

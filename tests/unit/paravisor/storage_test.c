@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "core/big_endian.h"
 #include "core/event_loop.h"
 #include "core/guest_memory.h"
 #include "core/guid.h"
@@ -22,7 +23,6 @@
 #include "devices/nvme/nvme_emu_fault.h"
 #include "devices/pci/pci_inproc.h"
 #include "devices/pci/vfio.h"
-#include "devices/storage/scsi_bytes.h"
 #include "paravisor/machine.h"
 #include "paravisor/opener.h"
 #include "paravisor/settings.h"

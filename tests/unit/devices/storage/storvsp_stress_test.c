@@ -16,10 +16,10 @@
 
 #include <cmocka.h>
 
+#include "core/big_endian.h"
 #include "core/event_loop.h"
 #include "core/log.h"
 #include "devices/storage/file_disk.h"
-#include "devices/storage/scsi_bytes.h"
 #include "devices/storage/scsi_lun.h"
 #include "devices/storage/storvsp.h"
 #include "devices/vmbus/vmbus_server.h"

@@ -1,9 +1,9 @@
-#ifndef DEVICES_STORAGE_SCSI_BYTES_H
-#define DEVICES_STORAGE_SCSI_BYTES_H
+#ifndef CORE_BIG_ENDIAN_H
+#define CORE_BIG_ENDIAN_H
 
 #include <stdint.h>
 
-/* SCSI's big-endian fields, at any alignment. */
+/* Big-endian fields, of SCSI and of network frames, at any alignment. */
 
 static inline uint16_t load_be16(const uint8_t *p)
 {
