@@ -144,15 +144,18 @@ tests/unit/devices/storage/stripe_test-objs := devices/storage/stripe.o devices/
 
 # --- devices/net/: network card on VMBus
 netvsp-objs := $(addprefix devices/net/,netvsp.o netvsp_nvsp.o netvsp_rndis.o netvsp_oid.o netvsp_tx.o \
-	netvsp_rx.o netvsp_queue.o netvsp_buffer.o rndis_packet.o)
+	netvsp_rx.o netvsp_rsc.o netvsp_queue.o netvsp_buffer.o rndis_packet.o tcp_unit.o)
 devices-objs += $(netvsp-objs)
-net-test-objs := $(netvsp-objs) devices/net/loopback_nic.o tests/unit/devices/net/netvsc.o \
+net-test-objs := $(netvsp-objs) core/net_frame.o devices/net/loopback_nic.o tests/unit/devices/net/netvsc.o \
 	$(vmbus-test-objs) $(vmbus-client-objs)
 tests/unit/devices/net/netvsp_test-objs := $(net-test-objs)
 tests/unit/devices/net/netvsp_nvsp_test-objs := $(net-test-objs)
 tests/unit/devices/net/netvsp_stress_test-objs := $(net-test-objs)
+tests/unit/devices/net/netvsp_rsc_test-objs := $(net-test-objs) tests/unit/devices/net/tcp_frame.o
 tests/unit/devices/net/rndis_packet_test-objs := devices/net/rndis_packet.o
-tests/fuzz/netvsp_fuzz-objs := $(net-test-objs)
+tests/unit/devices/net/tcp_unit_test-objs := devices/net/tcp_unit.o core/net_frame.o tests/unit/devices/net/tcp_frame.o
+tests/fuzz/netvsp_fuzz-objs := $(net-test-objs) tests/unit/devices/net/tcp_frame.o
+tests/fuzz/tcp_unit_fuzz-objs := devices/net/tcp_unit.o core/net_frame.o tests/unit/devices/net/tcp_frame.o
 
 # --- devices/mana/: Microsoft Azure Network Adapter function, emulated
 mana-function-objs := $(addprefix devices/mana/,mana_function.o mana_hwc.o mana_command.o mana_ring.o \

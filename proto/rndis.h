@@ -131,6 +131,19 @@ enum rndis_ppi_type {
 };
 #define RNDIS_PPI_INTERNAL 0x80000000u
 
+/* Internal: whether the message holds a part of a frame. All parts are in one VMBus packet, in order. */
+#define RNDIS_PKTINFO_ID         (RNDIS_PPI_INTERNAL | 1u)
+#define RNDIS_PKTINFO_ID_V1      1u
+#define RNDIS_PKTINFO_SUBALLOC   0x1u
+#define RNDIS_PKTINFO_FIRST_FRAG 0x2u
+#define RNDIS_PKTINFO_LAST_FRAG  0x4u
+
+struct rndis_packet_id {
+	uint8_t version;
+	uint8_t flags;
+	uint16_t id;
+};
+
 /* TCPIP_CHKSUM_PKTINFO of a frame to send */
 #define NDIS_TX_CHECKSUM_IS_IPV4      0x01u
 #define NDIS_TX_CHECKSUM_IS_IPV6      0x02u
@@ -307,6 +320,8 @@ _Static_assert(sizeof(struct ndis_offload) == 156, "NDIS offload");
 #define NDIS_OFFLOAD_PARAMETERS_TX_ENABLED_RX_DISABLED 2u
 #define NDIS_OFFLOAD_PARAMETERS_RX_ENABLED_TX_DISABLED 3u
 #define NDIS_OFFLOAD_PARAMETERS_TX_RX_ENABLED          4u
+#define NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED           1u
+#define NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED            2u
 
 struct ndis_offload_parameters {
 	struct ndis_object_header header;
@@ -323,8 +338,12 @@ struct ndis_offload_parameters {
 	uint8_t tcp_connection_ip_v6;
 	uint8_t reserved_15;
 	uint32_t flags;
+	uint8_t ip_sec_v2; /* NDIS 6.1 */
+	uint8_t ip_sec_v2_ipv4;
+	uint8_t rsc_ipv4; /* NDIS 6.30 */
+	uint8_t rsc_ipv6;
 };
-_Static_assert(sizeof(struct ndis_offload_parameters) == 20, "NDIS offload parameters");
+_Static_assert(sizeof(struct ndis_offload_parameters) == 24, "NDIS offload parameters");
 
 #define NDIS_RSS_CAPS_CLASSIFICATION_AT_ISR 0x02000000u
 #define NDIS_RSS_CAPS_HASH_TYPE_TCP_IPV4    0x00000100u

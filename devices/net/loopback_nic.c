@@ -10,7 +10,7 @@
 #define MAX_FRAME (64u * 1024 + 256)
 
 struct loopback_queue {
-	bool open, hold;
+	bool open, hold, gather;
 	const struct nic_queue_client *client;
 	void *ctx;
 	struct nic_tx *tx[LOOPBACK_RING];
@@ -285,9 +285,20 @@ bool loopback_nic_deliver(struct loopback_nic *loopback, unsigned int queue, con
 	static const struct nic_rx none;
 	bool delivered = deliver(loopback, queue, frame, len, meta ? meta : &none);
 
-	if (delivered)
+	if (delivered && !loopback->queues[queue].gather)
 		loopback->queues[queue].client->batch_end(loopback->queues[queue].ctx);
 	return delivered;
+}
+
+void loopback_nic_gather(struct loopback_nic *loopback, unsigned int number, bool gather)
+{
+	struct loopback_queue *queue = &loopback->queues[number];
+
+	if (!queue->open)
+		return;
+	queue->gather = gather;
+	if (!gather)
+		queue->client->batch_end(queue->ctx);
 }
 
 void loopback_nic_hold(struct loopback_nic *loopback, unsigned int queue, bool hold)

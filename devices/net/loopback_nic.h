@@ -32,6 +32,9 @@ struct nic *loopback_nic_nic(struct loopback_nic *loopback);
 bool loopback_nic_deliver(struct loopback_nic *loopback, unsigned int queue, const uint8_t *frame,
 			  uint32_t len, const struct nic_rx *meta);
 
+/* While it gathers, what is delivered is one batch, which ends when it gathers no more. Queue. */
+void loopback_nic_gather(struct loopback_nic *loopback, unsigned int queue, bool gather);
+
 /* While held, frames stay with the nic; letting go runs them. Queue. */
 void loopback_nic_hold(struct loopback_nic *loopback, unsigned int queue, bool hold);
 

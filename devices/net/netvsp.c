@@ -110,6 +110,7 @@ void netvsp_stop(struct netvsp *netvsp)
 		return;
 	netvsp->receive = (struct nic_receive){ 0 };
 	__atomic_store_n(&netvsp->filter, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&netvsp->rsc, 0, __ATOMIC_RELAXED);
 	netvsp_apply_receive(netvsp);
 	pthread_mutex_lock(&netvsp->lock);
 	netvsp->running = false;
@@ -172,6 +173,7 @@ static int primary_open(void *dev, struct vmbus_channel *vmbus, const uint8_t *u
 	__atomic_store_n(&netvsp->vf_pending, __atomic_load_n(&netvsp->vf, __ATOMIC_ACQUIRE) & 1,
 			 __ATOMIC_RELEASE);
 	netvsp->knows_vf = false;
+	netvsp->knows_rsc = false;
 	netvsp->reply_count = 0;
 	netvsp->closing = false;
 	netvsp_rndis_reset(netvsp);
@@ -437,6 +439,8 @@ void netvsp_counters(struct netvsp *netvsp, struct netvsp_counters *sum)
 		add_counter(&sum->rx_bytes, &queue->rx_bytes);
 		add_counter(&sum->rx_errors, &queue->rx_errors);
 		add_counter(&sum->rx_filtered, &queue->rx_filtered);
+		add_counter(&sum->rsc_units, &queue->rsc_units);
+		add_counter(&sum->rsc_frames, &queue->rsc_frames);
 		add_counter(&sum->copied_bytes, &queue->copied_bytes);
 	}
 }

@@ -53,7 +53,8 @@ void netvsp_vf_left(struct netvsp *netvsp);
 struct netvsp_counters {
 	uint64_t tx_frames, tx_bytes, tx_errors;
 	uint64_t rx_frames, rx_bytes, rx_errors, rx_filtered;
-	uint64_t copied_bytes; /* by the card: heads of messages, never frames */
+	uint64_t rsc_units, rsc_frames; /* coalesced packets, and the frames that became them */
+	uint64_t copied_bytes; /* by the card: heads of messages and of frames, never payload */
 };
 void netvsp_counters(struct netvsp *netvsp, struct netvsp_counters *counters);
 

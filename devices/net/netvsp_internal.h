@@ -9,6 +9,7 @@
 #include "core/nic.h"
 #include "devices/net/netvsp.h"
 #include "devices/net/rndis_packet.h"
+#include "devices/net/tcp_unit.h"
 #include "proto/nvsp.h"
 
 /*
@@ -112,7 +113,29 @@ struct netvsp_rx_buffer {
 	uint64_t head_gpa;
 	uint32_t next;  /* in a list, by number; UINT32_MAX: last */
 	uint32_t count; /* head of a packet that the guest has: of how many; else 0 */
-	uint32_t message_len;
+	uint32_t parts; /* first of a frame: how many sections it is in */
+};
+
+/* TCP segments of a connection that are to become one frame, in sections that follow each other. */
+struct netvsp_rsc_unit {
+	struct tcp_unit tcp;
+	uint32_t first, last; /* sections */
+};
+
+/*
+ * Units of a batch, of different connections. At its end they are the guest's, so between batches there are
+ * none.
+ */
+#define NETVSP_RSC_UNITS 8u
+struct netvsp_rsc {
+	unsigned int count, victim; /* who goes when there is one too many */
+	uint8_t versions;           /* that are coalesced in this batch: enum netvsp_rsc_version */
+	struct netvsp_rsc_unit units[NETVSP_RSC_UNITS];
+};
+
+enum netvsp_rsc_version {
+	NETVSP_RSC_IPV4 = 1,
+	NETVSP_RSC_IPV6 = 2
 };
 
 struct netvsp_rx {
@@ -121,6 +144,7 @@ struct netvsp_rx {
 	uint32_t first_section;
 	uint32_t free;                /* list: to be posted */
 	uint32_t unsent, unsent_last; /* list: frames for the guest */
+	struct netvsp_rsc rsc;
 };
 
 struct netvsp_channel {
@@ -180,6 +204,7 @@ struct netvsp {
 	uint32_t version; /* enum nvsp_version; 0: not negotiated; atomic */
 	uint32_t mtu;     /* of IP packets; atomic */
 	bool knows_vf;
+	bool knows_rsc;
 	unsigned int sub_count; /* sub-channels not yet gone */
 	unsigned int wanted_subs;
 	struct netvsp_control_slot control[NETVSP_CONTROL_SECTIONS];
@@ -189,6 +214,7 @@ struct netvsp {
 	struct nic_receive receive;
 	uint32_t filter;   /* NDIS_PACKET_TYPE_*; atomic */
 	bool rx_checksums; /* the guest wants them; atomic */
+	uint8_t rsc;       /* enum netvsp_rsc_version that the guest wants; atomic */
 	uint32_t multicast_count;
 	uint8_t multicast[NETVSP_MULTICAST_LIST][NIC_MAC_SIZE]; /* under the lock */
 	bool closing;
@@ -240,6 +266,18 @@ void netvsp_rx_post(struct netvsp_channel *channel);
 void netvsp_rx_flush(struct netvsp_channel *channel);
 void netvsp_rx_complete(struct netvsp_channel *channel, uint64_t trans_id);
 void netvsp_rx_frame(void *ctx, struct nic_rx *rx, int err);
+int netvsp_rx_write_head(struct netvsp_channel *channel, const struct netvsp_rx_buffer *buffer,
+			 const struct rndis_fragment *fragment);
+/* A frame for the guest, in `parts` sections from the first to the last of a list; or none: they are given back. */
+void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts);
+void netvsp_rx_drop(struct netvsp_channel *channel, uint32_t first, uint32_t parts);
+
+/* --- netvsp_rsc.c: TCP segments that become one frame */
+bool netvsp_rsc_offered(const struct netvsp *netvsp);
+/* Takes a frame, until the unit that it becomes part of is finished. False: it goes by itself. */
+bool netvsp_rsc_take(struct netvsp_channel *channel, struct netvsp_rx_buffer *buffer);
+/* All units go to the guest. */
+void netvsp_rsc_finish(struct netvsp_channel *channel);
 
 /* --- netvsp_nvsp.c: NVSP messages of the primary channel */
 void netvsp_nvsp_message(struct netvsp *netvsp, const struct vmbus_packet *packet);

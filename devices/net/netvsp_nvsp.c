@@ -86,6 +86,7 @@ static void set_config(struct netvsp *netvsp, const struct nvsp_send_ndis_config
 		mtu = netvsp->info.max_mtu;
 	__atomic_store_n(&netvsp->mtu, mtu, __ATOMIC_RELAXED);
 	netvsp->knows_vf = config->capability_low & NVSP_CAPABILITY_SRIOV;
+	netvsp->knows_rsc = config->capability_low & NVSP_CAPABILITY_RSC;
 }
 
 /* --- Buffers */

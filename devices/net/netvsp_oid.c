@@ -219,9 +219,20 @@ static void fill_lso(const struct nic_info *info, struct ndis_lsov2_offload *lso
 	};
 }
 
+/* What there is, and what of it the guest has enabled: for all but coalescing that is the same. */
+static void fill_rsc(const struct netvsp *netvsp, uint32_t oid, struct ndis_offload *offload)
+{
+	uint8_t versions = oid == OID_TCP_OFFLOAD_CURRENT_CONFIG ? netvsp->rsc
+			   : netvsp_rsc_offered(netvsp)          ? NETVSP_RSC_IPV4 | NETVSP_RSC_IPV6
+								 : 0;
+
+	offload->rsc_ip4 = !!(versions & NETVSP_RSC_IPV4);
+	offload->rsc_ip6 = !!(versions & NETVSP_RSC_IPV6);
+}
+
 /* The guest's header says which revision of the structure it knows. */
-static uint32_t query_offload(const struct netvsp *netvsp, const uint8_t *in, size_t in_len,
-			      struct answer *answer)
+static uint32_t query_offload(const struct netvsp *netvsp, uint32_t oid, const uint8_t *in,
+			      size_t in_len, struct answer *answer)
 {
 	struct ndis_offload offload = { 0 };
 	struct ndis_object_header wanted = { .revision = 1, .size = NDIS_OFFLOAD_SIZE_6_0 };
@@ -239,7 +250,17 @@ static uint32_t query_offload(const struct netvsp *netvsp, const uint8_t *in, si
 	offload.header.size = (uint16_t)size;
 	fill_checksums(&netvsp->info, &offload.checksum);
 	fill_lso(&netvsp->info, &offload.lsov2);
+	fill_rsc(netvsp, oid, &offload);
 	return put(answer, &offload, size);
+}
+
+static uint8_t set_rsc(uint8_t versions, uint8_t version, uint8_t setting)
+{
+	if (setting == NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED)
+		return versions | version;
+	if (setting == NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED)
+		return versions & (uint8_t)~version;
+	return versions;
 }
 
 /* What goes out is marked frame by frame, so only the receiving half needs keeping. */
@@ -253,6 +274,7 @@ static uint32_t set_offload(struct netvsp *netvsp, const uint8_t *in, size_t in_
 		&parameters.udp_ip_v6_checksum,
 	};
 	bool changed = false, wanted = false;
+	uint8_t versions;
 
 	if (in_len < sizeof(struct ndis_object_header) + 11)
 		return RNDIS_STATUS_INVALID_LENGTH;
@@ -264,6 +286,9 @@ static uint32_t set_offload(struct netvsp *netvsp, const uint8_t *in, size_t in_
 	if (changed)
 		__atomic_store_n(&netvsp->rx_checksums, wanted && netvsp->info.rx_checksums,
 				 __ATOMIC_RELAXED);
+	versions = set_rsc(netvsp->rsc, NETVSP_RSC_IPV4, parameters.rsc_ipv4);
+	versions = set_rsc(versions, NETVSP_RSC_IPV6, parameters.rsc_ipv6);
+	__atomic_store_n(&netvsp->rsc, netvsp_rsc_offered(netvsp) ? versions : 0, __ATOMIC_RELAXED);
 	return RNDIS_STATUS_SUCCESS;
 }
 
@@ -476,7 +501,7 @@ static uint32_t query(struct netvsp *netvsp, uint32_t oid, const uint8_t *in, si
 		return query_rss(netvsp, answer);
 	case OID_TCP_OFFLOAD_CURRENT_CONFIG:
 	case OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES:
-		return query_offload(netvsp, in, in_len, answer);
+		return query_offload(netvsp, oid, in, in_len, answer);
 	}
 	return query_statistic(netvsp, oid, answer);
 }

@@ -121,30 +121,46 @@ static bool filtered(struct netvsp_channel *channel, const struct netvsp_rx_buff
 
 /* --- From the nic to the ring */
 
-static int write_head(struct netvsp_channel *channel, struct netvsp_rx_buffer *buffer)
+int netvsp_rx_write_head(struct netvsp_channel *channel, const struct netvsp_rx_buffer *buffer,
+			 const struct rndis_fragment *fragment)
 {
 	uint8_t head[RNDIS_RX_HEAD_MAX];
-	size_t len;
+	size_t len = rndis_packet_write_head(head, &buffer->nic, fragment);
 
-	if (!__atomic_load_n(&channel->netvsp->rx_checksums, __ATOMIC_RELAXED))
-		buffer->nic.flags &= NIC_RX_VLAN | NIC_RX_HASH;
-	len = rndis_packet_write_head(head, &buffer->nic);
 	netvsp_count(&channel->counters->copied_bytes, len);
 	return guest_memory_write(vmbus_channel_memory(channel->channel), buffer->head_gpa, head,
 				  len);
 }
 
-static void queue_frame(struct netvsp_rx *rx, struct netvsp_rx_buffer *buffer)
+void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts)
 {
-	uint32_t number = (uint32_t)(buffer - rx->buffers);
+	struct netvsp_rx *rx = &channel->rx;
+	uint64_t bytes = 0;
 
-	buffer->next = NONE;
-	buffer->message_len = RNDIS_RX_HEADROOM + buffer->nic.len;
+	rx->buffers[first].parts = parts;
+	rx->buffers[last].next = NONE;
 	if (rx->unsent == NONE)
-		rx->unsent = number;
+		rx->unsent = first;
 	else
-		rx->buffers[rx->unsent_last].next = number;
-	rx->unsent_last = number;
+		rx->buffers[rx->unsent_last].next = first;
+	rx->unsent_last = last;
+	for (uint32_t number = first; number != NONE; number = rx->buffers[number].next)
+		bytes += rx->buffers[number].nic.len;
+	netvsp_count(&channel->counters->rx_frames, parts);
+	netvsp_count(&channel->counters->rx_bytes, bytes);
+}
+
+void netvsp_rx_drop(struct netvsp_channel *channel, uint32_t first, uint32_t parts)
+{
+	struct netvsp_rx *rx = &channel->rx;
+
+	netvsp_count(&channel->counters->rx_errors, parts);
+	while (parts--) {
+		uint32_t next = rx->buffers[first].next;
+
+		release(rx, &rx->buffers[first]);
+		first = next;
+	}
 }
 
 static uint32_t capacity(const struct netvsp_channel *channel)
@@ -156,24 +172,27 @@ void netvsp_rx_frame(void *ctx, struct nic_rx *nic, int err)
 {
 	struct netvsp_channel *channel = ctx;
 	struct netvsp_rx_buffer *buffer = container_of(nic, struct netvsp_rx_buffer, nic);
+	uint32_t number = (uint32_t)(buffer - channel->rx.buffers);
 
+	if (!__atomic_load_n(&channel->netvsp->rx_checksums, __ATOMIC_RELAXED))
+		nic->flags &= NIC_RX_VLAN | NIC_RX_HASH;
 	if (err || nic->len < NETVSP_ETHERNET_HEADER || nic->len > capacity(channel)) {
 		if (err != -ECANCELED)
 			netvsp_count(&channel->counters->rx_errors, 1);
 	} else if (filtered(channel, buffer)) {
 		netvsp_count(&channel->counters->rx_filtered, 1);
-	} else if (write_head(channel, buffer)) {
+	} else if (netvsp_rsc_take(channel, buffer)) {
+		return;
+	} else if (netvsp_rx_write_head(channel, buffer, NULL)) {
 		netvsp_count(&channel->counters->rx_errors, 1);
 	} else {
-		netvsp_count(&channel->counters->rx_frames, 1);
-		netvsp_count(&channel->counters->rx_bytes, nic->len);
-		queue_frame(&channel->rx, buffer);
+		netvsp_rx_queue(channel, number, number, 1);
 		return;
 	}
 	release(&channel->rx, buffer);
 }
 
-/* One packet of as many frames as it takes: 0, or what the ring says. */
+/* One packet of as many frames as it takes, each with all its sections: 0, or what the ring says. */
 static int send_batch(struct netvsp_channel *channel)
 {
 	struct nvsp_message message = {
@@ -183,12 +202,16 @@ static int send_batch(struct netvsp_channel *channel)
 	struct vmtransfer_page_range ranges[NETVSP_SEND_RANGES];
 	const struct netvsp_buffer *receive = channel->receive_buffer;
 	struct netvsp_rx *rx = &channel->rx;
-	uint32_t head = rx->unsent, number = head, count = 0, last = head;
+	uint32_t head = rx->unsent, number = head, count = 0, last = head, end = 0;
 	int err;
 
-	while (number != NONE && count < NETVSP_SEND_RANGES) {
+	while (number != NONE) {
+		if (count == end)
+			end += rx->buffers[number].parts;
+		if (end > NETVSP_SEND_RANGES)
+			break;
 		ranges[count++] = (struct vmtransfer_page_range){
-			.byte_count = rx->buffers[number].message_len,
+			.byte_count = RNDIS_RX_HEADROOM + rx->buffers[number].nic.len,
 			.byte_offset = (rx->first_section + number) * receive->section_size,
 		};
 		last = number;
@@ -207,6 +230,7 @@ static int send_batch(struct netvsp_channel *channel)
 /* What the ring does not take now waits for ready(), or goes with the queue. */
 void netvsp_rx_flush(struct netvsp_channel *channel)
 {
+	netvsp_rsc_finish(channel);
 	while (channel->queue_open && channel->rx.unsent != NONE)
 		if (send_batch(channel))
 			return;

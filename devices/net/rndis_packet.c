@@ -200,16 +200,32 @@ static uint32_t checksum_value(uint16_t flags)
 	return value;
 }
 
-size_t rndis_packet_write_head(void *bytes, const struct nic_rx *rx)
+static uint32_t fragment_value(const struct rndis_fragment *fragment)
 {
+	const struct rndis_packet_id id = {
+		.version = RNDIS_PKTINFO_ID_V1,
+		.flags = (uint8_t)(RNDIS_PKTINFO_SUBALLOC |
+				   (fragment->first ? RNDIS_PKTINFO_FIRST_FRAG : 0) |
+				   (fragment->last ? RNDIS_PKTINFO_LAST_FRAG : 0)),
+		.id = fragment->id,
+	};
+
+	return load_le32(&id);
+}
+
+/* All parts of a frame say the same of it: clients look at the first's. */
+size_t rndis_packet_write_head(void *bytes, const struct nic_rx *rx,
+			       const struct rndis_fragment *fragment)
+{
+	uint32_t offset = fragment ? fragment->offset : 0;
 	struct head_writer head = { bytes, RNDIS_HEAD_MIN };
 	struct rndis_header header = {
 		.ndis_msg_type = RNDIS_MSG_PACKET,
 		.msg_len = RNDIS_RX_HEADROOM + rx->len,
 	};
 	struct rndis_packet packet = {
-		.data_offset = RNDIS_RX_HEADROOM - (uint32_t)PACKET_BASE,
-		.data_len = rx->len,
+		.data_offset = RNDIS_RX_HEADROOM + offset - (uint32_t)PACKET_BASE,
+		.data_len = rx->len - offset,
 	};
 	uint32_t checksum = checksum_value(rx->flags);
 
@@ -222,6 +238,8 @@ size_t rndis_packet_write_head(void *bytes, const struct nic_rx *rx)
 		add_info(&head, TCPIP_CHKSUM_PKTINFO, checksum);
 	if (rx->flags & NIC_RX_HASH)
 		add_info(&head, NBL_HASH_VALUE, rx->hash);
+	if (fragment)
+		add_info(&head, RNDIS_PKTINFO_ID, fragment_value(fragment));
 	if (head.len > RNDIS_HEAD_MIN) {
 		packet.per_pkt_info_offset = sizeof(packet);
 		packet.per_pkt_info_len = (uint32_t)(head.len - RNDIS_HEAD_MIN);

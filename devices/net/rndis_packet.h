@@ -1,6 +1,7 @@
 #ifndef DEVICES_NET_RNDIS_PACKET_H
 #define DEVICES_NET_RNDIS_PACKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,13 +37,21 @@ int rndis_packet_parse(const void *copy, uint64_t total, struct rndis_frame *fra
  */
 int rndis_packet_parse_info(const void *copy, size_t head_len, struct rndis_frame *frame);
 
+/* A frame in several messages: what one of them is of it. */
+struct rndis_fragment {
+	uint32_t offset; /* of its part, in what was received */
+	uint16_t id;     /* of the frame */
+	bool first, last;
+};
+
 /*
- * The head of a received frame: the frame follows at RNDIS_RX_HEADROOM. Fills `head`, of
- * RNDIS_RX_HEAD_MAX bytes, and returns how many of them are used.
+ * The head of a received frame: the frame follows at RNDIS_RX_HEADROOM. `fragment` is NULL when that is all of it.
+ * Fills `head`, of RNDIS_RX_HEAD_MAX bytes, and returns how many of them are used.
  */
 #define RNDIS_RX_HEADROOM 128u
-#define RNDIS_RX_HEAD_MAX 92u
+#define RNDIS_RX_HEAD_MAX 108u
 struct nic_rx;
-size_t rndis_packet_write_head(void *head, const struct nic_rx *rx);
+size_t rndis_packet_write_head(void *head, const struct nic_rx *rx,
+			       const struct rndis_fragment *fragment);
 
 #endif

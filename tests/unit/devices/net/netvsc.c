@@ -25,7 +25,8 @@ void netvsc_give_back(struct netvsc *netvsc)
 	netvsc->kept_count = 0;
 }
 
-static void take_infos(const uint8_t *message, struct netvsc_rx *rx)
+/* Value of the RNDIS_PKTINFO_ID in *id, if there is one. */
+static void take_infos(const uint8_t *message, struct netvsc_rx *rx, uint32_t *id)
 {
 	uint32_t at = 8 + load_le32(message + 28), end = at + load_le32(message + 32);
 
@@ -42,24 +43,69 @@ static void take_infos(const uint8_t *message, struct netvsc_rx *rx)
 		} else if (type == NBL_HASH_VALUE) {
 			rx->has_hash = true;
 			rx->hash = value;
+		} else if (type == RNDIS_PKTINFO_ID) {
+			*id = value;
 		}
 		at += size;
 	}
 }
 
+/* The first part says what the frame is; the last, and the packet's last, end it. False: that cannot be. */
+static bool take_part(struct netvsc *netvsc, unsigned int channel, const struct netvsc_rx *part,
+		      uint32_t flags, bool packet_ends)
+{
+	struct netvsc_unit *unit = &netvsc->units[channel];
+
+	if (flags & RNDIS_PKTINFO_FIRST_FRAG) {
+		unit->rx = *part;
+		unit->rx.bytes = unit->bytes;
+		unit->rx.len = 0;
+		unit->rx.parts = 0;
+	} else if (!unit->rx.parts) {
+		return false;
+	}
+	if (part->len > sizeof(unit->bytes) - unit->rx.len)
+		return false;
+	memcpy(unit->bytes + unit->rx.len, part->bytes, part->len);
+	unit->rx.len += part->len;
+	unit->rx.parts++;
+	if (!(flags & RNDIS_PKTINFO_LAST_FRAG))
+		return !packet_ends;
+	if (netvsc->received)
+		netvsc->received(netvsc->ctx, channel, &unit->rx);
+	unit->rx.parts = 0;
+	return true;
+}
+
+static void take_frame(struct netvsc *netvsc, unsigned int channel, const uint8_t *message,
+		       bool packet_ends)
+{
+	struct netvsc_rx rx = { .bytes = message + 8 + load_le32(message + 8),
+				.len = load_le32(message + 12),
+				.parts = 1 };
+	uint32_t id = 0;
+
+	if (load_le32(message + 32))
+		take_infos(message, &rx, &id);
+	if (id >> 8 & RNDIS_PKTINFO_SUBALLOC) {
+		if (take_part(netvsc, channel, &rx, id >> 8, packet_ends))
+			return;
+		netvsc->bad_parts++;
+	} else if (netvsc->units[channel].rx.parts) {
+		netvsc->bad_parts++; /* a frame among the parts of another */
+	} else if (netvsc->received) {
+		netvsc->received(netvsc->ctx, channel, &rx);
+	}
+	netvsc->units[channel].rx.parts = 0;
+}
+
 static void take_message(struct netvsc *netvsc, unsigned int channel, const uint8_t *message,
-			 uint32_t len)
+			 uint32_t len, bool packet_ends)
 {
 	uint32_t type = load_le32(message);
 
 	if (type == RNDIS_MSG_PACKET) {
-		struct netvsc_rx rx = { .bytes = message + 8 + load_le32(message + 8),
-					.len = load_le32(message + 12) };
-
-		if (load_le32(message + 32))
-			take_infos(message, &rx);
-		if (netvsc->received)
-			netvsc->received(netvsc->ctx, channel, &rx);
+		take_frame(netvsc, channel, message, packet_ends);
 	} else if (type == RNDIS_MSG_INDICATE) {
 		netvsc->indicated = load_le32(message + 8);
 		netvsc->indications++;
@@ -80,8 +126,10 @@ static void take_pages(struct netvsc *netvsc, unsigned int channel, const uint8_
 
 		if (range_within(offset, len, NETVSC_RECEIVE_BYTES))
 			take_message(netvsc, channel,
-				     netvsc->client->ram + NETVSC_RECEIVE_BUFFER + offset, len);
+				     netvsc->client->ram + NETVSC_RECEIVE_BUFFER + offset, len,
+				     i + 1 == count);
 	}
+	netvsc->packets[channel]++;
 	if (netvsc->keep && netvsc->kept_count < 64) {
 		netvsc->kept_channel[netvsc->kept_count] = channel;
 		netvsc->kept[netvsc->kept_count++] = load_le64(packet + 8);
@@ -264,7 +312,9 @@ int netvsc_init(struct netvsc *netvsc, uint32_t version, uint32_t mtu)
 	if (negotiate(netvsc, version))
 		return -1;
 	config.send_ndis_config.mtu = mtu + 14;
-	config.send_ndis_config.capability_low = NVSP_CAPABILITY_IEEE8021Q | NVSP_CAPABILITY_SRIOV;
+	config.send_ndis_config.capability_low =
+		NVSP_CAPABILITY_IEEE8021Q | NVSP_CAPABILITY_SRIOV |
+		(version >= NVSP_PROTOCOL_VERSION_61 ? NVSP_CAPABILITY_RSC : 0);
 	/* Like Linux, without asking for completions. */
 	if (version > NVSP_PROTOCOL_VERSION_1)
 		client_send(&netvsc->channels[0], VM_PKT_DATA_INBAND, 0, 0, NULL, 0, &config,
@@ -381,6 +431,18 @@ int netvsc_sub_channels(struct netvsc *netvsc, unsigned int count)
 		if (open_channel(netvsc, i))
 			return -1;
 	return 0;
+}
+
+int netvsc_rsc(struct netvsc *netvsc, uint8_t ipv4, uint8_t ipv6)
+{
+	const struct ndis_offload_parameters parameters = {
+		.header = { NDIS_OBJECT_TYPE_DEFAULT, 3, sizeof(parameters) },
+		.rsc_ipv4 = ipv4,
+		.rsc_ipv6 = ipv6,
+	};
+
+	return netvsc_set(netvsc, OID_TCP_OFFLOAD_PARAMETERS, &parameters, sizeof(parameters)) ? -1
+											       : 0;
 }
 
 int netvsc_rss(struct netvsc *netvsc, unsigned int queues, const uint8_t *key)

@@ -21,6 +21,7 @@
 #define NETVSC_SEND_BYTES     0x40000u
 #define NETVSC_FRAMES         0x680000u /* memory for frames to send */
 #define NETVSC_CONTROL        0x7F0000u /* RNDIS requests */
+#define NETVSC_UNIT_BYTES     (64u * 1024)
 
 struct netvsc;
 
@@ -30,6 +31,13 @@ struct netvsc_rx {
 	uint32_t len;
 	bool has_checksum, has_vlan, has_hash;
 	uint32_t checksum, vlan, hash;
+	unsigned int parts; /* messages that it came in */
+};
+
+/* A frame that comes in parts: put together as Linux does it. */
+struct netvsc_unit {
+	struct netvsc_rx rx;
+	uint8_t bytes[NETVSC_UNIT_BYTES];
 };
 
 struct netvsc {
@@ -64,6 +72,9 @@ struct netvsc {
 	struct nvsp_message inband;
 	uint32_t inband_table[NVSP_SEND_TABLE_ENTRIES];
 	unsigned int inbands;
+	unsigned int bad_parts;                /* of no frame, or more than is allowed */
+	unsigned int packets[NETVSC_CHANNELS]; /* that had frames */
+	struct netvsc_unit units[NETVSC_CHANNELS];
 };
 
 /* The steps of a driver's start. 0, or -1 when the card answered wrongly or not at all. */
@@ -73,6 +84,8 @@ int netvsc_init(struct netvsc *netvsc, uint32_t version, uint32_t mtu); /* up to
 int netvsc_rndis_init(struct netvsc *netvsc);
 int netvsc_start(struct netvsc *netvsc, uint32_t version, uint32_t mtu); /* all, and the filter */
 int netvsc_sub_channels(struct netvsc *netvsc, unsigned int count); /* asks for and opens them */
+int netvsc_rsc(struct netvsc *netvsc, uint8_t ipv4,
+	       uint8_t ipv6); /* NDIS_OFFLOAD_PARAMETERS_RSC_* */
 int netvsc_rss(struct netvsc *netvsc, unsigned int queues, const uint8_t *key);
 /* As drivers/hv ends: revoke, close, tear down; sub-channels are forgotten. */
 int netvsc_stop(struct netvsc *netvsc, unsigned int sub_channels);

@@ -187,7 +187,7 @@ static void what_is_written_can_be_read(void **state)
 
 	(void)state;
 	memset(head, 0, sizeof(head));
-	len = rndis_packet_write_head(head, &rx);
+	len = rndis_packet_write_head(head, &rx, NULL);
 	assert_int_equal(len, RNDIS_RX_HEAD_MAX);
 	assert_int_equal(parse(&frame, RNDIS_RX_HEADROOM + 1000), 0);
 	assert_int_equal(frame.data_offset, RNDIS_RX_HEADROOM);
@@ -195,7 +195,7 @@ static void what_is_written_can_be_read(void **state)
 	assert_true(frame.flags & NIC_TX_VLAN);
 	assert_int_equal(frame.vlan_tci, 0xB123);
 	rx.flags = 0;
-	assert_int_equal(rndis_packet_write_head(head, &rx), RNDIS_HEAD_MIN);
+	assert_int_equal(rndis_packet_write_head(head, &rx, NULL), RNDIS_HEAD_MIN);
 }
 
 int main(void)

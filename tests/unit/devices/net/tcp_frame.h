@@ -1,0 +1,25 @@
+#ifndef TESTS_UNIT_DEVICES_NET_TCP_FRAME_H
+#define TESTS_UNIT_DEVICES_NET_TCP_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A TCP segment in its frame, and where things are in it. */
+struct tcp_frame {
+	uint8_t bytes[9100];
+	uint32_t len;
+	uint8_t *ip, *tcp;
+};
+
+/*
+ * One of a connection's: `at` is where its payload is in a stream of known bytes, whose sequence numbers wrap early.
+ * Without padding; checksums are right.
+ */
+void tcp_frame_make(struct tcp_frame *frame, bool ipv6, bool timestamps, uint32_t at,
+		    uint32_t payload);
+/* The checksums, after a change. */
+void tcp_frame_fill(struct tcp_frame *frame);
+
+uint8_t tcp_frame_byte(uint32_t at);
+
+#endif
