@@ -113,7 +113,7 @@ struct netvsp_rx_buffer {
 	uint64_t head_gpa;
 	uint32_t next;  /* in a list, by number; UINT32_MAX: last */
 	uint32_t count; /* head of a packet that the guest has: of how many; else 0 */
-	uint32_t parts; /* first of a frame: how many sections it is in */
+	uint32_t parts; /* of a frame's first section: how many it is in; of the others: 0 */
 };
 
 /* TCP segments of a connection that are to become one frame, in sections that follow each other. */
@@ -268,13 +268,17 @@ void netvsp_rx_complete(struct netvsp_channel *channel, uint64_t trans_id);
 void netvsp_rx_frame(void *ctx, struct nic_rx *rx, int err);
 int netvsp_rx_write_head(struct netvsp_channel *channel, const struct netvsp_rx_buffer *buffer,
 			 const struct rndis_fragment *fragment);
-/* A frame for the guest, in `parts` sections from the first to the last of a list; or none: they are given back. */
-void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts);
+/* For the guest: what came as `parts` frames, in sections from the first to the last of a list. Or lost: they are free. */
+void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts,
+		     uint64_t bytes);
 void netvsp_rx_drop(struct netvsp_channel *channel, uint32_t first, uint32_t parts);
 
 /* --- netvsp_rsc.c: TCP segments that become one frame */
 bool netvsp_rsc_offered(const struct netvsp *netvsp);
-/* Takes a frame, until the unit that it becomes part of is finished. False: it goes by itself. */
+/*
+ * Takes a frame whose TCP checksum the nic found good, until the unit that it becomes part of is finished. False: it goes by
+ * itself.
+ */
 bool netvsp_rsc_take(struct netvsp_channel *channel, struct netvsp_rx_buffer *buffer);
 /* All units go to the guest. */
 void netvsp_rsc_finish(struct netvsp_channel *channel);

@@ -67,11 +67,13 @@ static void finish(struct netvsp_channel *channel, unsigned int index)
 {
 	struct netvsp_rsc *rsc = &channel->rx.rsc;
 	struct netvsp_rsc_unit *unit = &rsc->units[index];
+	const struct tcp_unit *tcp = &unit->tcp;
 
 	if (write_unit(channel, unit))
-		netvsp_rx_drop(channel, unit->first, unit->tcp.segments);
+		netvsp_rx_drop(channel, unit->first, tcp->segments);
 	else
-		netvsp_rx_queue(channel, unit->first, unit->last, unit->tcp.segments);
+		netvsp_rx_queue(channel, unit->first, unit->last, tcp->segments,
+				tcp->segments * tcp->head.header_len + tcp->payload);
 	rsc->count--;
 	if (index != rsc->count)
 		*unit = rsc->units[rsc->count];
@@ -109,6 +111,7 @@ static bool join(struct netvsp_rx *rx, struct netvsp_rsc_unit *unit,
 	    !tcp_unit_join(&unit->tcp, segment))
 		return false;
 	rx->buffers[unit->last].next = number;
+	rx->buffers[number].parts = 0;
 	unit->last = number;
 	return true;
 }
@@ -127,13 +130,12 @@ static void begin(struct netvsp_channel *channel, const struct tcp_segment *segm
 	unit->last = unit->first;
 }
 
-/* Only what the nic found good is looked at. */
 static bool read_segment(struct netvsp_channel *channel, const struct nic_rx *nic,
 			 struct tcp_segment *segment)
 {
 	uint32_t len = nic->len < TCP_UNIT_HEADERS ? nic->len : TCP_UNIT_HEADERS;
 
-	if (!(nic->flags & NIC_RX_TCP_CHECKSUM_OK) || len > nic->segments[0].len)
+	if (len > nic->segments[0].len)
 		return false;
 	netvsp_count(&channel->counters->copied_bytes, len);
 	return !guest_memory_read(vmbus_channel_memory(channel->channel), nic->segments[0].gpa,

@@ -132,10 +132,10 @@ int netvsp_rx_write_head(struct netvsp_channel *channel, const struct netvsp_rx_
 				  len);
 }
 
-void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts)
+void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts,
+		     uint64_t bytes)
 {
 	struct netvsp_rx *rx = &channel->rx;
-	uint64_t bytes = 0;
 
 	rx->buffers[first].parts = parts;
 	rx->buffers[last].next = NONE;
@@ -144,8 +144,6 @@ void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t la
 	else
 		rx->buffers[rx->unsent_last].next = first;
 	rx->unsent_last = last;
-	for (uint32_t number = first; number != NONE; number = rx->buffers[number].next)
-		bytes += rx->buffers[number].nic.len;
 	netvsp_count(&channel->counters->rx_frames, parts);
 	netvsp_count(&channel->counters->rx_bytes, bytes);
 }
@@ -181,12 +179,12 @@ void netvsp_rx_frame(void *ctx, struct nic_rx *nic, int err)
 			netvsp_count(&channel->counters->rx_errors, 1);
 	} else if (filtered(channel, buffer)) {
 		netvsp_count(&channel->counters->rx_filtered, 1);
-	} else if (netvsp_rsc_take(channel, buffer)) {
+	} else if ((nic->flags & NIC_RX_TCP_CHECKSUM_OK) && netvsp_rsc_take(channel, buffer)) {
 		return;
 	} else if (netvsp_rx_write_head(channel, buffer, NULL)) {
 		netvsp_count(&channel->counters->rx_errors, 1);
 	} else {
-		netvsp_rx_queue(channel, number, number, 1);
+		netvsp_rx_queue(channel, number, number, 1, nic->len);
 		return;
 	}
 	release(&channel->rx, buffer);
@@ -202,14 +200,10 @@ static int send_batch(struct netvsp_channel *channel)
 	struct vmtransfer_page_range ranges[NETVSP_SEND_RANGES];
 	const struct netvsp_buffer *receive = channel->receive_buffer;
 	struct netvsp_rx *rx = &channel->rx;
-	uint32_t head = rx->unsent, number = head, count = 0, last = head, end = 0;
+	uint32_t head = rx->unsent, number = head, count = 0, last = head;
 	int err;
 
-	while (number != NONE) {
-		if (count == end)
-			end += rx->buffers[number].parts;
-		if (end > NETVSP_SEND_RANGES)
-			break;
+	while (number != NONE && count + rx->buffers[number].parts <= NETVSP_SEND_RANGES) {
 		ranges[count++] = (struct vmtransfer_page_range){
 			.byte_count = RNDIS_RX_HEADROOM + rx->buffers[number].nic.len,
 			.byte_offset = (rx->first_section + number) * receive->section_size,

@@ -95,11 +95,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	at = 0;
 	while (in.size) {
 		bool fits = make(&in);
+		uint32_t next = unit.next;
 
 		if (!parse(&segment))
 			continue;
 		if (unit.segments && tcp_segment_same_flow(&unit.head, &segment) &&
 		    tcp_unit_join(&unit, &segment)) {
+			require(load_be32(frame.bytes + segment.l4 + 4) == next);
 			good &= fits;
 		} else {
 			tcp_unit_begin(&unit, &segment);
