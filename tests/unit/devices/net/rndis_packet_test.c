@@ -182,20 +182,34 @@ static void what_is_written_can_be_read(void **state)
 			     .flags = NIC_RX_VLAN | NIC_RX_HASH | NIC_RX_TCP_CHECKSUM_OK,
 			     .vlan_tci = 0xB123,
 			     .hash = 7 };
+	const struct rndis_fragment middle = { .offset = 66, .id = 0x1234 };
+	const struct rndis_fragment ends = { .id = 7, .first = true, .last = true };
 	struct rndis_frame frame;
 	size_t len;
 
 	(void)state;
 	memset(head, 0, sizeof(head));
 	len = rndis_packet_write_head(head, &rx, NULL);
-	assert_int_equal(len, RNDIS_RX_HEAD_MAX);
+	assert_int_equal(len, RNDIS_RX_HEAD_MAX - 16);
 	assert_int_equal(parse(&frame, RNDIS_RX_HEADROOM + 1000), 0);
 	assert_int_equal(frame.data_offset, RNDIS_RX_HEADROOM);
 	assert_int_equal(frame.data_len, 1000);
 	assert_true(frame.flags & NIC_TX_VLAN);
 	assert_int_equal(frame.vlan_tci, 0xB123);
+	/* A part says the same, and which it is. */
+	len = rndis_packet_write_head(head, &rx, &middle);
+	assert_int_equal(len, RNDIS_RX_HEAD_MAX);
+	assert_int_equal(parse(&frame, RNDIS_RX_HEADROOM + 1000), 0);
+	assert_int_equal(frame.data_offset, RNDIS_RX_HEADROOM + 66);
+	assert_int_equal(frame.data_len, 1000 - 66);
+	assert_int_equal(frame.vlan_tci, 0xB123);
+	assert_int_equal(load_le32(head + len - 12), RNDIS_PKTINFO_ID);
+	assert_int_equal(load_le32(head + len - 4),
+			 RNDIS_PKTINFO_ID_V1 | RNDIS_PKTINFO_SUBALLOC << 8 | 0x1234 << 16);
 	rx.flags = 0;
 	assert_int_equal(rndis_packet_write_head(head, &rx, NULL), RNDIS_HEAD_MIN);
+	assert_int_equal(rndis_packet_write_head(head, &rx, &ends), RNDIS_HEAD_MIN + 16);
+	assert_int_equal(load_le32(head + RNDIS_HEAD_MIN + 12), 1 | 7 << 8 | 7 << 16);
 }
 
 int main(void)
