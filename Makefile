@@ -171,6 +171,7 @@ devices-objs += $(mana-nic-objs)
 mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) core/net_frame.o \
 	$(addprefix tests/unit/devices/net/,memory_backend.o mana_machine.o) $(net-test-objs))
 tests/unit/devices/net/mana_nic_test-objs := $(mana-test-objs)
+tests/unit/devices/net/mana_liar_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
 tests/fuzz/mana_nic_fuzz-objs := $(mana-test-objs)
 mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_frame.o core/log.o core/event_loop.o \
