@@ -26,6 +26,7 @@ static struct loopback_nic *nic;
 static struct netvsp *netvsp;
 static unsigned int subs;
 static bool gone;
+static bool idle; /* the guest does not look at its rings */
 
 static void card_gone(void *ctx)
 {
@@ -64,7 +65,7 @@ static bool sent(void *ctx, unsigned int queue, const struct nic_tx *tx, const u
 static void run(void)
 {
 	client_run(&client);
-	for (unsigned int i = 0; i <= subs; i++)
+	for (unsigned int i = 0; i <= subs && !idle; i++)
 		netvsc_poll(&net, i);
 }
 
@@ -89,36 +90,98 @@ static void send_control(struct fuzz_input *in)
 	netvsc_rndis(&net, message, (uint32_t)(8 + len), false);
 }
 
+/* As a driver sets it, with fields that the input overwrites. */
+static void set_rss(struct fuzz_input *in)
+{
+	struct {
+		struct ndis_receive_scale_parameters parameters;
+		uint32_t table[128];
+		uint8_t key[40];
+	} info = {
+		.parameters = {
+			.header = { NDIS_OBJECT_TYPE_RSS_PARAMETERS, 2, 40 },
+			.hash_information = NDIS_HASH_FUNCTION_TOEPLITZ | NDIS_HASH_TCP_IPV4,
+			.table_size = sizeof(info.table),
+			.table_offset = sizeof(info.parameters),
+			.key_size = sizeof(info.key),
+			.key_offset = sizeof(info.parameters) + sizeof(info.table),
+		},
+	};
+
+	for (unsigned int i = 0; i < 128; i++)
+		info.table[i] = i % (subs + 1);
+	for (uint64_t i = fuzz_take(in, 1) % 4; i > 0; i--)
+		store_le16((uint8_t *)&info + fuzz_take(in, 1) * 2, (uint16_t)fuzz_take(in, 2));
+	netvsc_set(&net, OID_GEN_RECEIVE_SCALE_PARAMETERS, &info, sizeof(info));
+}
+
 static void query_or_set(struct fuzz_input *in)
 {
 	static const uint32_t oids[] = {
-		OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_RECEIVE_SCALE_PARAMETERS,
-		OID_TCP_OFFLOAD_PARAMETERS,    OID_802_3_MULTICAST_LIST,
-		OID_GEN_RCV_NO_BUFFER,         OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES,
-		OID_GEN_SUPPORTED_LIST,        OID_GEN_RECEIVE_SCALE_CAPABILITIES,
+		OID_GEN_CURRENT_PACKET_FILTER,
+		OID_GEN_RECEIVE_SCALE_PARAMETERS,
+		OID_TCP_OFFLOAD_PARAMETERS,
+		OID_802_3_MULTICAST_LIST,
+		OID_GEN_RCV_NO_BUFFER,
+		OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES,
+		OID_GEN_SUPPORTED_LIST,
+		OID_GEN_RECEIVE_SCALE_CAPABILITIES,
+		OID_GEN_STATISTICS,
+		OID_GEN_DIRECTED_BYTES_XMIT,
+		OID_GEN_FRIENDLY_NAME,
+		OID_TCP_OFFLOAD_CURRENT_CONFIG,
 	};
-	uint32_t oid = oids[fuzz_take(in, 1) % 8], len = sizeof(net.response);
+	unsigned int index = fuzz_take(in, 1) % 16;
+	uint32_t oid = index < 12 ? oids[index] : 0x10100 + (uint32_t)fuzz_take(in, 2);
+	uint32_t len = sizeof(net.response);
 	uint8_t info[512], out[2048];
 	size_t in_len = fuzz_take_bytes(in, info, fuzz_take(in, 1) * 2);
+	uint8_t how = (uint8_t)fuzz_take(in, 1);
 
-	if (fuzz_take(in, 1) & 1)
+	if (index == 1 && how & 2)
+		set_rss(in);
+	else if (how & 1)
 		netvsc_query(&net, oid, info, (uint32_t)in_len, out, &len);
 	else
 		netvsc_set(&net, oid, info, (uint32_t)in_len);
 }
 
+/* A send to be segmented, right but for sizes that hardly are. */
+static void make_large(struct fuzz_input *in, struct netvsc_tx *tx, uint32_t *infos)
+{
+	static const uint32_t sizes[] = {
+		0, 1, 47, 48, 536, 1446, 1460, 1461, 8960, 65535, NDIS_LSO_MSS_MASK
+	};
+	static const uint8_t offsets[] = { 34, 54, 0, 14 };
+	uint8_t *frame = client.ram + tx->gpa, how = (uint8_t)fuzz_take(in, 1);
+
+	store_le16(frame + 12, how & 1 ? 0xDD86 : 0x0008);
+	frame[14] = how & 1 ? 0x60 : 0x45;
+	frame[23] = 6;
+	frame[(how & 1 ? 54 : 34) + 12] = how & 2 ? 0x50 : (uint8_t)fuzz_take(in, 1);
+	infos[0] = TCP_LARGESEND_PKTINFO;
+	infos[1] = sizes[fuzz_take(in, 1) % 11] |
+		   (uint32_t)offsets[how & 4 ? fuzz_take(in, 1) % 4 : how & 1]
+			   << NDIS_LSO_OFFSET_SHIFT |
+		   (how & 8 ? 0 : NDIS_LSO_V2) | (how & 1 ? NDIS_LSO_IPV6 : 0);
+}
+
 /* A message with fields that the input overwrites. */
 static uint32_t make_head(struct fuzz_input *in, uint8_t *at, struct netvsc_tx *tx, uint32_t *infos)
 {
-	uint32_t len;
+	uint32_t len, count;
 
 	tx->gpa = NETVSC_FRAMES + 0x10000 + fuzz_take(in, 2);
 	tx->len = (uint32_t)fuzz_take(in, 2);
 	tx->infos = infos;
-	tx->info_count = fuzz_take(in, 1) % 4;
+	count = (uint32_t)fuzz_take(in, 1);
+	tx->info_count = count % 4;
 	for (unsigned int i = 0; i < 2 * tx->info_count; i++)
 		infos[i] = (uint32_t)fuzz_take(in, i & 1 ? 4 : 1);
-	fuzz_take_bytes(in, client.ram + tx->gpa + 14, 40);
+	if (count & 0x80 && tx->info_count)
+		make_large(in, tx, infos);
+	else
+		fuzz_take_bytes(in, client.ram + tx->gpa + 14, 40);
 	len = netvsc_head(at, tx);
 	for (uint64_t i = fuzz_take(in, 1) % 4; i > 0; i--) {
 		uint64_t field = fuzz_take(in, 1) % 24 * 4;
@@ -128,20 +191,45 @@ static uint32_t make_head(struct fuzz_input *in, uint8_t *at, struct netvsc_tx *
 	return len;
 }
 
+static size_t put_range(uint64_t *words, uint64_t gpa, uint32_t len)
+{
+	size_t count = 1;
+
+	words[0] = (gpa & 0xFFF) << 32 | len;
+	for (uint64_t page = gpa >> 12; page <= (gpa + len - 1) >> 12 && len; page++)
+		words[count++] = page;
+	return count;
+}
+
+/* As netvsc_send(), but the head is what the input made it. Several times, if it says so: rings fill. */
 static void send_frame(struct fuzz_input *in)
 {
+	const struct nvsp_message message = {
+		.msg_type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT,
+		.send_rndis_pkt = { NVSP_CHANNEL_DATA, NVSP_SEND_BUFFER_NONE, 0 },
+	};
+	uint64_t ext[64] = { UINT64_C(2) << 32 };
 	struct netvsc_tx tx;
-	uint32_t infos[8];
+	uint32_t infos[8], len = make_head(in, client.ram + NETVSC_FRAMES, &tx, infos);
+	size_t words = 1;
+	uint8_t where = (uint8_t)fuzz_take(in, 1);
 
-	make_head(in, client.ram + NETVSC_FRAMES, &tx, infos);
-	netvsc_send(&net, fuzz_take(in, 1) % (subs + 1), 5, NETVSC_FRAMES, &tx);
+	words += put_range(&ext[words], NETVSC_FRAMES, len);
+	words += put_range(&ext[words], tx.gpa, tx.len);
+	for (unsigned int i = 0; i < (where & 0x80 ? 64 : 1); i++) {
+		client_send(&net.channels[(where & 0x7F) % (subs + 1)],
+			    VM_PKT_DATA_USING_GPA_DIRECT, 1, 5, ext, words * 8, &message,
+			    sizeof(message));
+		if (idle)
+			client_run(&client);
+	}
 }
 
 static void send_section(struct fuzz_input *in)
 {
 	uint8_t *section = client.ram + NETVSC_SEND_BUFFER;
 	struct nvsp_message message = { .msg_type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT };
-	uint64_t ext[4] = { UINT64_C(1) << 32 };
+	uint64_t ext[6] = { UINT64_C(1) << 32 };
 	uint32_t infos[8], at = 0;
 	struct netvsc_tx tx;
 
@@ -158,6 +246,8 @@ static void send_section(struct fuzz_input *in)
 	ext[1] = fuzz_take(in, 2) | fuzz_take(in, 2) << 32;
 	ext[2] = fuzz_take(in, 2);
 	ext[3] = fuzz_take(in, 2);
+	ext[4] = ext[5] = ext[3] + 1;
+	message.send_rndis_pkt.channel_type = (uint32_t)fuzz_take(in, 1) & 1;
 	if (fuzz_take(in, 1) & 1)
 		client_send(&net.channels[0], VM_PKT_DATA_USING_GPA_DIRECT, 1, 4, ext, sizeof(ext),
 			    &message, sizeof(message));
@@ -256,10 +346,27 @@ static void start_again(struct fuzz_input *in)
 	}
 	client_drop_messages(&client);
 	net.kept_count = 0;
+	idle = false;
 	subs = 0;
 	if (!netvsc_start(&net, NVSP_PROTOCOL_VERSION_61, how & 2 ? 1500 : 9000) && how & 4 &&
 	    !netvsc_sub_channels(&net, 3))
 		subs = 3;
+	client_drop_messages(&client);
+}
+
+/* One of them comes or goes by itself, whether it is there or not. */
+static void sub_channel(struct fuzz_input *in)
+{
+	unsigned int i = 1 + fuzz_take(in, 1) % 3;
+	bool open = fuzz_take(in, 1) & 1;
+
+	if (i > subs)
+		return;
+	if (open)
+		client_open(&client, &net.channels[i], net.relids[i], net.connections[i], i,
+			    0x100000 + i * 2ull * net.ring_pages * 4096, net.ring_pages);
+	else
+		client_close(&net.channels[i]);
 	client_drop_messages(&client);
 }
 
@@ -295,7 +402,10 @@ static void act(struct fuzz_input *in)
 		loopback_nic_hold(nic, fuzz_take(in, 1) % 4, fuzz_take(in, 1) & 1);
 		break;
 	case 10:
-		net.keep = !net.keep;
+		if (fuzz_take(in, 1) & 1)
+			idle = !idle;
+		else
+			net.keep = !net.keep;
 		break;
 	case 11:
 		netvsc_give_back(&net);
@@ -313,8 +423,7 @@ static void act(struct fuzz_input *in)
 		start_again(in);
 		break;
 	case 15:
-		if (subs)
-			client_close(&net.channels[1 + fuzz_take(in, 1) % subs]);
+		sub_channel(in);
 		break;
 	case 16:
 		receive_segments(in);
@@ -338,6 +447,8 @@ static void prologue(struct fuzz_input *in)
 	net.received = received;
 	subs = 0;
 	gone = false;
+	idle = false;
+	net.ring_pages = how & 4 ? 2 : 8;
 	nic = loopback_nic_create(&nic_config);
 	config.nic = loopback_nic_nic(nic);
 	if (!nic || netvsp_create(&config, &netvsp))
