@@ -369,7 +369,7 @@ tpm_latency-link := tests/bench/tpm_latency.o
 ldflags-storage_iops := -Wl,--wrap=malloc,--wrap=free
 storage_iops-link := tests/bench/storage_iops.o $(storage-objs) $(nvme-emu-objs) $(pci-objs) $(vmbus-objs) $(core-objs)
 net_rate-link := tests/bench/net_rate.o $(addprefix tests/unit/devices/,net/mana_machine.o net/netvsc.o \
-	net/memory_backend.o vmbus/vmbus_client.o) $(netvsp-objs) $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) \
+	net/memory_backend.o net/tcp_frame.o vmbus/vmbus_client.o) $(netvsp-objs) $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) \
 	$(vmbus-objs) $(core-objs)
 nvme_vfio-link := tests/vfio/nvme_vfio.o tests/unit/devices/storage/disk_suite.o $(nvme-objs) $(vfio-objs) $(dma-pool-objs) \
 	$(core-objs)

@@ -11,6 +11,9 @@
 #include "devices/vmbus/vmbus_channel.h"
 #include "proto/nvsp.h"
 
+/* Acknowledgements and the like begin no unit, so where there is none they are not looked at. */
+#define SMALL_FRAME 128u
+
 /* Clients that know it take parts of a frame. */
 bool netvsp_rsc_offered(const struct netvsp *netvsp)
 {
@@ -160,7 +163,8 @@ bool netvsp_rsc_take(struct netvsp_channel *channel, struct netvsp_rx_buffer *bu
 
 	if (!rsc->count) /* one setting for what is in units, or a frame could overtake its predecessors */
 		rsc->versions = __atomic_load_n(&channel->netvsp->rsc, __ATOMIC_RELAXED);
-	if (!rsc->versions || !read_segment(channel, &buffer->nic, &segment))
+	if (!rsc->versions || (!rsc->count && buffer->nic.len < SMALL_FRAME) ||
+	    !read_segment(channel, &buffer->nic, &segment))
 		return false;
 	if (!tcp_segment_parse(&segment, buffer->nic.len)) {
 		netvsp_rsc_finish(channel); /* it may be of any of them */

@@ -19,6 +19,7 @@
 #include "devices/net/netvsp.h"
 #include "proto/rndis.h"
 #include "tests/unit/devices/net/mana_machine.h"
+#include "tests/unit/devices/net/tcp_frame.h"
 
 #define BATCH    32u
 #define MESSAGES 8u  /* in a packet, as the card says */
@@ -40,7 +41,8 @@ struct cost {
 };
 
 static struct mana_machine m;
-static unsigned int taken;    /* frames that came, or were sent, in this batch */
+static unsigned int taken; /* frames that came, or were sent, in this batch */
+static const uint8_t *incoming[BATCH];
 static const char *only = ""; /* rows */
 
 /* --- The clock: loop 0 is the paravisor's, the last the function's */
@@ -66,8 +68,7 @@ static void on_frame(void *ctx, unsigned int channel, const struct netvsc_rx *rx
 {
 	(void)ctx;
 	(void)channel;
-	(void)rx;
-	taken++;
+	taken += rx->parts;
 }
 
 static void send_batch(struct cost *cost, uint32_t len)
@@ -114,7 +115,7 @@ static void receive_batch(struct cost *cost, uint32_t len)
 
 	taken = 0;
 	for (unsigned int i = 0; i < BATCH; i++)
-		memory_backend_deliver(&m.network, m.client.ram + NETVSC_FRAMES + 0x1000, len);
+		memory_backend_deliver(&m.network, incoming[i], len);
 	cost->function += (double)(event_loop_now_ns() - start);
 	run(cost);
 	netvsc_poll(&m.net, 0);
@@ -209,7 +210,7 @@ static void raw_receive_batch(struct cost *cost, uint32_t len)
 
 	taken = 0;
 	for (unsigned int i = 0; i < BATCH; i++)
-		memory_backend_deliver(&m.network, m.client.ram + NETVSC_FRAMES + 0x1000, len);
+		memory_backend_deliver(&m.network, incoming[i], len);
 	cost->function += (double)(event_loop_now_ns() - start);
 	run(cost);
 	check(taken == BATCH);
@@ -243,7 +244,32 @@ static void make_frame(uint32_t len)
 		frame[17] = (uint8_t)(len - 14);
 	}
 	frame[46] = 5 << 4;
+	for (unsigned int i = 0; i < BATCH; i++)
+		incoming[i] = frame;
 }
+
+/* TCP segments that follow each other; or the same again and again, so that none joins another. */
+static void make_segments(uint32_t len, bool joined)
+{
+	static struct tcp_frame segments[BATCH];
+
+	for (unsigned int i = 0; i < BATCH; i++) {
+		tcp_frame_make(&segments[i], false, true, joined ? i * (len - 66) : 0, len - 66);
+		incoming[i] = segments[i].bytes;
+	}
+}
+
+static void make_joined(uint32_t len)
+{
+	make_segments(len, true);
+}
+
+static void make_single(uint32_t len)
+{
+	make_segments(len, false);
+}
+
+static void (*make)(uint32_t len) = make_frame;
 
 static void keep_least(struct cost *least, struct cost cost)
 {
@@ -261,7 +287,7 @@ static void compare(const char *what, uint32_t len, unsigned int slices,
 
 	if (!strstr(what, only))
 		return;
-	make_frame(len);
+	make(len);
 	for (unsigned int i = 0; i < slices; i++) {
 		keep_least(&best, slice(through, len));
 		if (receiving)
@@ -312,6 +338,13 @@ int main(int argc, char *argv[])
 	compare("1514, 3 a packet", 1514, slices, send_sections, raw_send_batch, false);
 	compare("1514 bytes in", 1514, slices, receive_batch, raw_receive_batch, true);
 	compare("62 KiB LSO out", LARGE, slices, send_batch, raw_send_batch, false);
+	make = make_single;
+	compare("TCP in", 1514, slices, receive_batch, raw_receive_batch, true);
+	check(!netvsc_rsc(&m.net, NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED,
+			  NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED));
+	compare("TCP, none joined", 1514, slices, receive_batch, raw_receive_batch, true);
+	make = make_joined;
+	compare("TCP, coalesced", 1514, slices, receive_batch, raw_receive_batch, true);
 	report_memory();
 	return 0;
 }
