@@ -106,8 +106,12 @@ bool tcp_segment_parse(struct tcp_segment *segment, uint32_t len)
 
 bool tcp_segment_same_flow(const struct tcp_segment *a, const struct tcp_segment *b)
 {
-	return a->ipv6 == b->ipv6 && !memcmp(a->headers + a->addresses, b->headers + a->addresses,
-					     a->l4 - a->addresses + TCP_PORTS);
+	const uint8_t *x = a->headers + a->addresses, *y = b->headers + b->addresses;
+
+	if (a->ipv6 != b->ipv6)
+		return false;
+	/* Lengths that the compiler knows: a few words. */
+	return a->ipv6 ? !memcmp(x, y, 32 + TCP_PORTS) : !memcmp(x, y, 8 + TCP_PORTS);
 }
 
 /* Sum of the pseudo-header and the TCP header: addresses and header are in a row. */
@@ -200,7 +204,8 @@ bool tcp_unit_join(struct tcp_unit *unit, const struct tcp_segment *segment)
 	/* What a segment says of the other direction the last has said best; of its own, it pushed or not. */
 	memcpy(head + TCP_ACK, tcp + TCP_ACK, 4);
 	memcpy(head + TCP_WINDOW, tcp + TCP_WINDOW, 2);
-	memcpy(head + TCP_HEADER, tcp + TCP_HEADER, segment->header_len - segment->l4 - TCP_HEADER);
+	if (segment->header_len > segment->l4 + TCP_HEADER)
+		memcpy(head + TCP_TIMESTAMP, tcp + TCP_TIMESTAMP, 8); /* and its echo */
 	head[TCP_FLAGS] = tcp[TCP_FLAGS];
 	unit->complete = tcp[TCP_FLAGS] & TCP_FLAG_PSH;
 	return true;
