@@ -450,10 +450,13 @@ static int take_events(struct mana_nic_queue *queue)
 	int some;
 
 	/* Both completion queues are looked at. Which of them it was is not armed any more, though. */
-	while ((some = mana_nic_ring_take(&queue->eq, &eqe)) > 0)
+	queue->idle++;
+	while ((some = mana_nic_ring_take(&queue->eq, &eqe)) > 0) {
+		queue->idle = 0;
 		if ((eqe.details[0] & GDMA_EQE_CQ_MASK) == queue->tx_cq.id)
 			queue->tx_armed = false;
-	return some;
+	}
+	return queue->idle > MANA_NIC_IDLE_MAX ? -EPROTO : some;
 }
 
 static void arm_cq(struct mana_nic_queue *queue, const struct mana_nic_ring *cq)

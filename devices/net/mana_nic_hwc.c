@@ -103,8 +103,10 @@ static int take_events(struct mana_nic *mana, uint32_t *seen)
 	struct gdma_eqe eqe;
 	int some;
 
-	while ((some = mana_nic_ring_take(&mana->hwc.eq, &eqe)) > 0)
+	while ((some = mana_nic_ring_take(&mana->hwc.eq, &eqe)) > 0) {
+		mana->hwc.idle = 0;
 		handle_event(mana, &eqe, seen);
+	}
 	return some;
 }
 
@@ -125,8 +127,10 @@ void mana_nic_hwc_events(struct mana_nic *mana)
 
 	if (!mana->hwc.up)
 		return;
+	mana->hwc.idle++;
 	/* Whoever sends a command takes its completions; one that is left would bring us here for ever. */
-	if (take_events(mana, &seen) || mana_nic_ring_take(&mana->hwc.cq, &cqe))
+	if (take_events(mana, &seen) || mana_nic_ring_take(&mana->hwc.cq, &cqe) ||
+	    mana->hwc.idle > MANA_NIC_IDLE_MAX)
 		mana_nic_fail(mana, "the hardware channel says what cannot be");
 	else
 		arm(mana);
@@ -239,6 +243,7 @@ int mana_nic_hwc_create(struct mana_nic *mana)
 	if (err)
 		return err;
 	hwc->up = true;
+	hwc->idle = 0;
 	post_answer_buffer(mana);
 	arm(mana);
 	return 0;

@@ -76,6 +76,12 @@ struct mana_nic_list {
 	int bounce; /* slot, -1: none */
 };
 
+/*
+ * An interrupt may find nothing, when somebody has looked already. But a device that is armed with a tail that it does not
+ * agree with interrupts at once, so one whose events cannot be seen would for ever.
+ */
+#define MANA_NIC_IDLE_MAX 1000u
+
 struct mana_nic_queue {
 	struct mana_nic *mana;
 	unsigned int index;
@@ -85,9 +91,10 @@ struct mana_nic_queue {
 	const struct nic_queue_client *client;
 	void *ctx;
 	struct event_loop *loop;
-	bool started;  /* the device has it */
-	bool live;     /* and what it says is believed */
-	bool tx_armed; /* the device interrupts at the next completed send */
+	bool started;      /* the device has it */
+	bool live;         /* and what it says is believed */
+	bool tx_armed;     /* the device interrupts at the next completed send */
+	unsigned int idle; /* interrupts without an event, in a row */
 	struct pci_dma memory;
 	struct mana_nic_ring eq, tx_cq, rx_cq;
 	struct mana_nic_wq sq, rq;
@@ -116,6 +123,7 @@ struct mana_nic_hwc {
 	uint32_t activity;
 	bool up, answered;
 	uint32_t answer_len;
+	unsigned int idle; /* as a queue's */
 };
 
 enum mana_nic_recovery {

@@ -146,6 +146,7 @@ static void init_rings(struct mana_nic_queue *queue)
 	queue->bounce = (uint8_t *)memory->base + AT_BOUNCE;
 	queue->bounce_address = memory->address + AT_BOUNCE;
 	queue->bounce_used = 0;
+	queue->idle = 0;
 }
 
 int mana_nic_queue_start(struct mana_nic_queue *queue)

@@ -643,6 +643,9 @@ static void the_filter_moves_and_stays_moved(void **state)
 	mana_of(m.function)->config.move_filter = NULL;
 	assert_int_equal(mana_nic_move_filter(m.driver, true), -EOPNOTSUPP);
 	both_ways_work(0);
+	mana_function_request_reset(m.function); /* nor is it asked again */
+	run();
+	both_ways_work(0);
 }
 
 /* Afterwards it is like new: with MSI-X off, and no bus mastering, also for the function itself. */
@@ -684,7 +687,7 @@ static void lies_are_answered_with_a_reset(void **state)
 	uint64_t resets = 0;
 
 	(void)state;
-	for (unsigned int lie = 0; lie < 8; lie++) {
+	for (unsigned int lie = 0; lie < 10; lie++) {
 		struct mana *mana = mana_of(m.function);
 		struct mana_rx_comp rx = { .header = okay | MANA_CQE_RX_OKAY };
 		struct mana_tx_comp tx = { .header = okay | MANA_CQE_TX_OKAY };
@@ -724,6 +727,11 @@ static void lies_are_answered_with_a_reset(void **state)
 		case 7: /* unless they are more than their queue has */
 			for (int i = 0; i < 300; i++)
 				mana_event(mana, mana->cqs[rq->cq].eq, 200, 77);
+			break;
+		case 8: /* an event that cannot be seen, for which it interrupts whenever it is asked to */
+		case 9:
+			mana->eqs[lie == 8 ? mana->cqs[rq->cq].eq : 0].head++;
+			mana_event(mana, lie == 8 ? mana->cqs[rq->cq].eq : 0, 200, 77);
 			break;
 		}
 		run();
