@@ -355,7 +355,10 @@ static void a_pause_holds_at_once(const char *name)
 		for (packet.len = 0; !packet.len;)
 			assert_true(event_loop_run_once(loop, 10000) > 0);
 		assert_int_equal(packet.frame[14], i);
-		assert_int_equal(event_loop_run_once(loop, 0), 0);
+		packet.len = 0;
+		while (event_loop_run_once(loop, 0) > 0) /* the kernel's own, by the TAP device */
+			;
+		assert_int_equal(packet.len, 0);
 		backend->ops->pause(backend, false);
 	}
 	stop();
