@@ -173,6 +173,8 @@ int guest_access_install_fault_handler(void)
 
 int guest_access_copy(void *dst, const void *src, size_t len)
 {
+	if (len > 8)
+		return guest_access_copy_bytes(dst, src, len);
 	switch (len) {
 	case 1:
 		return guest_access_copy_1(dst, src);
