@@ -110,7 +110,7 @@ struct netvsp_tx {
 /* A section of the receive buffer. */
 struct netvsp_rx_buffer {
 	struct nic_rx nic;
-	uint64_t head_gpa;
+	uint8_t *head;  /* the guest's memory: for core/guest_access.h only */
 	uint32_t next;  /* in a list, by number; UINT32_MAX: last */
 	uint32_t count; /* head of a packet that the guest has: of how many; else 0 */
 	uint32_t parts; /* of a frame's first section: how many it is in; of the others: 0 */

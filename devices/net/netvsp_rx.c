@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/container_of.h"
+#include "core/guest_access.h"
 #include "core/guest_memory.h"
 #include "core/log.h"
 #include "devices/net/netvsp_internal.h"
@@ -19,12 +20,17 @@
 
 #define NONE UINT32_MAX
 
-static int init_buffer(const struct netvsp_buffer *receive, uint32_t section,
+static int init_buffer(const struct netvsp_channel *channel, uint32_t section,
 		       struct netvsp_rx_buffer *buffer)
 {
+	const struct netvsp_buffer *receive = channel->receive_buffer;
 	uint32_t offset = section * receive->section_size;
 
-	buffer->head_gpa = netvsp_buffer_gpa(receive, offset);
+	/* In one page, which is RAM as long as we have the buffer. */
+	buffer->head = guest_memory_bulk(vmbus_channel_memory(channel->channel),
+					 netvsp_buffer_gpa(receive, offset), RNDIS_RX_HEADROOM);
+	if (!buffer->head)
+		return -EINVAL;
 	buffer->nic.segment_count = netvsp_buffer_segments(
 		receive, offset + RNDIS_RX_HEADROOM, receive->section_size - RNDIS_RX_HEADROOM,
 		buffer->nic.segments, NIC_RX_SEGMENTS);
@@ -43,7 +49,7 @@ int netvsp_rx_init(struct netvsp_channel *channel)
 	rx->buffer_count = receive->per_queue;
 	rx->first_section = NETVSP_CONTROL_SECTIONS + channel->index * receive->per_queue;
 	for (uint32_t i = rx->buffer_count; i-- > 0;) {
-		if (init_buffer(receive, rx->first_section + i, &rx->buffers[i])) {
+		if (init_buffer(channel, rx->first_section + i, &rx->buffers[i])) {
 			netvsp_rx_fini(channel);
 			return -EINVAL;
 		}
@@ -128,8 +134,7 @@ int netvsp_rx_write_head(struct netvsp_channel *channel, const struct netvsp_rx_
 	size_t len = rndis_packet_write_head(head, &buffer->nic, fragment);
 
 	netvsp_count(&channel->counters->copied_bytes, len);
-	return guest_memory_write(vmbus_channel_memory(channel->channel), buffer->head_gpa, head,
-				  len);
+	return guest_access_copy(buffer->head, head, len);
 }
 
 void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts,
