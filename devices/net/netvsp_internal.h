@@ -253,7 +253,13 @@ void netvsp_queue_close(struct netvsp_channel *channel);
 /* --- netvsp_tx.c: frames from the guest */
 int netvsp_tx_init(struct netvsp_channel *channel);
 void netvsp_tx_fini(struct netvsp_channel *channel);
-bool netvsp_tx_has_room(const struct netvsp_channel *channel);
+/* A packet is taken only when there is room for whatever it holds. */
+static inline bool netvsp_tx_has_room(const struct netvsp_channel *channel)
+{
+	const struct netvsp_tx *tx = channel->tx;
+
+	return tx->free_packets && tx->free_frame_count >= NETVSP_MESSAGES_MAX && !tx->unsent;
+}
 void netvsp_tx_packet(struct netvsp_channel *channel, const struct vmbus_packet *packet);
 bool netvsp_tx_flush(struct netvsp_channel *channel); /* completions; false: the ring is full */
 void netvsp_tx_submit_waiting(struct netvsp_channel *channel);

@@ -48,14 +48,6 @@ void netvsp_tx_fini(struct netvsp_channel *channel)
 	channel->tx = NULL;
 }
 
-/* A packet is taken only when there is room for whatever it holds. */
-bool netvsp_tx_has_room(const struct netvsp_channel *channel)
-{
-	const struct netvsp_tx *tx = channel->tx;
-
-	return tx->free_packets && tx->free_frame_count >= NETVSP_MESSAGES_MAX && !tx->unsent;
-}
-
 /* --- Completions */
 
 static bool try_complete(struct netvsp_channel *channel, const struct netvsp_tx_packet *packet)

@@ -7,41 +7,6 @@
 #include "core/nic.h"
 #include "proto/rndis.h"
 
-_Static_assert(RNDIS_HEAD_MIN == sizeof(struct rndis_header) + sizeof(struct rndis_packet),
-	       "RNDIS head");
-
-/* Offsets in the packet header count from itself. */
-#define PACKET_BASE sizeof(struct rndis_header)
-
-int rndis_packet_parse(const void *copy, uint64_t total, struct rndis_frame *frame,
-		       size_t *head_len)
-{
-	const struct rndis_header *header = copy;
-	const struct rndis_packet *packet = (const void *)(header + 1);
-	uint64_t info_end;
-
-	if (total < RNDIS_HEAD_MIN || header->ndis_msg_type != RNDIS_MSG_PACKET ||
-	    header->msg_len < RNDIS_HEAD_MIN || header->msg_len > total)
-		return -EINVAL;
-	if (packet->data_offset < sizeof(*packet) ||
-	    !range_within(packet->data_offset, packet->data_len, header->msg_len - PACKET_BASE))
-		return -EINVAL;
-	*frame = (struct rndis_frame){
-		.msg_len = header->msg_len,
-		.data_offset = (uint32_t)PACKET_BASE + packet->data_offset,
-		.data_len = packet->data_len,
-	};
-	*head_len = RNDIS_HEAD_MIN;
-	if (!packet->per_pkt_info_len)
-		return 0;
-	info_end = PACKET_BASE + (uint64_t)packet->per_pkt_info_offset + packet->per_pkt_info_len;
-	if (packet->per_pkt_info_offset < sizeof(*packet) || info_end > header->msg_len ||
-	    info_end > RNDIS_HEAD_MAX)
-		return -EINVAL;
-	*head_len = info_end;
-	return 0;
-}
-
 /* A frame is of one IP version, and the two sources of that agree. */
 static int set_version(struct rndis_frame *frame, uint32_t version)
 {
@@ -141,8 +106,8 @@ int rndis_packet_parse_info(const void *copy, size_t head_len, struct rndis_fram
 
 	if (head_len == RNDIS_HEAD_MIN)
 		return 0;
-	memcpy(&packet, bytes + PACKET_BASE, sizeof(packet));
-	at = PACKET_BASE + packet.per_pkt_info_offset;
+	memcpy(&packet, bytes + RNDIS_PACKET_BASE, sizeof(packet));
+	at = RNDIS_PACKET_BASE + packet.per_pkt_info_offset;
 	while (at < head_len) {
 		struct rndis_per_packet_info info;
 
@@ -224,7 +189,7 @@ size_t rndis_packet_write_head(void *bytes, const struct nic_rx *rx,
 		.msg_len = RNDIS_RX_HEADROOM + rx->len,
 	};
 	struct rndis_packet packet = {
-		.data_offset = RNDIS_RX_HEADROOM + offset - (uint32_t)PACKET_BASE,
+		.data_offset = RNDIS_RX_HEADROOM + offset - (uint32_t)RNDIS_PACKET_BASE,
 		.data_len = rx->len - offset,
 	};
 	uint32_t checksum = checksum_value(rx->flags);
@@ -245,6 +210,6 @@ size_t rndis_packet_write_head(void *bytes, const struct nic_rx *rx,
 		packet.per_pkt_info_len = (uint32_t)(head.len - RNDIS_HEAD_MIN);
 	}
 	memcpy(head.bytes, &header, sizeof(header));
-	memcpy(head.bytes + PACKET_BASE, &packet, sizeof(packet));
+	memcpy(head.bytes + RNDIS_PACKET_BASE, &packet, sizeof(packet));
 	return head.len;
 }

@@ -1,9 +1,13 @@
 #ifndef DEVICES_NET_RNDIS_PACKET_H
 #define DEVICES_NET_RNDIS_PACKET_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "core/bytes.h"
+#include "proto/rndis.h"
 
 /* RNDIS data messages: the only parser of the guest's, the only writer of ours. */
 
@@ -21,15 +25,49 @@ struct rndis_frame {
 	uint16_t vlan_tci;
 };
 
+#define RNDIS_HEAD_MIN 44u
+_Static_assert(RNDIS_HEAD_MIN == sizeof(struct rndis_header) + sizeof(struct rndis_packet),
+	       "RNDIS head");
+
+/* Offsets in the packet header count from itself. */
+#define RNDIS_PACKET_BASE sizeof(struct rndis_header)
+
 /*
  * In two steps, since how long the head is stands in it. `copy`, aligned to 4, holds the first
  * RNDIS_HEAD_MIN bytes, `total` is how many bytes the guest sent from the message's start on. Fills in msg_len,
  * data_offset and data_len, and says how many bytes of head the second step needs (at most
- * RNDIS_HEAD_MAX). 0 or -EINVAL.
+ * RNDIS_HEAD_MAX). 0 or -EINVAL. Here, for it is part of each frame.
  */
-#define RNDIS_HEAD_MIN 44u
-int rndis_packet_parse(const void *copy, uint64_t total, struct rndis_frame *frame,
-		       size_t *head_len);
+static inline int rndis_packet_parse(const void *copy, uint64_t total, struct rndis_frame *frame,
+				     size_t *head_len)
+{
+	const struct rndis_header *header = copy;
+	const struct rndis_packet *packet = (const void *)(header + 1);
+	uint64_t info_end;
+
+	if (total < RNDIS_HEAD_MIN || header->ndis_msg_type != RNDIS_MSG_PACKET ||
+	    header->msg_len < RNDIS_HEAD_MIN || header->msg_len > total)
+		return -EINVAL;
+	if (packet->data_offset < sizeof(*packet) ||
+	    !range_within(packet->data_offset, packet->data_len,
+			  header->msg_len - RNDIS_PACKET_BASE))
+		return -EINVAL;
+	*frame = (struct rndis_frame){
+		.msg_len = header->msg_len,
+		.data_offset = (uint32_t)RNDIS_PACKET_BASE + packet->data_offset,
+		.data_len = packet->data_len,
+	};
+	*head_len = RNDIS_HEAD_MIN;
+	if (!packet->per_pkt_info_len)
+		return 0;
+	info_end = RNDIS_PACKET_BASE + (uint64_t)packet->per_pkt_info_offset +
+		   packet->per_pkt_info_len;
+	if (packet->per_pkt_info_offset < sizeof(*packet) || info_end > header->msg_len ||
+	    info_end > RNDIS_HEAD_MAX)
+		return -EINVAL;
+	*head_len = info_end;
+	return 0;
+}
 
 /*
  * `copy` now holds `head_len` bytes, the first RNDIS_HEAD_MIN of them the same as before. Fills in
