@@ -12,23 +12,24 @@ int vmbus_gpa_list_init(struct vmbus_gpa_list *list, const uint64_t *words, size
 			uint32_t range_count)
 {
 	const uint64_t *word = words, *end = words + word_count;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, numbers = 0;
 
 	for (uint32_t i = 0; i < range_count; i++) {
 		struct gpa_range range;
-		const uint64_t *last;
+		uint64_t pages;
 
 		if (word == end)
 			return -EINVAL;
 		memcpy(&range, word++, sizeof(range));
-		if (range.byte_offset >= VMBUS_PAGE_SIZE ||
-		    vmbus_gpa_pages(range) > (uint64_t)(end - word))
+		pages = vmbus_gpa_pages(range);
+		if (range.byte_offset >= VMBUS_PAGE_SIZE || pages > (uint64_t)(end - word))
 			return -EINVAL;
-		for (last = word + vmbus_gpa_pages(range); word < last; word++)
-			if (*word > PAGE_NUMBER_MAX)
-				return -EINVAL;
 		bytes += range.byte_count;
+		while (pages--)
+			numbers |= *word++;
 	}
+	if (numbers > PAGE_NUMBER_MAX) /* all ones: so this says whether one of them is more */
+		return -EINVAL;
 	*list = (struct vmbus_gpa_list){
 		.words = words,
 		.word_count = (size_t)(word - words),
