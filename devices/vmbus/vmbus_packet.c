@@ -32,36 +32,13 @@ static int parse_transfer_pages(const uint8_t *ext, size_t len, struct vmbus_pac
 	return 0;
 }
 
-int vmbus_packet_parse(const void *copy, size_t len, struct vmbus_packet *packet)
+int vmbus_packet_parse_extension(const uint8_t *extension, size_t len, struct vmbus_packet *packet)
 {
-	const uint8_t *bytes = copy;
-	struct vmpacket_descriptor desc;
-	size_t header_len, ext_len;
-
-	if (len < sizeof(desc))
-		return -EPROTO;
-	memcpy(&desc, bytes, sizeof(desc));
-	header_len = desc.offset8 * 8u;
-	if (header_len < sizeof(desc) || header_len > len || desc.len8 * 8u != len ||
-	    (desc.flags & ~VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED))
-		return -EPROTO;
-	ext_len = header_len - sizeof(desc);
-
-	*packet = (struct vmbus_packet){
-		.type = desc.type,
-		.wants_completion = desc.flags & VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED,
-		.trans_id = desc.trans_id,
-		.payload = bytes + header_len,
-		.payload_len = len - header_len,
-	};
-	switch (desc.type) {
-	case VM_PKT_DATA_INBAND:
-	case VM_PKT_COMP:
-		return 0;
+	switch (packet->type) {
 	case VM_PKT_DATA_USING_GPA_DIRECT:
-		return parse_gpa_direct(bytes + sizeof(desc), ext_len, packet);
+		return parse_gpa_direct(extension, len, packet);
 	case VM_PKT_DATA_USING_XFER_PAGES:
-		return parse_transfer_pages(bytes + sizeof(desc), ext_len, packet);
+		return parse_transfer_pages(extension, len, packet);
 	default:
 		return -EPROTO;
 	}

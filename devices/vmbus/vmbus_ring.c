@@ -68,13 +68,6 @@ static uint32_t distance(const struct vmbus_ring *ring, uint32_t from, uint32_t 
 	return to >= from ? to - from : ring->size - from + to;
 }
 
-static uint32_t advance(const struct vmbus_ring *ring, uint32_t index, uint32_t len)
-{
-	uint64_t next = (uint64_t)index + len;
-
-	return (uint32_t)(next >= ring->size ? next - ring->size : next);
-}
-
 /* What a writer may use: one granule stays free, or a full ring would look empty. */
 static uint32_t room(const struct vmbus_ring *ring, uint32_t read, uint32_t write)
 {
@@ -119,7 +112,7 @@ static int copy_from(const struct vmbus_ring *ring, uint32_t index, void *buf, u
 
 		if (copy(to, from, chunk))
 			return -EFAULT;
-		index = advance(ring, index, chunk);
+		index = vmbus_ring_advance(ring, index, chunk);
 		to += chunk;
 		len -= chunk;
 	}
@@ -137,7 +130,7 @@ static int copy_to(const struct vmbus_ring *ring, uint32_t *index, const void *b
 
 		if (copy(to, from, chunk))
 			return -EFAULT;
-		*index = advance(ring, *index, chunk);
+		*index = vmbus_ring_advance(ring, *index, chunk);
 		from += chunk;
 		len -= chunk;
 	}
@@ -212,7 +205,7 @@ static int fill(struct vmbus_ring_reader *reader, uint32_t avail, uint32_t len)
 	memmove(reader->copy, reader->copy + reader->at, have);
 	reader->at = 0;
 	reader->end = want;
-	return copy_from(&reader->ring, advance(&reader->ring, reader->next, have),
+	return copy_from(&reader->ring, vmbus_ring_advance(&reader->ring, reader->next, have),
 			 reader->copy + have, want - have);
 }
 
@@ -230,7 +223,7 @@ static uint32_t packet_len(const struct vmbus_ring_reader *reader, uint32_t avai
 	return len;
 }
 
-int vmbus_ring_read(struct vmbus_ring_reader *reader, const void **packet)
+int vmbus_ring_read_on(struct vmbus_ring_reader *reader, const void **packet)
 {
 	uint32_t avail, len;
 
@@ -250,7 +243,7 @@ int vmbus_ring_read(struct vmbus_ring_reader *reader, const void **packet)
 		return -EPROTO;
 
 	*packet = reader->copy + reader->at;
-	reader->next = advance(&reader->ring, reader->next, len + TRAILER_SIZE);
+	reader->next = vmbus_ring_advance(&reader->ring, reader->next, len + TRAILER_SIZE);
 	reader->at += len + TRAILER_SIZE;
 	if (reader->at > reader->end)
 		reader->at = reader->end; /* the trailer is not missed */
@@ -444,7 +437,8 @@ int vmbus_ring_write(struct vmbus_ring_writer *writer, const struct vmbus_ring_p
 	else
 		err = put_packet(writer, len, packet);
 	if (!err)
-		writer->write = advance(&writer->ring, writer->write, len + TRAILER_SIZE);
+		writer->write =
+			vmbus_ring_advance(&writer->ring, writer->write, len + TRAILER_SIZE);
 	return err;
 }
 

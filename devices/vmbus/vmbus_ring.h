@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/vmbus.h"
+
 /*
  * The two rings of a channel, in guest memory, seen from the server: it reads the upstream ring and
  * writes the downstream one. One thread uses a ring at a time.
@@ -13,8 +15,6 @@
  * only ever written to the ring, and a packet is copied out once. -EPROTO means that the guest broke
  * the protocol; the ring is of no further use then.
  */
-
-struct hv_ring_buffer;
 
 /* A batch of packets is copied from or to the ring by one copy of at most so many bytes. */
 #define VMBUS_RING_BATCH 1024u
@@ -69,12 +69,39 @@ int vmbus_ring_reader_init(struct vmbus_ring_reader *reader, uint8_t *const *pag
 			   void *copy, size_t size);
 int vmbus_ring_writer_init(struct vmbus_ring_writer *writer, uint8_t *const *pages, uint32_t count);
 
+static inline uint32_t vmbus_ring_advance(const struct vmbus_ring *ring, uint32_t index,
+					  uint32_t len)
+{
+	uint64_t next = (uint64_t)index + len;
+
+	return (uint32_t)(next >= ring->size ? next - ring->size : next);
+}
+
+/* The same as vmbus_ring_read(), which it is for: a packet that has to be copied first, or is none. */
+int vmbus_ring_read_on(struct vmbus_ring_reader *reader, const void **packet);
+
 /*
  * Takes the next packet: *packet is its private copy, descriptor included, valid until the next call.
  * Returns its length, at least that of its descriptor, whose offset8 and len8 fit that length.
  * -EAGAIN: the ring is empty; -EPROTO, also when the packet is larger than the reader's copy may be.
  */
-int vmbus_ring_read(struct vmbus_ring_reader *reader, const void **packet);
+static inline int vmbus_ring_read(struct vmbus_ring_reader *reader, const void **packet)
+{
+	const struct vmpacket_descriptor *desc = (const void *)(reader->copy + reader->at);
+	uint32_t have = reader->end - reader->at, len;
+
+	if (have < sizeof(*desc))
+		return vmbus_ring_read_on(reader, packet);
+	len = desc->len8 * 8u;
+	if (desc->offset8 * 8u < sizeof(*desc) || desc->offset8 > desc->len8 ||
+	    have < len + sizeof(struct vmpacket_trailer))
+		return vmbus_ring_read_on(reader, packet);
+	*packet = desc;
+	len += sizeof(struct vmpacket_trailer);
+	reader->at += len;
+	reader->next = vmbus_ring_advance(&reader->ring, reader->next, len);
+	return (int)(len - sizeof(struct vmpacket_trailer));
+}
 
 /* Gives the guest back the room of what was read. True: it waits for room and must be signalled. */
 bool vmbus_ring_commit(struct vmbus_ring_reader *reader);
