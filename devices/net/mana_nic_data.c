@@ -396,7 +396,7 @@ static int deliver(struct mana_nic_queue *queue, const struct mana_rx_comp *comp
 		return -EPROTO;
 	slot = queue->rx[queue->rx_first];
 	if (queue->rq.rung - queue->rq.tail < slot.size ||
-	    comp->wqe_offset % queue->rq.bytes != queue->rq.tail % queue->rq.bytes ||
+	    ((comp->wqe_offset ^ queue->rq.tail) & (queue->rq.bytes - 1)) ||
 	    (!truncated && len > capacity(slot.rx)))
 		return -EPROTO;
 	take_rx(queue);

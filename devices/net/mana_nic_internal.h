@@ -38,8 +38,10 @@ struct mana_nic_ring {
 	uint8_t *base;
 	uint64_t address;
 	uint32_t bytes, entry;
+	uint32_t entries; /* a power of two */
 	uint32_t head;
 	uint32_t id;
+	uint8_t pass_shift; /* the same as a logarithm */
 };
 
 struct mana_nic_wq {

@@ -13,6 +13,8 @@ void mana_nic_ring_init(struct mana_nic_ring *ring, const struct pci_dma *dma, u
 		.address = dma->address + offset,
 		.bytes = bytes,
 		.entry = entry,
+		.entries = bytes / entry,
+		.pass_shift = (uint8_t)__builtin_ctz(bytes / entry),
 		.head = bytes / entry,
 	};
 	memset(ring->base, 0, bytes);
@@ -21,8 +23,8 @@ void mana_nic_ring_init(struct mana_nic_ring *ring, const struct pci_dma *dma, u
 /* The last word has the owner bits; what it vouches for is read after it, and once. */
 int mana_nic_ring_take(struct mana_nic_ring *ring, void *entry)
 {
-	uint32_t entries = ring->bytes / ring->entry, pass = ring->head / entries, info, owner;
-	const uint8_t *at = ring->base + ring->head % entries * ring->entry;
+	uint32_t pass = ring->head >> ring->pass_shift, info, owner;
+	const uint8_t *at = ring->base + (ring->head & (ring->entries - 1)) * ring->entry;
 
 	info = __atomic_load_n((const uint32_t *)(const void *)(at + ring->entry - 4),
 			       __ATOMIC_ACQUIRE);
@@ -42,7 +44,7 @@ int mana_nic_ring_take(struct mana_nic_ring *ring, void *entry)
 
 uint32_t mana_nic_ring_tail(const struct mana_nic_ring *ring)
 {
-	return ring->head % (ring->bytes / ring->entry * (GDMA_OWNER_MASK + 1));
+	return ring->head & (ring->entries * (GDMA_OWNER_MASK + 1) - 1);
 }
 
 void mana_nic_wq_init(struct mana_nic_wq *wq, const struct pci_dma *dma, uint32_t offset,
