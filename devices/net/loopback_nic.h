@@ -14,7 +14,7 @@
 struct guest_memory;
 struct loopback_nic;
 
-#define LOOPBACK_RING 64 /* frames, and buffers, that a queue holds */
+#define LOOPBACK_RING 128 /* frames, and buffers, that a queue holds */
 
 struct loopback_nic_config {
 	const struct guest_memory *memory;

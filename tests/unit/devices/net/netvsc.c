@@ -315,6 +315,7 @@ int netvsc_init(struct netvsc *netvsc, uint32_t version, uint32_t mtu)
 	config.send_ndis_config.capability_low =
 		NVSP_CAPABILITY_IEEE8021Q | NVSP_CAPABILITY_SRIOV |
 		(version >= NVSP_PROTOCOL_VERSION_61 ? NVSP_CAPABILITY_RSC : 0);
+	config.send_ndis_config.capability_low ^= netvsc->odd_capabilities;
 	/* Like Linux, without asking for completions. */
 	if (version > NVSP_PROTOCOL_VERSION_1)
 		client_send(&netvsc->channels[0], VM_PKT_DATA_INBAND, 0, 0, NULL, 0, &config,

@@ -45,6 +45,7 @@ struct netvsc {
 	struct client_channel channels[NETVSC_CHANNELS];
 	uint32_t relids[NETVSC_CHANNELS], connections[NETVSC_CHANNELS];
 	uint32_t ring_pages;
+	uint32_t odd_capabilities; /* NVSP_CAPABILITY_* that it says otherwise than Linux */
 	bool threads; /* the client's loops run elsewhere: wait for events, do not run them */
 	uint32_t receive_gpadl, send_gpadl;
 	uint32_t section_size, sections, send_section_size;

@@ -193,6 +193,38 @@ static void it_is_for_those_who_know_it(void **state)
 	assert_int_equal(m.count, 2); /* not asked for yet */
 }
 
+static void info_without_checksums(struct nic *nic, struct nic_info *info)
+{
+	(void)nic;
+	*info = (struct nic_info){ .max_mtu = 1500, .max_queues = 4, .link_up = true };
+}
+
+/* Each of the three it takes: the version, the guest's word, a nic that looks at checksums. */
+static void it_is_not_offered_without_what_it_needs(void **state)
+{
+	struct nic *nic = loopback_nic_nic(m.nic);
+	struct nic_ops plain = *nic->ops;
+	const struct nic_ops *own = nic->ops;
+
+	(void)state;
+	m.net.odd_capabilities = NVSP_CAPABILITY_RSC;
+	for (unsigned int i = 0; i < 2; i++) {
+		uint32_t version = i ? NVSP_PROTOCOL_VERSION_6 : NVSP_PROTOCOL_VERSION_61;
+
+		assert_int_equal(netvsc_start(&m.net, version, 1500), 0);
+		assert_int_equal(told(OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES), 0);
+		assert_int_equal(netvsc_rsc(&m.net, ON, ON), 0);
+		assert_int_equal(told(OID_TCP_OFFLOAD_CURRENT_CONFIG), 0);
+		assert_int_equal(netvsc_stop(&m.net, 0), 0);
+	}
+	m.net.odd_capabilities = 0;
+	plain.get_info = info_without_checksums;
+	nic->ops = &plain;
+	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
+	nic->ops = own;
+	assert_int_equal(told(OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES), 0);
+}
+
 static void it_is_switched_on_and_off(void **state)
 {
 	static const uint8_t settings[][3] = {
@@ -237,6 +269,29 @@ static void it_is_switched_off_under_load(void **state)
 	assert_int_equal(m.count, 2);
 	expect(0, 1, 2000, 1000);
 	expect(1, 1, 3000, 1000);
+}
+
+/* The channel that hears of it is another than the one that has a batch: that goes on as it began. */
+static void a_batch_keeps_its_setting(void **state)
+{
+	const struct nic_rx meta = { .flags = GOOD };
+
+	(void)state;
+	assert_int_equal(netvsc_sub_channels(&m.net, 1), 0);
+	run();
+	loopback_nic_gather(m.nic, 1, true);
+	m.count = 0;
+	for (uint32_t at = 0; at < 300; at += 100) {
+		tcp_frame_make(&frame, false, true, at, 100);
+		assert_true(loopback_nic_deliver(m.nic, 1, frame.bytes, frame.len, &meta));
+		assert_int_equal(netvsc_rsc(&m.net, OFF, OFF), 0);
+	}
+	assert_int_equal(m.count, 0);
+	loopback_nic_gather(m.nic, 1, false);
+	client_run(&m.client);
+	netvsc_poll(&m.net, 1);
+	assert_int_equal(m.count, 1);
+	expect(0, 3, 0, 300);
 }
 
 /* --- What becomes one */
@@ -304,11 +359,29 @@ static void long_bursts_are_cut(void **state)
 	expect(0, 46, 0, 46 * 1400);
 	expect(1, 14, 46 * 1400, 14 * 1400);
 	start();
-	for (uint32_t i = 0; i < 64; i++)
+	for (uint32_t i = 0; i < 100; i++)
 		segment(false, i * 100, 100);
 	end();
-	assert_int_equal(m.count, 1);
+	assert_int_equal(m.count, 2);
 	expect(0, 64, 0, 6400);
+	expect(1, 36, 6400, 3600);
+}
+
+/* Sections that were the first of a frame are others' later. */
+static void bursts_of_any_length_are_whole(void **state)
+{
+	(void)state;
+	for (uint32_t len = 1; len < 64; len++) {
+		start();
+		for (uint32_t i = 0; i < len; i++)
+			segment(true, i * 100, 100);
+		for (uint32_t i = 0; i < 64 - len / 2; i++)
+			segment(true, 100000 + i * 100, 100);
+		end();
+		assert_int_equal(m.count, 2);
+		expect(0, len, 0, len * 100);
+		expect(1, 64 - len / 2, 100000, (64 - len / 2) * 100);
+	}
 }
 
 static void flow(uint16_t port, uint32_t at)
@@ -554,12 +627,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CLOSED(it_is_for_those_who_know_it),
+		CLOSED(it_is_not_offered_without_what_it_needs),
 		CLOSED(it_is_switched_on_and_off),
 		STARTED(it_is_switched_off_under_load),
+		STARTED(a_batch_keeps_its_setting),
 		STARTED(a_burst_becomes_one_frame),
 		STARTED(a_batch_ends_units),
 		STARTED(one_segment_is_a_frame_as_ever),
 		STARTED(long_bursts_are_cut),
+		STARTED(bursts_of_any_length_are_whole),
 		STARTED(flows_do_not_mix),
 		STARTED(tags_and_hashes_stay),
 		CLOSED(jumbo_frames_are_joined),
