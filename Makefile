@@ -166,12 +166,14 @@ tests/unit/core/net_frame_test-objs := core/net_frame.o
 
 # --- devices/net/mana_nic*: the driver of such a function
 mana-nic-objs := $(addprefix devices/net/,mana_nic.o mana_nic_setup.o mana_nic_hwc.o mana_nic_queue.o \
-	mana_nic_data.o mana_nic_ring.o)
+	mana_nic_data.o mana_nic_poll.o mana_nic_ring.o)
 devices-objs += $(mana-nic-objs)
 mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) core/net_frame.o \
 	$(addprefix tests/unit/devices/net/,memory_backend.o mana_machine.o) $(net-test-objs))
 tests/unit/devices/net/mana_nic_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_liar_test-objs := $(mana-test-objs)
+tests/unit/devices/net/mana_poll_test-objs := $(mana-test-objs)
+ldflags-tests/unit/devices/net/mana_poll_test := -Wl,--wrap=event_loop_now_ns
 tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
 tests/fuzz/mana_nic_fuzz-objs := $(mana-test-objs)
 mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_frame.o core/log.o core/event_loop.o \

@@ -452,32 +452,44 @@ static int take_events(struct mana_nic_queue *queue)
 	/* Both completion queues are looked at. Which of them it was is not armed any more, though. */
 	queue->idle++;
 	while ((some = mana_nic_ring_take(&queue->eq, &eqe)) > 0) {
+		uint32_t cq = eqe.details[0] & GDMA_EQE_CQ_MASK;
+
 		queue->idle = 0;
-		if ((eqe.details[0] & GDMA_EQE_CQ_MASK) == queue->tx_cq.id)
+		if (cq == queue->tx_cq.id)
 			queue->tx_armed = false;
+		else if (cq == queue->rx_cq.id)
+			queue->rx_armed = false;
 	}
 	return queue->idle > MANA_NIC_IDLE_MAX ? -EPROTO : some;
-}
-
-static void arm_cq(struct mana_nic_queue *queue, const struct mana_nic_ring *cq)
-{
-	mana_nic_doorbell(queue->mana, queue->mana->doorbell, GDMA_DOORBELL_CQ, cq->id,
-			  mana_nic_ring_tail(cq), true);
-}
-
-/* Sends that are under way are heard of. (Arming with completions that were not seen interrupts at once.) */
-static void arm_tx(struct mana_nic_queue *queue)
-{
-	if (!queue->tx_count || queue->tx_armed)
-		return;
-	queue->tx_armed = true;
-	arm_cq(queue, &queue->tx_cq);
 }
 
 static void disbelieve(struct mana_nic_queue *queue)
 {
 	queue->live = false; /* nothing that it writes is looked at any more */
+	mana_nic_poll_end(queue);
 	mana_nic_fail(queue->mana, "a queue says what cannot be");
+}
+
+/* Of both completion queues: how many, the client being owed a batch_end(). */
+static int take_completions(struct mana_nic_queue *queue, bool *received)
+{
+	int tx = drain(queue, &queue->tx_cq, complete_tx);
+	int rx = tx < 0 ? tx : drain(queue, &queue->rx_cq, complete_rx);
+
+	*received = rx > 0;
+	if (rx >= 0)
+		return tx + rx;
+	disbelieve(queue);
+	return tx > 0;
+}
+
+bool mana_nic_look(struct mana_nic_queue *queue)
+{
+	bool received;
+
+	if (take_completions(queue, &received))
+		queue->client->batch_end(queue->ctx);
+	return received;
 }
 
 /* --- Doorbells */
@@ -504,69 +516,86 @@ static void tell_of_buffers(struct mana_nic_queue *queue)
 			  false);
 }
 
-/*
- * A device that is emulated may have sent all when the doorbell comes back, and its interrupt costs more than the sends.
- * So it is asked for only when something is left. How many were sent; -EPROTO.
- */
-static int send_posted(struct mana_nic_queue *queue)
+static bool tell_of_frames(struct mana_nic_queue *queue)
 {
 	struct mana_nic *mana = queue->mana;
-	int sent;
 
 	if (!queue->live || queue->sq.rung == queue->sq.head)
-		return 0;
+		return false;
 	queue->sq.rung = queue->sq.head;
 	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_SQ, queue->sq.id, queue->sq.head,
 			  false);
-	sent = drain(queue, &queue->tx_cq, complete_tx);
-	if (sent >= 0)
-		arm_tx(queue);
-	return sent;
+	return true;
 }
 
+static void arm_ring(struct mana_nic_queue *queue, const struct mana_nic_ring *ring, uint32_t place,
+		     bool *armed)
+{
+	if (*armed)
+		return;
+	*armed = true;
+	mana_nic_doorbell(queue->mana, queue->mana->doorbell, place, ring->id,
+			  mana_nic_ring_tail(ring), true);
+}
+
+/*
+ * Sends that are under way are to be heard of, and received frames when nobody looks for them. What is armed already need not be
+ * told of it: each doorbell is an exit. (Arming a queue that has entries that were not seen interrupts at once.)
+ */
+void mana_nic_arm(struct mana_nic_queue *queue)
+{
+	if (!queue->live)
+		return;
+	if (queue->tx_count)
+		arm_ring(queue, &queue->tx_cq, GDMA_DOORBELL_CQ, &queue->tx_armed);
+	if (!queue->poll.on)
+		arm_ring(queue, &queue->rx_cq, GDMA_DOORBELL_CQ, &queue->rx_armed);
+	if (queue->tx_armed || queue->rx_armed)
+		arm_ring(queue, &queue->eq, GDMA_DOORBELL_EQ, &queue->eq_armed);
+}
+
+/*
+ * A device that is emulated may have sent all when the doorbell comes back, and its interrupt costs more than the sends.
+ * So it is asked for only when something is left. Answers may have come, too.
+ */
 void mana_nic_kick(struct nic *nic, unsigned int index)
 {
 	struct mana_nic_queue *queue = queue_of(nic, index);
-	bool failed = queue->failed;
-	int sent;
+	bool failed = queue->failed, sent, received;
+	int some = 0;
 
 	tell_of_buffers(queue);
-	sent = send_posted(queue);
-	if (sent < 0)
-		disbelieve(queue);
+	sent = tell_of_frames(queue);
+	if (queue->live && (sent || queue->poll.on)) {
+		some = take_completions(queue, &received);
+		mana_nic_poll_looked(queue, received);
+		mana_nic_arm(queue);
+	}
 	if (failed)
 		return_failed(queue, is_dead(queue->mana) ? -EIO : -EFAULT);
-	if (failed || sent > 0)
+	if (failed || some)
 		queue->client->batch_end(queue->ctx);
 }
 
 /*
  * Events go first: the completions that they tell of are found then, and an event that comes later is
- * still in its queue when that is armed, which makes the device interrupt at once. So a completion
- * queue that has nothing for us is armed as it was, and need not be told: each doorbell is an exit.
+ * still in its queue when that is armed, which makes the device interrupt at once.
  */
 void mana_nic_interrupt(struct pci_interrupt *interrupt)
 {
 	struct mana_nic_queue *queue = container_of(interrupt, struct mana_nic_queue, interrupt);
-	struct mana_nic *mana = queue->mana;
-	int events, tx, rx;
 
-	mana_nic_count(&mana->counters.interrupts, 1);
+	mana_nic_count(&queue->mana->counters.interrupts, 1);
 	if (!queue->live)
 		return;
-	events = take_events(queue);
-	tx = events ? -EPROTO : drain(queue, &queue->tx_cq, complete_tx);
-	rx = tx < 0 ? tx : drain(queue, &queue->rx_cq, complete_rx);
-	if (rx < 0)
+	queue->eq_armed = false;
+	if (take_events(queue)) {
 		disbelieve(queue);
-	if (tx > 0 || rx > 0)
-		queue->client->batch_end(queue->ctx);
-	if (!queue->live)
 		return;
-	tell_of_buffers(queue);
-	arm_tx(queue);
-	if (rx)
-		arm_cq(queue, &queue->rx_cq);
-	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_EQ, queue->eq.id,
-			  mana_nic_ring_tail(&queue->eq), true);
+	}
+	if (mana_nic_look(queue))
+		queue->poll.in_place = 0; /* they came otherwise */
+	if (queue->live)
+		tell_of_buffers(queue);
+	mana_nic_arm(queue);
 }

@@ -84,6 +84,16 @@ struct mana_nic_list {
  */
 #define MANA_NIC_IDLE_MAX 1000u
 
+/* Whether the device is looked at rather than asked for interrupts: mana_nic_poll.c. */
+struct mana_nic_poll {
+	bool on;     /* the timer is armed, the completion queue of received frames need not be */
+	bool looked; /* since the timer was armed */
+	unsigned int in_place; /* sends in a row that found received frames */
+	unsigned int found;    /* looks that found some, since it is on */
+	uint64_t wait_ns, not_before_ns;
+	struct event_timer timer;
+};
+
 struct mana_nic_queue {
 	struct mana_nic *mana;
 	unsigned int index;
@@ -93,10 +103,12 @@ struct mana_nic_queue {
 	const struct nic_queue_client *client;
 	void *ctx;
 	struct event_loop *loop;
-	bool started;      /* the device has it */
-	bool live;         /* and what it says is believed */
-	bool tx_armed;     /* the device interrupts at the next completed send */
+	bool started; /* the device has it */
+	bool live;    /* and what it says is believed */
+	/* The device has been asked for, and has not given: an event of the next completed send or received frame, an interrupt. */
+	bool tx_armed, rx_armed, eq_armed;
 	unsigned int idle; /* interrupts without an event, in a row */
+	struct mana_nic_poll poll;
 	struct pci_dma memory;
 	struct mana_nic_ring eq, tx_cq, rx_cq;
 	struct mana_nic_wq sq, rq;
@@ -222,9 +234,18 @@ int mana_nic_tx(struct nic *nic, unsigned int index, struct nic_tx *tx);
 int mana_nic_rx_post(struct nic *nic, unsigned int index, struct nic_rx *rx);
 void mana_nic_kick(struct nic *nic, unsigned int index);
 void mana_nic_interrupt(struct pci_interrupt *interrupt);
+/* Gives the client what has been completed; true: received frames were among it. The queue may not be live any more. */
+bool mana_nic_look(struct mana_nic_queue *queue);
+void mana_nic_arm(struct mana_nic_queue *queue); /* what has to be */
 void mana_nic_repost(struct mana_nic_queue *queue);
 void mana_nic_return_tx(struct mana_nic_queue *queue, int err);
 void mana_nic_return_rx(struct mana_nic_queue *queue);
+
+/* --- mana_nic_poll.c: on the queue's loop */
+void mana_nic_poll_init(struct mana_nic_queue *queue);
+void mana_nic_poll_end(struct mana_nic_queue *queue); /* also when it is not on */
+/* The queue was looked at, after a send's doorbell or because this is on; were there received frames? */
+void mana_nic_poll_looked(struct mana_nic_queue *queue, bool found);
 
 /* --- mana_nic.c: recovery. Any thread. */
 void mana_nic_fail(struct mana_nic *mana, const char *why);

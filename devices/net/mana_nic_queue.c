@@ -165,8 +165,9 @@ int mana_nic_queue_start(struct mana_nic_queue *queue)
 	queue->started = true;
 	queue->live = true;
 	queue->tx_armed = false; /* until frames are under way */
-	mana_nic_doorbell(mana, mana->doorbell, GDMA_DOORBELL_CQ, queue->rx_cq.id,
-			  mana_nic_ring_tail(&queue->rx_cq), true);
+	queue->rx_armed = false;
+	queue->eq_armed = true; /* from its creation on */
+	mana_nic_arm(queue);
 	return 0;
 }
 
@@ -220,6 +221,7 @@ int mana_nic_queue_open(struct nic *nic, unsigned int index, struct event_loop *
 	queue->ctx = ctx;
 	queue->loop = loop;
 	queue->failed_end = &queue->failed;
+	mana_nic_poll_init(queue);
 	err = prepare(queue, loop);
 	if (err) {
 		queue->client = NULL;
@@ -262,6 +264,7 @@ void mana_nic_queue_close(struct nic *nic, unsigned int index)
 	queue->started = false;
 	queue->live = false;
 	pthread_mutex_unlock(&mana->control);
+	mana_nic_poll_end(queue);
 	pci->ops->unbind(pci, index + 1);
 	mana_nic_return_tx(queue, -ECANCELED);
 	mana_nic_return_rx(queue);
@@ -274,6 +277,7 @@ void mana_nic_queue_forget(struct mana_nic_queue *queue)
 {
 	queue->started = false;
 	queue->live = false;
+	mana_nic_poll_end(queue);
 	queue->sq.handle = MANA_INVALID_HANDLE;
 	queue->rq.handle = MANA_INVALID_HANDLE;
 	mana_nic_return_tx(queue, -EIO);
