@@ -307,7 +307,7 @@ tests/fuzz/shim_fuzz-objs := $(shim-test-objs)
 # --- host/: vtlhost, VSM on Linux/KVM
 host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o host/console.o host/kvm.o host/memory.o \
 	host/partition.o host/vp.o host/vtl_switch.o host/registers.o host/msr.o host/cpuid.o \
-	host/synic.o host/stimer.o host/reference_time.o host/hypercall.o \
+	host/synic.o host/stimer.o host/stimer_kvm.o host/reference_time.o host/hypercall.o \
 	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
 	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o
@@ -317,10 +317,11 @@ host-objs += host/crash.o host/devices.o host/monitor.o host/disks.o host/get.o 
 	host/net_offload.o host/net_open.o host/net_option.o host/net_split.o host/guest_view.o
 host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercall.o host/hypercall_vp.o \
 	host/hypercall_memory.o host/hypercall_signal.o host/registers.o host/msr.o host/crash.o \
-	host/synic.o host/stimer.o host/reference_time.o host/memory.o host/translate.o \
+	host/synic.o host/stimer.o host/stimer_kvm.o host/reference_time.o host/memory.o host/translate.o \
 	host/level_routes.o core/x86/x86.o core/x86/paging.o core/log.o core/retarget.o
 tests/unit/host/hypercall_test-objs := $(host-test-objs)
 tests/unit/host/synic_test-objs := $(host-test-objs)
+tests/unit/host/stimer_test-objs := $(host-test-objs)
 tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs) igvm/writer.o \
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o
@@ -349,7 +350,7 @@ init-objs := $(patsubst %.c,%.o,$(wildcard initrd/init.c))
 mkcpio-objs := $(patsubst %.c,%.o,$(wildcard initrd/mkcpio.c))
 
 # --- tests/guests/: freestanding guests that end-to-end tests boot, each NAME.c and the runtime
-guests := end exits fuzz isolation
+guests := end exits fuzz isolation timers
 guest-runtime := start.S exceptions.S runtime.c
 
 # ---------------------------------------------------------------------------------------------

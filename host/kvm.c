@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proto/hv_cpuid.h"
+#include "proto/hv_synic.h"
 
 #define CPUID_ENTRIES_MAX 256
 
@@ -110,18 +111,26 @@ static int enable_capability(int vm, uint32_t capability, uint64_t arg)
 	return kvm_ioctl(vm, KVM_ENABLE_CAP, &cap);
 }
 
-static int filter_msrs(int vm, bool mtrrs)
+/* stimers: a bit for each timer whose COUNT does not exit */
+static int filter_msrs(int vm, bool mtrrs, unsigned int stimers)
 {
 	static uint8_t nothing_allowed[HV_MSR_COUNT / 8];
 	/* Those of the local APIC, which is KVM's: EOI, ICR and TPR (TLFS 10.2.1). */
-	static uint8_t apic_allowed[HV_MSR_COUNT / 8] = {
+	uint8_t allowed[HV_MSR_COUNT / 8] = {
 		[(HV_X64_MSR_EOI - HV_MSR_BASE) / 8] = 7,
 	};
 	const uint32_t both = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
-		.ranges[0] = { both, HV_MSR_COUNT, HV_MSR_BASE, apic_allowed },
+		.ranges[0] = { both, HV_MSR_COUNT, HV_MSR_BASE, allowed },
 	};
+	unsigned int i;
+
+	for (i = 0; i < HV_SYNIC_STIMER_COUNT; i++) {
+		unsigned int msr = HV_X64_MSR_STIMER0_COUNT + 2 * i - HV_MSR_BASE;
+
+		allowed[msr / 8] |= (uint8_t)((stimers >> i & 1) << msr % 8);
+	}
 
 	if (mtrrs) {
 		filter.ranges[1] = (struct kvm_msr_filter_range){ both, KVM_MTRR_COUNT,
@@ -150,7 +159,7 @@ static int create_vm(const struct kvm *kvm, bool mtrrs)
 				KVM_MSR_EXIT_REASON_FILTER | KVM_MSR_EXIT_REASON_UNKNOWN);
 	if (ret < 0)
 		goto close_vm;
-	ret = filter_msrs(vm, mtrrs);
+	ret = filter_msrs(vm, mtrrs, 0);
 	if (ret < 0)
 		goto close_vm;
 	return vm;
@@ -170,16 +179,32 @@ int kvm_create_vm_sharing_mtrrs(const struct kvm *kvm)
 	return create_vm(kvm, true);
 }
 
-int kvm_add_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host)
+int kvm_let_stimer_counts(int vm, unsigned int stimers)
+{
+	return filter_msrs(vm, false, stimers);
+}
+
+static int add_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t len, void *host)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = len,
 		.userspace_addr = (uintptr_t)host,
 	};
 
 	return kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+int kvm_add_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host)
+{
+	return add_memory(vm, slot, 0, gpa, len, host);
+}
+
+int kvm_add_rom(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host)
+{
+	return add_memory(vm, slot, KVM_MEM_READONLY, gpa, len, host);
 }
 
 int kvm_create_vcpu(const struct kvm *kvm, int vm, uint32_t id, struct kvm_run **run)

@@ -38,7 +38,16 @@ int kvm_create_vm(const struct kvm *kvm);
 
 /* The same with exits for MTRRs, too. */
 int kvm_create_vm_sharing_mtrrs(const struct kvm *kvm);
+
+/*
+ * Of such a VM, while it runs, too: accesses to the COUNTs of these timers (bit n: timer n) do not exit but
+ * are KVM's. All exit at first.
+ */
+int kvm_let_stimer_counts(int vm, unsigned int stimers);
+
 int kvm_add_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host);
+/* Memory that the guest can only read: its writes exit as MMIO. */
+int kvm_add_rom(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host);
 int kvm_create_vcpu(const struct kvm *kvm, int vm, uint32_t id, struct kvm_run **run);
 
 /* An interrupt message (SDM vol. 3, 11.11) into a VM's LAPICs: 1 delivered, 0 blocked, -errno. */

@@ -51,6 +51,7 @@ static const char usage[] =
 	"  --on-crash WHAT      of a guest that reports a crash: end (default), or continue, as "
 	"on\n"
 	"                       Hyper-V, for kdump\n"
+	"  --own-timers         VTL0's timers are not left to KVM (for tests)\n"
 	"  --log FILE           VTL2's log (- is standard error)\n"
 	"  --check              look at the options and at what --net needs, run nothing: exit 0, "
 	"or 1\n"
@@ -74,6 +75,7 @@ enum option_id {
 	OPTION_TPM_KEY,
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
+	OPTION_OWN_TIMERS,
 	OPTION_ON_CRASH,
 	OPTION_LOG,
 	OPTION_CHECK,
@@ -96,6 +98,7 @@ static const struct option long_options[] = {
 	{ "tpm-key", required_argument, NULL, OPTION_TPM_KEY },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "no-reboot", no_argument, NULL, OPTION_NO_REBOOT },
+	{ "own-timers", no_argument, NULL, OPTION_OWN_TIMERS },
 	{ "on-crash", required_argument, NULL, OPTION_ON_CRASH },
 	{ "log", required_argument, NULL, OPTION_LOG },
 	{ "check", no_argument, NULL, OPTION_CHECK },
@@ -161,6 +164,9 @@ static int take(struct options *o, int id)
 		return option_count("--timeout", optarg, 1, MAX_TIMEOUT, &o->timeout);
 	case OPTION_NO_REBOOT:
 		o->no_reboot = true;
+		return 0;
+	case OPTION_OWN_TIMERS:
+		o->own_timers = true;
 		return 0;
 	case OPTION_ON_CRASH:
 		return read_on_crash(o, optarg);

@@ -26,6 +26,7 @@ struct options {
 	uint64_t vtl2_memory; /* bytes of VTL2 RAM */
 	unsigned int timeout; /* seconds, 0: none */
 	bool no_reboot;       /* a guest reset ends the run */
+	bool own_timers;      /* VTL0's stay vtlhost's, as where KVM has none */
 	bool outlive_crash;   /* a guest that says that it crashed goes on */
 	bool check;           /* only look at these options */
 	bool probe;           /* only find out whether KVM serves */

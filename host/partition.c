@@ -137,6 +137,7 @@ int partition_create(struct partition *partition, struct kvm *kvm, const struct 
 		ret = create_vps(partition);
 	if (ret)
 		goto log_failure;
+	stimer_kvm_init(partition);
 	ret = igvm_loader_load(partition);
 	if (ret)
 		goto destroy;
@@ -207,6 +208,7 @@ void partition_destroy(struct partition *partition)
 	free(partition->vps);
 	free_vtl(&partition->vtl[HOST_VTL0]);
 	free_vtl(&partition->vtl[HOST_VTL2]);
+	stimer_kvm_destroy(partition);
 	level_routes_destroy(partition->routes);
 	vtl2_uart_destroy(partition->uart);
 	if (partition->ended_fd >= 0)

@@ -12,6 +12,7 @@
 #include "host/options.h"
 #include "host/reference_time.h"
 #include "host/stimer.h"
+#include "host/stimer_kvm.h"
 #include "host/synic.h"
 #include "proto/hv.h"
 
@@ -124,6 +125,7 @@ struct partition {
 	struct kvm *kvm;
 	struct host_memory memory;
 	struct reference_time time;
+	struct stimer_kvm stimer_kvm;
 	struct partition_vtl vtl[HOST_VTL_COUNT];
 	struct installed_intercepts intercepts;
 	uint64_t vsm_config; /* HV_REGISTER_VSM_PARTITION_CONFIG */

@@ -5,17 +5,55 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/msr.h"
 #include "host/partition.h"
 #include "host/vp.h"
 
-uint64_t stimer_read_config(const struct vcpu *vcpu, unsigned int index)
+static bool in_kvm(const struct vcpu *vcpu, unsigned int index)
 {
-	return vcpu->stimers[index].config.as_uint64;
+	return stimer_kvm_on(vcpu) && !vcpu->stimers[index].message_mode;
 }
 
-uint64_t stimer_read_count(const struct vcpu *vcpu, unsigned int index)
+static uint64_t kvm_config(struct vcpu *vcpu, unsigned int index)
 {
-	return vcpu->stimers[index].count;
+	uint64_t value = 0;
+
+	msr_access_kvm(vcpu, HV_X64_MSR_STIMER0_CONFIG + 2 * index, &value, false);
+	return value;
+}
+
+static uint64_t kvm_count(struct vcpu *vcpu, unsigned int index)
+{
+	uint64_t value = 0;
+
+	msr_access_kvm(vcpu, HV_X64_MSR_STIMER0_COUNT + 2 * index, &value, false);
+	return value;
+}
+
+static int set_kvm_config(struct vcpu *vcpu, unsigned int index, uint64_t value)
+{
+	return msr_access_kvm(vcpu, HV_X64_MSR_STIMER0_CONFIG + 2 * index, &value, true);
+}
+
+static int set_kvm_count(struct vcpu *vcpu, unsigned int index, uint64_t value)
+{
+	return msr_access_kvm(vcpu, HV_X64_MSR_STIMER0_COUNT + 2 * index, &value, true);
+}
+
+uint64_t stimer_read_config(struct vcpu *vcpu, unsigned int index)
+{
+	return in_kvm(vcpu, index) ? kvm_config(vcpu, index)
+				   : vcpu->stimers[index].config.as_uint64;
+}
+
+uint64_t stimer_read_count(struct vcpu *vcpu, unsigned int index)
+{
+	return in_kvm(vcpu, index) ? kvm_count(vcpu, index) : vcpu->stimers[index].count;
+}
+
+static bool can_be_direct(union hv_stimer_config config)
+{
+	return config.direct_mode && config.apic_vector >= HV_SYNIC_FIRST_VALID_VECTOR;
 }
 
 /* A one-shot timer counts to a reference time, a periodic one in periods of that length. */
@@ -30,29 +68,84 @@ static void arm(struct vcpu *vcpu, struct stimer *timer)
 		timer->config.periodic ? reference_time_now(time) + timer->count : timer->count;
 }
 
+/* Whether the timer needs a SynIC; zeroes only stop it, and leave it where it is. */
+static bool is_message_mode(const struct stimer *timer, union hv_stimer_config config)
+{
+	return config.as_uint64 ? !can_be_direct(config) : timer->message_mode;
+}
+
+/* Moves a timer between KVM and this process when its mode changes; its count stays. */
+static int change_mode(struct vcpu *vcpu, unsigned int index, bool message_mode)
+{
+	struct stimer *timer = &vcpu->stimers[index];
+	int ret = 0;
+
+	if (message_mode == timer->message_mode)
+		return 0;
+	if (message_mode) {
+		timer->count = kvm_count(vcpu, index);
+		ret = set_kvm_config(vcpu, index, 0);
+	} else {
+		timer->armed = false;
+		ret = set_kvm_count(vcpu, index, timer->count);
+	}
+	if (ret)
+		return ret;
+	timer->message_mode = message_mode;
+	return stimer_kvm_message_mode(vcpu, index, message_mode);
+}
+
 int stimer_write_config(struct vcpu *vcpu, unsigned int index, uint64_t value)
 {
 	struct stimer *timer = &vcpu->stimers[index];
 	union hv_stimer_config config = { .as_uint64 = value };
+	int ret;
 
 	/* A message-mode timer without a SINT cannot be enabled (TLFS 12.3.2). */
-	if (config.direct_mode ? config.apic_vector < HV_SYNIC_FIRST_VALID_VECTOR : !config.sintx)
+	if (config.direct_mode ? !can_be_direct(config) : !config.sintx)
 		config.enable = 0;
+	stimer_kvm_settle(vcpu);
+	if (stimer_kvm_on(vcpu)) {
+		ret = change_mode(vcpu, index, is_message_mode(timer, config));
+		if (ret)
+			return ret;
+		if (!timer->message_mode)
+			return set_kvm_config(vcpu, index, config.as_uint64);
+	}
 	timer->config = config;
 	arm(vcpu, timer);
 	vcpu->vp->timers_changed = true;
 	return 0;
 }
 
+/* What a write to COUNT does to CONFIG (TLFS 12.3.2). */
+static void count_enables(union hv_stimer_config *config, uint64_t count)
+{
+	if (!count)
+		config->enable = 0;
+	else if (config->auto_enable)
+		config->enable = 1;
+}
+
+/* For who writes without the guest's WRMSR, or while another VP's message mode makes it exit. */
+static int write_kvm_count(struct vcpu *vcpu, unsigned int index, uint64_t value)
+{
+	union hv_stimer_config config = { .as_uint64 = kvm_config(vcpu, index) };
+	int ret = set_kvm_count(vcpu, index, value);
+
+	count_enables(&config, value);
+	return ret ? ret : set_kvm_config(vcpu, index, config.as_uint64);
+}
+
 int stimer_write_count(struct vcpu *vcpu, unsigned int index, uint64_t value)
 {
 	struct stimer *timer = &vcpu->stimers[index];
 
+	stimer_kvm_settle(vcpu);
+	if (in_kvm(vcpu, index))
+		return write_kvm_count(vcpu, index, value);
 	timer->count = value;
-	if (!value)
-		timer->config.enable = 0;
-	else if (timer->config.auto_enable)
-		timer->config.enable = 1;
+	count_enables(&timer->config, value);
 	arm(vcpu, timer);
 	vcpu->vp->timers_changed = true;
 	return 0;

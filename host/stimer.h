@@ -16,11 +16,12 @@ struct stimer {
 	uint64_t count;
 	uint64_t expires; /* reference time, when armed */
 	bool armed;
+	bool message_mode; /* not KVM's, where it has this VTL's timers: stimer_kvm.h */
 };
 
 /* MSR and register accesses. A write returns 0, or -EINVAL where the guest gets #GP. */
-uint64_t stimer_read_config(const struct vcpu *vcpu, unsigned int index);
-uint64_t stimer_read_count(const struct vcpu *vcpu, unsigned int index);
+uint64_t stimer_read_config(struct vcpu *vcpu, unsigned int index);
+uint64_t stimer_read_count(struct vcpu *vcpu, unsigned int index);
 int stimer_write_config(struct vcpu *vcpu, unsigned int index, uint64_t value);
 int stimer_write_count(struct vcpu *vcpu, unsigned int index, uint64_t value);
 

@@ -13,21 +13,62 @@
 struct fake_interrupts fake_interrupts;
 struct fake_messages fake_messages;
 struct retarget fake_retarget;
+struct fake_kvm fake_kvm;
 enum run_outcome fake_outcome;
+
+static uint64_t tsc_offset;
 
 /* --- kvm.c --- */
 
+/* One MSR at a time. VTL2's vCPUs have no descriptor; MSRs that are not here read as they were. */
+static int access_msr(int fd, struct kvm_msrs *msrs, bool set)
+{
+	struct kvm_msr_entry *msr = &msrs->entries[0];
+	uint64_t *stimer = NULL;
+
+	if (fd >= 0 && fd < FAKE_KVM_VPS && msr->index >= HV_X64_MSR_STIMER0_CONFIG &&
+	    msr->index <= HV_X64_MSR_STIMER3_COUNT)
+		stimer = &fake_kvm.stimers[fd][msr->index - HV_X64_MSR_STIMER0_CONFIG];
+	if (stimer && set)
+		*stimer = msr->data;
+	else if (stimer)
+		msr->data = *stimer;
+	if (msr->index == HV_X64_MSR_TIME_REF_COUNT && fake_kvm.clock)
+		msr->data =
+			reference_time_now(&(struct reference_time){
+				.tsc_offset = tsc_offset, .scale = fake_kvm.clock->tsc_scale }) +
+			fake_kvm.skew;
+	return 1;
+}
+
 int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
-	(void)fd;
-	(void)arg;
 	switch (request) {
 	case KVM_GET_MSRS:
 	case KVM_SET_MSRS:
-		return 1;
+		return access_msr(fd, arg, request == KVM_SET_MSRS);
+	case KVM_ENABLE_CAP:
+		return fake_kvm.refuses;
 	default:
 		return 0;
 	}
+}
+
+int kvm_add_rom(int vm, uint32_t slot, uint64_t gpa, uint64_t len, void *host)
+{
+	(void)vm;
+	(void)slot;
+	(void)gpa;
+	(void)len;
+	fake_kvm.clock = host;
+	return 0;
+}
+
+int kvm_let_stimer_counts(int vm, unsigned int stimers)
+{
+	(void)vm;
+	fake_kvm.without_exits = stimers;
+	return 0;
 }
 
 int kvm_signal_msi(int vm, uint32_t address, uint32_t data)
@@ -133,7 +174,7 @@ static void create_vcpu(struct vp *vp, enum host_vtl vtl)
 	vcpu->vp = vp;
 	vcpu->vtl = vtl;
 	vcpu->view = vtl == HOST_VTL0 ? HOST_VIEW_VTL0 : HOST_VIEW_VTL2;
-	vcpu->fd = -1;
+	vcpu->fd = vtl == HOST_VTL0 ? (int)vp->index : -1;
 	vcpu->run = calloc(1, sizeof(*vcpu->run));
 	if (!vcpu->run)
 		abort();
@@ -152,6 +193,7 @@ struct partition *fake_partition_create(unsigned int vps)
 		abort();
 	pthread_mutex_init(&partition->lock, NULL);
 	reference_time_init(&partition->time, 2000000);
+	tsc_offset = partition->time.tsc_offset;
 	partition->routes = level_routes_create();
 	partition->vps = calloc(vps, sizeof(*partition->vps));
 	if (!partition->routes || !partition->vps)
@@ -164,6 +206,7 @@ struct partition *fake_partition_create(unsigned int vps)
 		create_vcpu(&partition->vps[i], HOST_VTL2);
 	}
 	memset(&fake_interrupts, 0, sizeof(fake_interrupts));
+	memset(&fake_kvm, 0, sizeof(fake_kvm));
 	memset(&fake_messages, 0, sizeof(fake_messages));
 	fake_outcome = RUN_GOING;
 	return partition;
