@@ -60,6 +60,8 @@ struct vp {
 	uint64_t next_deadline;     /* of any stimer, reference time */
 	timer_t timer;              /* kicks this thread at the next stimer deadline */
 	uint8_t fx[512];            /* x87 and SSE state as VTLs last shared it, FXSAVE format */
+	bool fx_shared; /* VTL2 was entered with VTL0's, and returns with what becomes VTL0's */
+	bool fx_apart;  /* VTL2's own need not be `fx` */
 
 	atomic_bool kicked;
 	atomic_bool vtl2_irq;     /* VTL2's LAPIC may hold a deliverable interrupt */

@@ -161,6 +161,7 @@ int vp_create(struct vp *vp, struct partition *partition, uint32_t index)
 	vp->partition = partition;
 	vp->index = index;
 	vp->active = HOST_VTL2;
+	vp->fx_shared = true; /* until VTL2 has been entered */
 	vp->next_deadline = UINT64_MAX;
 	vp->vcpu[HOST_VTL0].fd = vp->vcpu[HOST_VTL2].fd = -1;
 	pthread_mutex_init(&vp->mailbox_lock, NULL);

@@ -38,6 +38,31 @@ static void share_cr2(struct vp *vp, enum host_vtl from, enum host_vtl to)
 }
 
 /*
+ * x87 and SSE state of VTL0 is VTL2's to see where it may have to do what an instruction does with it. At the other
+ * entries, the frequent ones, each VTL keeps its own, which spares two calls of KVM (docs/vtlhost.md).
+ */
+static bool entry_shares_fx(const struct hv_message *intercept)
+{
+	uint16_t code;
+
+	if (!intercept)
+		return false;
+	switch (intercept->header.message_type) {
+	case HV_MESSAGE_TYPE_X64_APIC_EOI:
+	case HV_MESSAGE_TYPE_X64_INTERRUPTION_DELIVERABLE:
+	case HV_MESSAGE_TYPE_SYNIC_SINT_DELIVERABLE:
+		return false;
+	case HV_MESSAGE_TYPE_HYPERCALL_INTERCEPT:
+		code = (uint16_t)((const struct hv_x64_hypercall_intercept_message *)
+					  intercept->payload)
+			       ->rcx;
+		return code != HV_CALL_SIGNAL_EVENT; /* its input is in RDX */
+	default:
+		return true;
+	}
+}
+
+/*
  * KVM_GET_XSAVE, not KVM_GET_FPU: the latter shows stale bytes for components in their initial
  * state, and KVM_SET_FPU does not mark what it loads as in use. AVX state is not shared here: it
  * stays in VTL0's vCPU, and VTL2's kernel runs with noxsave.
@@ -48,8 +73,9 @@ static void share_fx(struct vp *vp, enum host_vtl from, enum host_vtl to)
 	uint64_t xstate_bv;
 
 	if (kvm_ioctl(vp->vcpu[from].fd, KVM_GET_XSAVE, &state) ||
-	    !memcmp(vp->fx, state.region, FX_SHARED_BYTES))
+	    (!vp->fx_apart && !memcmp(vp->fx, state.region, FX_SHARED_BYTES)))
 		return;
+	vp->fx_apart = false;
 	memcpy(vp->fx, state.region, FX_SHARED_BYTES);
 	if (kvm_ioctl(vp->vcpu[to].fd, KVM_GET_XSAVE, &state))
 		return;
@@ -64,7 +90,8 @@ static void share(struct vp *vp, enum host_vtl from, enum host_vtl to)
 {
 	share_general(vp, from, to);
 	share_cr2(vp, from, to);
-	share_fx(vp, from, to);
+	if (vp->fx_shared)
+		share_fx(vp, from, to);
 }
 
 /* --- pages of VTL2 --- */
@@ -142,6 +169,8 @@ void vtl_switch_to_vtl2(struct vp *vp, const struct hv_message *intercept)
 			      "VP %u has no VP assist page to enter VTL2 with", vp->index);
 		return;
 	}
+	vp->fx_shared = entry_shares_fx(intercept);
+	vp->fx_apart = vp->fx_apart || !vp->fx_shared;
 	share(vp, HOST_VTL0, HOST_VTL2);
 	assist->vtl_entry_reason = intercept ? HV_VTL_ENTRY_INTERCEPT : HV_VTL_ENTRY_INTERRUPT;
 	if (intercept) {
