@@ -41,10 +41,8 @@ static void share_cr2(struct vp *vp, enum host_vtl from, enum host_vtl to)
  * x87 and SSE state of VTL0 is VTL2's to see where it may have to do what an instruction does with it. At the other
  * entries, the frequent ones, each VTL keeps its own, which spares two calls of KVM (docs/vtlhost.md).
  */
-static bool entry_shares_fx(const struct hv_message *intercept)
+static bool entry_shares_fx(const struct vp *vp, const struct hv_message *intercept)
 {
-	uint16_t code;
-
 	if (!intercept)
 		return false;
 	switch (intercept->header.message_type) {
@@ -52,11 +50,8 @@ static bool entry_shares_fx(const struct hv_message *intercept)
 	case HV_MESSAGE_TYPE_X64_INTERRUPTION_DELIVERABLE:
 	case HV_MESSAGE_TYPE_SYNIC_SINT_DELIVERABLE:
 		return false;
-	case HV_MESSAGE_TYPE_HYPERCALL_INTERCEPT:
-		code = (uint16_t)((const struct hv_x64_hypercall_intercept_message *)
-					  intercept->payload)
-			       ->rcx;
-		return code != HV_CALL_SIGNAL_EVENT; /* its input is in RDX */
+	case HV_MESSAGE_TYPE_HYPERCALL_INTERCEPT: /* this one's input is in RDX */
+		return (uint16_t)vcpu_regs(&vp->vcpu[HOST_VTL0])->rcx != HV_CALL_SIGNAL_EVENT;
 	default:
 		return true;
 	}
@@ -169,8 +164,8 @@ void vtl_switch_to_vtl2(struct vp *vp, const struct hv_message *intercept)
 			      "VP %u has no VP assist page to enter VTL2 with", vp->index);
 		return;
 	}
-	vp->fx_shared = entry_shares_fx(intercept);
-	vp->fx_apart = vp->fx_apart || !vp->fx_shared;
+	vp->fx_shared = entry_shares_fx(vp, intercept);
+	vp->fx_apart |= !vp->fx_shared;
 	share(vp, HOST_VTL0, HOST_VTL2);
 	assist->vtl_entry_reason = intercept ? HV_VTL_ENTRY_INTERCEPT : HV_VTL_ENTRY_INTERRUPT;
 	if (intercept) {
