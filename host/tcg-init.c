@@ -48,9 +48,9 @@ static void __attribute__((noreturn)) fail(const char *what, const char *name)
 /* Nobody counts a guest's performance events here, and KVM would look for somebody at each exit. */
 static const char *parameters_of(const char *module)
 {
-	size_t len = strlen(module), name_len = strlen("/kvm.ko");
+	const char *name = strrchr(module, '/');
 
-	return len >= name_len && !strcmp(module + len - name_len, "/kvm.ko") ? "enable_pmu=0" : "";
+	return name && !strcmp(name, "/kvm.ko") ? "enable_pmu=0" : "";
 }
 
 /* /modules lists files in the order to load them. One that is built in or not for us is skipped. */
