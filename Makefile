@@ -148,10 +148,11 @@ netvsp-objs := $(addprefix devices/net/,netvsp.o netvsp_nvsp.o netvsp_rndis.o ne
 devices-objs += $(netvsp-objs)
 net-test-objs := $(netvsp-objs) core/net_frame.o devices/net/loopback_nic.o tests/unit/devices/net/netvsc.o \
 	$(vmbus-test-objs) $(vmbus-client-objs)
-tests/unit/devices/net/netvsp_test-objs := $(net-test-objs)
-tests/unit/devices/net/netvsp_nvsp_test-objs := $(net-test-objs)
-tests/unit/devices/net/netvsp_stress_test-objs := $(net-test-objs)
-tests/unit/devices/net/netvsp_rsc_test-objs := $(net-test-objs) tests/unit/devices/net/tcp_frame.o
+net-card-test-objs := $(net-test-objs) tests/unit/devices/net/netvsp_card.o
+tests/unit/devices/net/netvsp_test-objs := $(net-card-test-objs)
+tests/unit/devices/net/netvsp_nvsp_test-objs := $(net-card-test-objs)
+tests/unit/devices/net/netvsp_stress_test-objs := $(net-card-test-objs)
+tests/unit/devices/net/netvsp_rsc_test-objs := $(net-card-test-objs) tests/unit/devices/net/tcp_frame.o
 tests/unit/devices/net/rndis_packet_test-objs := devices/net/rndis_packet.o
 tests/unit/devices/net/tcp_unit_test-objs := devices/net/tcp_unit.o core/net_frame.o tests/unit/devices/net/tcp_frame.o
 tests/fuzz/netvsp_fuzz-objs := $(net-test-objs) tests/unit/devices/net/tcp_frame.o

@@ -8,17 +8,13 @@
 #include <cmocka.h>
 
 #include "core/log.h"
-#include "devices/net/loopback_nic.h"
-#include "devices/net/netvsp.h"
 #include "proto/rndis.h"
-#include "tests/unit/devices/net/netvsc.h"
+#include "tests/unit/devices/net/netvsp_card.h"
 
 static struct client client;
 static struct netvsc net;
-static struct loopback_nic *nic;
-static struct netvsp *netvsp;
+static struct netvsp_card card;
 static unsigned int switches;
-static bool gone;
 
 static bool data_path(void *ctx, bool to_vf)
 {
@@ -31,16 +27,11 @@ static bool data_path(void *ctx, bool to_vf)
 /* A card of so many sub-channels. */
 static int make_card(uint16_t sub_channels)
 {
-	struct netvsp_config config = { .server = client.server,
-					.max_sub_channels = sub_channels,
-					.data_path = data_path };
-	struct loopback_nic_config nic_config = { .memory = client.memory, .queues = 4 };
+	const struct netvsp_config config = { .max_sub_channels = sub_channels,
+					      .data_path = data_path };
+	const struct loopback_nic_config nic = { .queues = 4 };
 
-	nic = loopback_nic_create(&nic_config);
-	if (!nic)
-		return -1;
-	config.nic = loopback_nic_nic(nic);
-	return netvsp_create(&config, &netvsp);
+	return netvsp_card_create(&card, &net, &client, config, nic);
 }
 
 static int setup_client(void **state)
@@ -48,9 +39,7 @@ static int setup_client(void **state)
 	(void)state;
 	log_set_level(LOG_ERROR);
 	memset(&net, 0, sizeof(net));
-	net.client = &client;
 	switches = 0;
-	gone = false;
 	return client_init(&client, 0, 0);
 }
 
@@ -64,19 +53,10 @@ static int setup_single(void **state)
 	return setup_client(state) || make_card(0);
 }
 
-static void card_gone(void *ctx)
-{
-	*(bool *)ctx = true;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
-	netvsp_destroy(netvsp, card_gone, &gone);
-	client_run(&client);
-	assert_true(gone);
-	loopback_nic_destroy(nic);
-	client_fini(&client);
+	netvsp_card_destroy(&card, &client);
 	return 0;
 }
 
@@ -221,7 +201,7 @@ static void an_old_guest_hears_of_no_vf(void **state)
 
 	(void)state;
 	assert_int_equal(netvsc_start(&net, NVSP_PROTOCOL_VERSION_2, 1500), 0);
-	netvsp_set_vf(netvsp, true, 7);
+	netvsp_set_vf(card.netvsp, true, 7);
 	run();
 	assert_int_equal(net.inbands, 0);
 	assert_int_equal(netvsc_stop(&net, 0), 0);
@@ -230,7 +210,7 @@ static void an_old_guest_hears_of_no_vf(void **state)
 	assert_int_equal(net.inbands, 1);
 	config.send_ndis_config.mtu = 1514; /* without the capability */
 	assert_int_equal(netvsc_call(&net, &config), 0);
-	netvsp_set_vf(netvsp, false, 7);
+	netvsp_set_vf(card.netvsp, false, 7);
 	run();
 	assert_int_equal(net.inbands, 1);
 }
@@ -245,13 +225,13 @@ static void a_full_ring_delays_news(void **state)
 	net.ring_pages = 2;
 	assert_int_equal(netvsc_start(&net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
 	for (unsigned int i = 0; i < 120; i++) {
-		loopback_nic_deliver(nic, 0, frame, sizeof(frame), NULL);
+		loopback_nic_deliver(card.nic, 0, frame, sizeof(frame), NULL);
 		client_run(&client);
 		client_send(&net.channels[0], VM_PKT_DATA_INBAND, 1, 0x55, NULL, 0, &message,
 			    sizeof(message));
 		client_run(&client);
 	}
-	netvsp_set_vf(netvsp, true, 7);
+	netvsp_set_vf(card.netvsp, true, 7);
 	client_run(&client);
 	for (int i = 0; i < 10; i++)
 		run();

@@ -10,10 +10,8 @@
 #include "core/big_endian.h"
 #include "core/log.h"
 #include "core/net_frame.h"
-#include "devices/net/loopback_nic.h"
-#include "devices/net/netvsp.h"
 #include "proto/rndis.h"
-#include "tests/unit/devices/net/netvsc.h"
+#include "tests/unit/devices/net/netvsp_card.h"
 #include "tests/unit/devices/net/tcp_frame.h"
 
 #define OFF  NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED
@@ -31,9 +29,7 @@ struct arrival {
 static struct machine {
 	struct client client;
 	struct netvsc net;
-	struct loopback_nic *nic;
-	struct netvsp *netvsp;
-	bool gone;
+	struct netvsp_card card;
 	struct arrival arrived[200];
 	unsigned int count;
 } m;
@@ -71,15 +67,8 @@ static int setup(void **state)
 	memset(&m, 0, sizeof(m));
 	if (client_init(&m.client, 0, 0))
 		return -1;
-	nic.memory = m.client.memory;
-	m.nic = loopback_nic_create(&nic);
-	if (!m.nic)
-		return -1;
-	config.server = m.client.server;
-	config.nic = loopback_nic_nic(m.nic);
-	m.net.client = &m.client;
 	m.net.received = received;
-	return netvsp_create(&config, &m.netvsp);
+	return netvsp_card_create(&m.card, &m.net, &m.client, config, nic);
 }
 
 static int setup_on(void **state)
@@ -88,20 +77,11 @@ static int setup_on(void **state)
 	       netvsc_rsc(&m.net, ON, ON);
 }
 
-static void card_gone(void *ctx)
-{
-	*(bool *)ctx = true;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
-	netvsp_destroy(m.netvsp, card_gone, &m.gone);
-	client_run(&m.client);
-	assert_true(m.gone);
+	netvsp_card_destroy(&m.card, &m.client);
 	assert_int_equal(m.net.bad_parts, 0);
-	loopback_nic_destroy(m.nic);
-	client_fini(&m.client);
 	return 0;
 }
 
@@ -119,14 +99,14 @@ static struct tcp_frame frame;
 
 static void start(void)
 {
-	loopback_nic_gather(m.nic, 0, true);
+	loopback_nic_gather(m.card.nic, 0, true);
 	m.count = 0;
 }
 
 static void end(void)
 {
 	assert_int_equal(m.count, 0); /* nothing is held back, nor goes early */
-	loopback_nic_gather(m.nic, 0, false);
+	loopback_nic_gather(m.card.nic, 0, false);
 	run();
 }
 
@@ -134,7 +114,7 @@ static void deliver(uint16_t flags)
 {
 	const struct nic_rx meta = { .flags = flags };
 
-	assert_true(loopback_nic_deliver(m.nic, 0, frame.bytes, frame.len, &meta));
+	assert_true(loopback_nic_deliver(m.card.nic, 0, frame.bytes, frame.len, &meta));
 }
 
 static void segment(bool ipv6, uint32_t at, uint32_t payload)
@@ -202,7 +182,7 @@ static void info_without_checksums(struct nic *nic, struct nic_info *info)
 /* Each of the three it takes: the version, the guest's word, a nic that looks at checksums. */
 static void it_is_not_offered_without_what_it_needs(void **state)
 {
-	struct nic *nic = loopback_nic_nic(m.nic);
+	struct nic *nic = loopback_nic_nic(m.card.nic);
 	struct nic_ops plain = *nic->ops;
 	const struct nic_ops *own = nic->ops;
 
@@ -260,7 +240,7 @@ static void it_is_switched_off_under_load(void **state)
 	start();
 	segment(false, 0, 1000);
 	segment(false, 1000, 1000);
-	loopback_nic_gather(m.nic, 0, true);
+	loopback_nic_gather(m.card.nic, 0, true);
 	assert_int_equal(netvsc_rsc(&m.net, OFF, OFF), 0); /* the answer lets the card work */
 	m.count = 0;
 	segment(false, 2000, 1000);
@@ -279,15 +259,15 @@ static void a_batch_keeps_its_setting(void **state)
 	(void)state;
 	assert_int_equal(netvsc_sub_channels(&m.net, 1), 0);
 	run();
-	loopback_nic_gather(m.nic, 1, true);
+	loopback_nic_gather(m.card.nic, 1, true);
 	m.count = 0;
 	for (uint32_t at = 0; at < 300; at += 100) {
 		tcp_frame_make(&frame, false, true, at, 100);
-		assert_true(loopback_nic_deliver(m.nic, 1, frame.bytes, frame.len, &meta));
+		assert_true(loopback_nic_deliver(m.card.nic, 1, frame.bytes, frame.len, &meta));
 		assert_int_equal(netvsc_rsc(&m.net, OFF, OFF), 0);
 	}
 	assert_int_equal(m.count, 0);
-	loopback_nic_gather(m.nic, 1, false);
+	loopback_nic_gather(m.card.nic, 1, false);
 	client_run(&m.client);
 	netvsc_poll(&m.net, 1);
 	assert_int_equal(m.count, 1);
@@ -316,7 +296,7 @@ static void a_burst_becomes_one_frame(void **state)
 					 (ipv6 ? 0 : NDIS_RX_CHECKSUM_IP_SUCCEEDED));
 		assert_int_equal(m.net.packets[0] - packets, 1);
 	}
-	netvsp_counters(m.netvsp, &counters);
+	netvsp_counters(m.card.netvsp, &counters);
 	assert_int_equal(counters.rx_frames, 88);
 	assert_int_equal(counters.rsc_frames, 88);
 	assert_int_equal(counters.rsc_units, 2);
@@ -432,7 +412,7 @@ static void tags_and_hashes_stay(void **state)
 		tcp_frame_make(&frame, false, false, i * 100, 100);
 		meta.vlan_tci = i < 4 ? 0xE005 : 0xE006; /* another network, the same addresses */
 		meta.hash = i < 2 ? 0x12345678 : 0x87654321;
-		assert_true(loopback_nic_deliver(m.nic, 0, frame.bytes, frame.len, &meta));
+		assert_true(loopback_nic_deliver(m.card.nic, 0, frame.bytes, frame.len, &meta));
 	}
 	end();
 	assert_int_equal(m.count, 3);
@@ -566,19 +546,20 @@ static void a_guest_that_keeps_sections_gets_no_more(void **state)
 	for (uint32_t at = 0; m.net.kept_count < 60; at += 200) {
 		const struct nic_rx meta = { .flags = GOOD };
 
-		loopback_nic_gather(m.nic, 0, true);
+		loopback_nic_gather(m.card.nic, 0, true);
 		for (uint32_t i = 0; i < 2; i++) {
 			tcp_frame_make(&frame, false, true, at + i * 100, 100);
-			delivered += loopback_nic_deliver(m.nic, 0, frame.bytes, frame.len, &meta);
+			delivered +=
+				loopback_nic_deliver(m.card.nic, 0, frame.bytes, frame.len, &meta);
 		}
-		loopback_nic_gather(m.nic, 0, false);
+		loopback_nic_gather(m.card.nic, 0, false);
 		run();
 	}
 	assert_int_equal(delivered, 120);
 	assert_int_equal(m.count, 60);
 	netvsc_give_back(&m.net);
 	run();
-	assert_int_equal(loopback_nic_posted(m.nic, 0), LOOPBACK_RING);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 0), LOOPBACK_RING);
 	/* All of them are there again: three times through the buffer. */
 	m.net.keep = false;
 	for (uint32_t at = 0; at < 3 * m.net.sections; at += 32) {
@@ -598,12 +579,12 @@ static void units_wait_for_room(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 60; i++) {
-		loopback_nic_gather(m.nic, 0, true);
+		loopback_nic_gather(m.card.nic, 0, true);
 		segment(false, i * 400, 100);
 		segment(false, i * 400 + 100, 100);
 		segment(false, i * 400 + 200, 100);
 		segment(false, i * 400 + 300, 100);
-		loopback_nic_gather(m.nic, 0, false);
+		loopback_nic_gather(m.card.nic, 0, false);
 		client_run(&m.client);
 	}
 	for (int i = 0; i < 30; i++)
@@ -613,11 +594,11 @@ static void units_wait_for_room(void **state)
 		parts += m.arrived[i].rx.parts;
 	}
 	assert_int_equal(parts, 240);
-	loopback_nic_gather(m.nic, 0, true);
+	loopback_nic_gather(m.card.nic, 0, true);
 	segment(false, 0, 100);
 	segment(false, 100, 100);
 	assert_int_equal(netvsc_stop(&m.net, 0), 0);
-	assert_int_equal(loopback_nic_posted(m.nic, 0), 0);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 0), 0);
 }
 
 #define STARTED(test) cmocka_unit_test_setup_teardown(test, setup_on, teardown)

@@ -16,10 +16,8 @@
 #include "core/big_endian.h"
 #include "core/bytes.h"
 #include "core/log.h"
-#include "devices/net/loopback_nic.h"
-#include "devices/net/netvsp.h"
 #include "proto/rndis.h"
-#include "tests/unit/devices/net/netvsc.h"
+#include "tests/unit/devices/net/netvsp_card.h"
 
 #define WAIT_SECONDS 30
 #define ROUNDS       6
@@ -29,13 +27,11 @@
 struct machine {
 	struct client client;
 	struct netvsc net;
-	struct loopback_nic *nic;
-	struct netvsp *netvsp;
+	struct netvsp_card card;
 	uint64_t received[NETVSC_CHANNELS];
 	uint32_t sequence[NETVSC_CHANNELS];      /* of the next segment sent */
 	unsigned int coalesced[NETVSC_CHANNELS]; /* frames */
 	bool wrong[NETVSC_CHANNELS];
-	bool gone;
 };
 
 static struct machine m;
@@ -143,7 +139,7 @@ static void channels_work_at_once_and_end_under_load(void **state)
 		.in_flight = IN_FLIGHT,
 		.worker = worker,
 		.other = flapper,
-		.ctx = m.nic,
+		.ctx = m.card.nic,
 		.send = send_one,
 	};
 
@@ -163,29 +159,15 @@ static int setup(void **state)
 	log_set_level(LOG_ERROR);
 	if (client_init(&m.client, 0, 0))
 		return -1;
-	nic.memory = m.client.memory;
-	m.nic = loopback_nic_create(&nic);
-	config.server = m.client.server;
-	config.nic = loopback_nic_nic(m.nic);
-	m.net.client = &m.client;
 	m.net.received = received;
 	m.net.ring_pages = 6;
-	return netvsp_create(&config, &m.netvsp);
-}
-
-static void card_gone(void *ctx)
-{
-	*(bool *)ctx = true;
+	return netvsp_card_create(&m.card, &m.net, &m.client, config, nic);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	netvsp_destroy(m.netvsp, card_gone, &m.gone);
-	client_run(&m.client);
-	assert_true(m.gone);
-	loopback_nic_destroy(m.nic);
-	client_fini(&m.client);
+	netvsp_card_destroy(&m.card, &m.client);
 	return 0;
 }
 

@@ -11,11 +11,9 @@
 
 #include "core/bytes.h"
 #include "core/log.h"
-#include "devices/net/loopback_nic.h"
-#include "devices/net/netvsp.h"
 #include "devices/vmbus/vmbus_server.h"
 #include "proto/rndis.h"
-#include "tests/unit/devices/net/netvsc.h"
+#include "tests/unit/devices/net/netvsp_card.h"
 
 #define HEAD(i)  (NETVSC_FRAMES + (i)*0x4000ul)
 #define FRAME(i) (NETVSC_FRAMES + (i)*0x4000ul + 0x1000)
@@ -23,9 +21,7 @@
 struct machine {
 	struct client client;
 	struct netvsc net;
-	struct loopback_nic *nic;
-	struct netvsp *netvsp;
-	bool gone;
+	struct netvsp_card card;
 
 	/* Sent, as the nic saw it. */
 	struct nic_tx sent;
@@ -84,15 +80,8 @@ static int setup(void **state)
 	memset(&m, 0, sizeof(m));
 	if (client_init(&m.client, 0, 0))
 		return -1;
-	nic.memory = m.client.memory;
-	m.nic = loopback_nic_create(&nic);
-	if (!m.nic)
-		return -1;
-	config.server = m.client.server;
-	config.nic = loopback_nic_nic(m.nic);
-	m.net.client = &m.client;
 	m.net.received = received;
-	return netvsp_create(&config, &m.netvsp);
+	return netvsp_card_create(&m.card, &m.net, &m.client, config, nic);
 }
 
 static int setup_started(void **state)
@@ -100,19 +89,10 @@ static int setup_started(void **state)
 	return setup(state) || netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500);
 }
 
-static void card_gone(void *ctx)
-{
-	*(bool *)ctx = true;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
-	netvsp_destroy(m.netvsp, card_gone, &m.gone);
-	client_run(&m.client);
-	assert_true(m.gone);
-	loopback_nic_destroy(m.nic);
-	client_fini(&m.client);
+	netvsp_card_destroy(&m.card, &m.client);
 	return 0;
 }
 
@@ -259,16 +239,16 @@ static void a_revoked_buffer_is_let_go_under_load(void **state)
 	(void)state;
 	assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
 	run();
-	loopback_nic_hold(m.nic, 0, true);
+	loopback_nic_hold(m.card.nic, 0, true);
 	for (unsigned int i = 0; i < 8; i++) {
 		struct netvsc_tx tx = { make_frame(i, 100), 100, NULL, 0 };
 
 		assert_int_equal(netvsc_send(&m.net, 0, i, HEAD(i), &tx), 0);
 	}
 	client_run(&m.client);
-	assert_true(loopback_nic_posted(m.nic, 2) > 0);
+	assert_true(loopback_nic_posted(m.card.nic, 2) > 0);
 	assert_int_equal(netvsc_stop(&m.net, 3), 0);
-	assert_int_equal(loopback_nic_posted(m.nic, 2), 0);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 2), 0);
 	assert_int_equal(m.received, 0);
 }
 
@@ -285,13 +265,13 @@ static void a_buffer_revoked_alone_stops_the_card(void **state)
 	assert_int_equal(netvsc_sub_channels(&m.net, 1), 0);
 	run();
 	assert_int_equal(netvsc_call(&m.net, &message), 0); /* of another number */
-	assert_true(loopback_nic_posted(m.nic, 1) > 0);
+	assert_true(loopback_nic_posted(m.card.nic, 1) > 0);
 	message.revoke_buffer.id = NETVSC_RECEIVE_ID;
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	run();
-	assert_false(loopback_nic_receive(m.nic)->enabled);
-	assert_int_equal(loopback_nic_posted(m.nic, 0), 0);
-	assert_int_equal(loopback_nic_posted(m.nic, 1), 0);
+	assert_false(loopback_nic_receive(m.card.nic)->enabled);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 0), 0);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 1), 0);
 	client_drop_messages(&m.client);
 	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.receive_gpadl));
 	send_frame(60, NULL, 0);
@@ -311,16 +291,16 @@ static void a_guest_that_just_closes_leaves_nothing(void **state)
 {
 	(void)state;
 	assert_int_equal(netvsc_sub_channels(&m.net, 2), 0);
-	loopback_nic_hold(m.nic, 0, true);
+	loopback_nic_hold(m.card.nic, 0, true);
 	send_frame(100, NULL, 0);
 	m.net.keep = true;
-	loopback_nic_deliver(m.nic, 1, m.client.ram + FRAME(0), 100, NULL);
+	loopback_nic_deliver(m.card.nic, 1, m.client.ram + FRAME(0), 100, NULL);
 	run();
 	client_close(&m.net.channels[0]);
 	client_run(&m.client);
-	assert_int_equal(loopback_nic_posted(m.nic, 0), 0);
-	assert_int_equal(loopback_nic_posted(m.nic, 1), 0);
-	assert_false(loopback_nic_receive(m.nic)->enabled);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 0), 0);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 1), 0);
+	assert_false(loopback_nic_receive(m.card.nic)->enabled);
 	client_drop_messages(&m.client);
 	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.channels[0].gpadl));
 	assert_true(client_gpadl_teardown(&m.client, m.net.relids[0], m.net.receive_gpadl));
@@ -348,7 +328,7 @@ static void a_frame_goes_without_a_copy(void **state)
 	assert_int_equal(m.received, 1);
 	assert_int_equal(m.rx.len, 1514);
 	assert_memory_equal(m.frame, m.client.ram + FRAME(0), 1514);
-	netvsp_counters(m.netvsp, &counters);
+	netvsp_counters(m.card.netvsp, &counters);
 	assert_int_equal(counters.tx_frames, 1);
 	assert_int_equal(counters.rx_frames, 1);
 	assert_true(counters.copied_bytes <= 44 + 92);
@@ -487,7 +467,7 @@ static void offloads_that_there_are_not_are_refused(void **state)
 		{ TCP_LARGESEND_PKTINFO, 1000 | 34u << 20 | NDIS_LSO_V2 },
 		{ IEEE_8021Q_INFO, 5 << NDIS_VLAN_ID_SHIFT },
 	};
-	struct nic *nic = loopback_nic_nic(m.nic);
+	struct nic *nic = loopback_nic_nic(m.card.nic);
 	struct nic_ops plain = *nic->ops;
 	const struct nic_ops *own = nic->ops;
 
@@ -511,7 +491,7 @@ static void a_full_nic_holds_frames_back_in_order(void **state)
 
 	(void)state;
 	m.net.ring_pages = 8;
-	loopback_nic_hold(m.nic, 0, true);
+	loopback_nic_hold(m.card.nic, 0, true);
 	for (unsigned int i = 0; i < total; i++) {
 		struct netvsc_tx tx = { make_frame(0, 100), 100, NULL, 0 };
 
@@ -520,7 +500,7 @@ static void a_full_nic_holds_frames_back_in_order(void **state)
 	}
 	client_run(&m.client);
 	assert_int_equal(m.sent_count, 0);
-	loopback_nic_hold(m.nic, 0, false);
+	loopback_nic_hold(m.card.nic, 0, false);
 	for (int i = 0; i < 20; i++)
 		run();
 	assert_int_equal(m.sent_count, total);
@@ -537,7 +517,7 @@ static void deliver(const uint8_t *address, bool arrives)
 	unsigned int before = m.received;
 
 	memcpy(frame, address, 6);
-	loopback_nic_deliver(m.nic, 0, frame, sizeof(frame), NULL);
+	loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), NULL);
 	run();
 	assert_int_equal(m.received, before + arrives);
 }
@@ -565,7 +545,7 @@ static void filters_filter(void **state)
 	deliver(unicast, true);
 	deliver(other, true);
 	assert_int_equal(netvsc_filter(&m.net, 0), 0);
-	assert_false(loopback_nic_receive(m.nic)->enabled);
+	assert_false(loopback_nic_receive(m.card.nic)->enabled);
 	deliver(unicast, false);
 	assert_int_equal(netvsc_set(&m.net, OID_802_3_MULTICAST_LIST, all, 5),
 			 RNDIS_STATUS_INVALID_LENGTH);
@@ -579,7 +559,7 @@ static void sections_come_back(void **state)
 	(void)state;
 	per_queue = (m.net.sections - 16) / 4;
 	m.net.keep = true;
-	while (loopback_nic_deliver(m.nic, 0, frame, sizeof(frame), NULL)) {
+	while (loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), NULL)) {
 		run();
 		sent_frames++;
 		if (m.net.kept_count == 64) {
@@ -592,7 +572,7 @@ static void sections_come_back(void **state)
 	netvsc_give_back(&m.net);
 	run();
 	for (unsigned int i = 0; i < 3 * per_queue; i++) {
-		assert_true(loopback_nic_deliver(m.nic, 0, frame, sizeof(frame), NULL));
+		assert_true(loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), NULL));
 		run();
 	}
 	assert_int_equal(m.received, 64 + 3 * per_queue);
@@ -612,7 +592,7 @@ static void a_ring_that_nobody_reads_loses_no_frame(void **state)
 	unsigned int delivered = 0;
 
 	(void)state;
-	while (delivered < 240 && loopback_nic_deliver(m.nic, 0, frame, sizeof(frame), NULL)) {
+	while (delivered < 240 && loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), NULL)) {
 		delivered++;
 		client_run(&m.client);
 	}
@@ -628,11 +608,11 @@ static void what_is_no_frame_does_not_arrive(void **state)
 	static const uint8_t frame[14] = { 2 };
 
 	(void)state;
-	loopback_nic_deliver(m.nic, 0, frame, 13, NULL);
+	loopback_nic_deliver(m.card.nic, 0, frame, 13, NULL);
 	run();
 	assert_int_equal(m.received, 0);
 	assert_int_equal(query64(OID_GEN_RCV_ERROR), 1);
-	loopback_nic_deliver(m.nic, 0, frame, 14, NULL);
+	loopback_nic_deliver(m.card.nic, 0, frame, 14, NULL);
 	run();
 	assert_int_equal(m.received, 1);
 }
@@ -650,7 +630,7 @@ static void received_metadata_reaches_the_guest(void **state)
 					       .udp_ip_v6_checksum = 2 };
 
 	(void)state;
-	loopback_nic_deliver(m.nic, 0, frame, sizeof(frame), &meta);
+	loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), &meta);
 	run();
 	assert_true(m.rx.has_hash && m.rx.has_vlan && m.rx.has_checksum);
 	assert_int_equal(m.rx.hash, 0xABCD1234);
@@ -658,7 +638,7 @@ static void received_metadata_reaches_the_guest(void **state)
 	assert_int_equal(m.rx.checksum,
 			 NDIS_RX_CHECKSUM_IP_SUCCEEDED | NDIS_RX_CHECKSUM_UDP_FAILED);
 	assert_int_equal(netvsc_set(&m.net, OID_TCP_OFFLOAD_PARAMETERS, &off, sizeof(off)), 0);
-	loopback_nic_deliver(m.nic, 0, frame, sizeof(frame), &meta);
+	loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), &meta);
 	run();
 	assert_false(m.rx.has_checksum);
 	assert_true(m.rx.has_vlan);
@@ -768,12 +748,12 @@ static void link_changes_are_indicated(void **state)
 {
 	(void)state;
 	assert_int_equal(query32(OID_GEN_MEDIA_CONNECT_STATUS), 0);
-	loopback_nic_set_link(m.nic, false);
+	loopback_nic_set_link(m.card.nic, false);
 	run();
 	assert_int_equal(m.net.indications, 1);
 	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_DISCONNECT);
 	assert_int_equal(query32(OID_GEN_MEDIA_CONNECT_STATUS), 1);
-	loopback_nic_set_link(m.nic, true);
+	loopback_nic_set_link(m.card.nic, true);
 	run();
 	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_CONNECT);
 }
@@ -783,7 +763,7 @@ static void the_guest_learns_of_a_vf_and_switches(void **state)
 	struct nvsp_message message = { .msg_type = NVSP_MSG4_TYPE_SWITCH_DATA_PATH };
 
 	(void)state;
-	netvsp_set_vf(m.netvsp, true, 42);
+	netvsp_set_vf(m.card.netvsp, true, 42);
 	run();
 	assert_int_equal(m.net.inbands, 1);
 	assert_int_equal(m.net.inband.msg_type, NVSP_MSG4_TYPE_SEND_VF_ASSOCIATION);
@@ -801,11 +781,11 @@ static void the_guest_learns_of_a_vf_and_switches(void **state)
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_false(m.to_vf);
 	assert_int_equal(m.switches, 2);
-	netvsp_set_vf(m.netvsp, false, 42);
+	netvsp_set_vf(m.card.netvsp, false, 42);
 	run();
 	assert_int_equal(m.net.inband.vf_association.allocated, 0);
 	/* A driver that starts anew is told again. */
-	netvsp_set_vf(m.netvsp, true, 43);
+	netvsp_set_vf(m.card.netvsp, true, 43);
 	message.switch_data_path.active_datapath = NVSP_DATAPATH_VF;
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_true(m.to_vf);
@@ -828,13 +808,13 @@ static void a_vf_that_is_driven_no_more_has_no_traffic(void **state)
 	m.refuses = true;
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_int_equal(m.switches, 1);
-	netvsp_vf_left(m.netvsp); /* nothing to take back */
+	netvsp_vf_left(m.card.netvsp); /* nothing to take back */
 	assert_int_equal(m.switches, 1);
 	m.refuses = false;
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
 	assert_true(m.to_vf);
 	assert_int_equal(netvsc_stop(&m.net, 0), 0);
-	netvsp_vf_left(m.netvsp); /* of a guest that is gone, too */
+	netvsp_vf_left(m.card.netvsp); /* of a guest that is gone, too */
 	assert_false(m.to_vf);
 	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
 	assert_int_equal(netvsc_call(&m.net, &message), 0);
@@ -858,9 +838,9 @@ static void sub_channels_have_queues_of_their_own(void **state)
 	for (uint32_t i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
 		assert_int_equal(m.net.inband_table[i], i % 4);
 	assert_int_equal(netvsc_rss(&m.net, 4, key), 0);
-	assert_true(loopback_nic_receive(m.nic)->rss);
-	assert_int_equal(loopback_nic_receive(m.nic)->table[6], 2);
-	assert_memory_equal(loopback_nic_receive(m.nic)->key, key, 40);
+	assert_true(loopback_nic_receive(m.card.nic)->rss);
+	assert_int_equal(loopback_nic_receive(m.card.nic)->table[6], 2);
+	assert_memory_equal(loopback_nic_receive(m.card.nic)->key, key, 40);
 	for (unsigned int i = 0; i < 4; i++) {
 		struct netvsc_tx tx = { make_frame(i, 100), 100, NULL, 0 };
 
@@ -874,7 +854,7 @@ static void sub_channels_have_queues_of_their_own(void **state)
 	}
 	/* Their sections do not overlap: a frame on each, looked at afterwards. */
 	for (unsigned int i = 0; i < 4; i++)
-		assert_true(loopback_nic_deliver(m.nic, i, frame, sizeof(frame), NULL));
+		assert_true(loopback_nic_deliver(m.card.nic, i, frame, sizeof(frame), NULL));
 	assert_int_equal(netvsc_stop(&m.net, 3), 0);
 	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_5, 1500), 0);
 	assert_int_equal(netvsc_sub_channels(&m.net, 1), 0);
