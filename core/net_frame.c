@@ -4,16 +4,9 @@
 
 #include "core/big_endian.h"
 #include "core/nic.h"
+#include "proto/inet.h"
 
-#define ETHERNET_HEADER 14u
-#define ETHERTYPE_IPV4  0x0800u
-#define ETHERTYPE_IPV6  0x86DDu
-#define PROTOCOL_TCP    6u
-#define PROTOCOL_UDP    17u
-#define TCP_HEADER_MIN  20u
-#define UDP_HEADER      8u
-#define IPV6_HEADER     40u
-#define HEADER_MAX      256u
+#define HEADER_MAX 256u
 
 /* --- Headers */
 
@@ -35,11 +28,11 @@ static void parse_ipv4(const uint8_t *bytes, size_t len, struct net_frame *frame
 	const uint8_t *ip = bytes + ETHERNET_HEADER;
 	size_t header, total;
 
-	if (len < ETHERNET_HEADER + 20 || ip[0] >> 4 != 4)
+	if (len < ETHERNET_HEADER + IPV4_HEADER_MIN || ip[0] >> 4 != 4)
 		return;
 	header = (ip[0] & 0xFu) * 4;
 	total = load_be16(ip + 2);
-	if (header < 20 || ETHERNET_HEADER + header > len)
+	if (header < IPV4_HEADER_MIN || ETHERNET_HEADER + header > len)
 		return;
 	frame->l3 = ETHERNET_HEADER;
 	/* A length of 0: a send that is to be segmented. A fragment has no checksum of its own. */

@@ -6,11 +6,11 @@
 #include "core/log.h"
 #include "core/net_backend.h"
 #include "core/net_frame.h"
+#include "proto/inet.h"
 
-#define MAC_BYTES      12u
-#define VLAN_TAG       4u
-#define TCP_HEADER_MIN 20u
-#define TCP_LENGTH     12u /* its place in the header */
+#define MAC_BYTES  12u
+#define VLAN_TAG   4u
+#define TCP_LENGTH 12u /* its place in the header */
 
 void net_offload_header(const struct net_offload *offload, struct virtio_net_hdr *header)
 {

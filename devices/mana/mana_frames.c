@@ -8,10 +8,10 @@
 #include "core/net_backend.h"
 #include "core/nic.h"
 #include "devices/mana/mana_internal.h"
+#include "proto/inet.h"
 
-#define ETHERNET_HEADER 14u
-#define MAC_BYTES       12u
-#define VLAN_TAG        4u
+#define MAC_BYTES 12u
+#define VLAN_TAG  4u
 
 /* Frames of a queue in one go, so that doorbells and commands get the lock in between. */
 #define SEND_BUDGET 32

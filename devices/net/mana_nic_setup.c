@@ -5,9 +5,8 @@
 
 #include "core/log.h"
 #include "devices/net/mana_nic_internal.h"
+#include "proto/inet.h"
 #include "proto/pci.h"
-
-#define ETHERNET_HEADER 14u
 
 /* --- Registers */
 

@@ -10,6 +10,7 @@
 #include "devices/net/netvsp.h"
 #include "devices/net/rndis_packet.h"
 #include "devices/net/tcp_unit.h"
+#include "proto/inet.h"
 #include "proto/nvsp.h"
 
 /*
@@ -24,9 +25,8 @@ struct vmbus_channel;
 struct vmbus_gpadl;
 struct vmbus_packet;
 
-#define NETVSP_ETHERNET_HEADER 14u
-#define NETVSP_VLAN_TAG        4u
-#define NETVSP_MTU_MIN         68u
+#define NETVSP_VLAN_TAG 4u
+#define NETVSP_MTU_MIN  68u
 
 /* A packet of the guest may batch so many messages in a send buffer section: told to the guest. */
 #define NETVSP_MESSAGES_MAX 8u

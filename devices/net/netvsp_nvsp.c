@@ -77,8 +77,7 @@ static void negotiate(struct netvsp *netvsp, const struct vmbus_packet *packet,
 
 static void set_config(struct netvsp *netvsp, const struct nvsp_send_ndis_config *config)
 {
-	uint32_t mtu =
-		config->mtu > NETVSP_ETHERNET_HEADER ? config->mtu - NETVSP_ETHERNET_HEADER : 0;
+	uint32_t mtu = config->mtu > ETHERNET_HEADER ? config->mtu - ETHERNET_HEADER : 0;
 
 	if (mtu < NETVSP_MTU_MIN)
 		mtu = NETVSP_MTU_MIN;
@@ -97,7 +96,7 @@ static void set_config(struct netvsp *netvsp, const struct nvsp_send_ndis_config
  */
 static uint32_t receive_section_size(const struct netvsp *netvsp)
 {
-	uint32_t need = RNDIS_RX_HEADROOM + NETVSP_ETHERNET_HEADER + NETVSP_VLAN_TAG + netvsp->mtu;
+	uint32_t need = RNDIS_RX_HEADROOM + ETHERNET_HEADER + NETVSP_VLAN_TAG + netvsp->mtu;
 
 	if (need <= NETVSP_RX_SECTION_MIN)
 		return NETVSP_RX_SECTION_MIN;

@@ -466,12 +466,12 @@ static uint32_t query(struct netvsp *netvsp, uint32_t oid, const uint8_t *in, si
 	case OID_GEN_TRANSMIT_BLOCK_SIZE:
 	case OID_GEN_RECEIVE_BLOCK_SIZE:
 	case OID_GEN_MAXIMUM_TOTAL_SIZE:
-		return put32(answer, netvsp->mtu + NETVSP_ETHERNET_HEADER);
+		return put32(answer, netvsp->mtu + ETHERNET_HEADER);
 	case OID_GEN_LINK_SPEED:
 		return put32(answer, link_speed(netvsp));
 	case OID_GEN_TRANSMIT_BUFFER_SPACE:
 	case OID_GEN_RECEIVE_BUFFER_SPACE:
-		return put32(answer, (netvsp->mtu + NETVSP_ETHERNET_HEADER) * NETVSP_TX_FRAMES);
+		return put32(answer, (netvsp->mtu + ETHERNET_HEADER) * NETVSP_TX_FRAMES);
 	case OID_GEN_VENDOR_ID:
 		return put32(answer, 0xFFFFFF); /* none assigned */
 	case OID_GEN_VENDOR_DESCRIPTION:

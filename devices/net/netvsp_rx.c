@@ -179,7 +179,7 @@ void netvsp_rx_frame(void *ctx, struct nic_rx *nic, int err)
 
 	if (!__atomic_load_n(&channel->netvsp->rx_checksums, __ATOMIC_RELAXED))
 		nic->flags &= NIC_RX_VLAN | NIC_RX_HASH;
-	if (err || nic->len < NETVSP_ETHERNET_HEADER || nic->len > capacity(channel)) {
+	if (err || nic->len < ETHERNET_HEADER || nic->len > capacity(channel)) {
 		if (err != -ECANCELED)
 			netvsp_count(&channel->counters->rx_errors, 1);
 	} else if (filtered(channel, buffer)) {

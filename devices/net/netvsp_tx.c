@@ -9,6 +9,7 @@
 #include "devices/net/netvsp_internal.h"
 #include "devices/net/rndis_packet.h"
 #include "devices/vmbus/vmbus_channel.h"
+#include "proto/inet.h"
 
 /* Stacks refuse to work with less; one frame a byte would be a way to keep a host busy. */
 #define MSS_MIN 48u
@@ -17,9 +18,6 @@
 #define HEAD_USUAL 96u
 
 #define IPV4_HEADER_MIN 20u
-#define IPV6_HEADER     40u
-#define TCP_HEADER_MIN  20u
-#define UDP_HEADER      8u
 
 int netvsp_tx_init(struct netvsp_channel *channel)
 {
@@ -259,13 +257,13 @@ static int find_l4(struct tx_source *source, struct tx_place place, uint64_t dat
 	if (frame->l4_offset)
 		return 0;
 	if (frame->flags & NIC_TX_IPV6) {
-		frame->l4_offset = NETVSP_ETHERNET_HEADER + IPV6_HEADER;
+		frame->l4_offset = ETHERNET_HEADER + IPV6_HEADER;
 		return 0;
 	}
-	if (frame->data_len <= NETVSP_ETHERNET_HEADER ||
-	    read_source(source, place, data + NETVSP_ETHERNET_HEADER, &version_length, 1))
+	if (frame->data_len <= ETHERNET_HEADER ||
+	    read_source(source, place, data + ETHERNET_HEADER, &version_length, 1))
 		return -EINVAL;
-	frame->l4_offset = NETVSP_ETHERNET_HEADER + (version_length & 0xF) * 4;
+	frame->l4_offset = ETHERNET_HEADER + (version_length & 0xF) * 4;
 	return 0;
 }
 
@@ -273,7 +271,7 @@ static bool l4_fits(const struct rndis_frame *frame, uint32_t header)
 {
 	uint32_t ip = frame->flags & NIC_TX_IPV6 ? IPV6_HEADER : IPV4_HEADER_MIN;
 
-	return frame->l4_offset >= NETVSP_ETHERNET_HEADER + ip &&
+	return frame->l4_offset >= ETHERNET_HEADER + ip &&
 	       frame->l4_offset + header <= frame->data_len;
 }
 
@@ -292,7 +290,7 @@ static int check_lso(struct tx_source *source, struct tx_place place, uint64_t d
 	if (tcp < TCP_HEADER_MIN || nic->header_len > NIC_TX_HEADER_MAX ||
 	    nic->header_len >= frame->data_len || frame->data_len > netvsp->info.max_lso)
 		return -EINVAL;
-	if (frame->mss < MSS_MIN || frame->mss + nic->header_len > mtu + NETVSP_ETHERNET_HEADER)
+	if (frame->mss < MSS_MIN || frame->mss + nic->header_len > mtu + ETHERNET_HEADER)
 		return -EINVAL;
 	nic->mss = (uint16_t)frame->mss;
 	return 0;
@@ -302,7 +300,7 @@ static int check_length(const struct netvsp *netvsp, const struct rndis_frame *f
 {
 	uint32_t mtu = __atomic_load_n(&netvsp->mtu, __ATOMIC_RELAXED);
 
-	return frame->data_len > mtu + NETVSP_ETHERNET_HEADER + NETVSP_VLAN_TAG ? -EINVAL : 0;
+	return frame->data_len > mtu + ETHERNET_HEADER + NETVSP_VLAN_TAG ? -EINVAL : 0;
 }
 
 /* That what the guest asks for fits the frame, so that no nic need check it. */
@@ -342,7 +340,7 @@ static int prepare_frame(struct tx_source *source, struct tx_place place, uint64
 		.flags = rndis->flags,
 		.vlan_tci = rndis->vlan_tci,
 	};
-	if (rndis->data_len < NETVSP_ETHERNET_HEADER ||
+	if (rndis->data_len < ETHERNET_HEADER ||
 	    (rndis->flags ? check_offloads(source, place, data, rndis, &frame->nic)
 			  : check_length(source->channel->netvsp, rndis)))
 		return -EINVAL;

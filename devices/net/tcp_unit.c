@@ -4,14 +4,9 @@
 
 #include "core/big_endian.h"
 #include "core/net_frame.h"
+#include "proto/inet.h"
 
-#define ETHERNET_HEADER 14u
-#define ETHERTYPE_IPV4  0x0800u
-#define ETHERTYPE_IPV6  0x86DDu
-#define IPV4_HEADER     20u
-#define IPV6_HEADER     40u
-#define IPV4_FRAGMENT   0x3FFFu /* more to come, or an offset */
-#define PROTOCOL_TCP    6u
+#define IPV4_FRAGMENT 0x3FFFu /* more to come, or an offset */
 
 /* TCP header (RFC 9293, 3.1) */
 #define TCP_PORTS     4u
@@ -21,7 +16,6 @@
 #define TCP_FLAGS     13u
 #define TCP_WINDOW    14u
 #define TCP_CHECKSUM  16u
-#define TCP_HEADER    20u
 #define TCP_TIMESTAMP 24u /* with the options below */
 #define TCP_FLAG_PSH  0x08u
 #define TCP_FLAG_ACK  0x10u
@@ -41,7 +35,7 @@ static uint32_t parse_ipv4(struct tcp_segment *segment)
 		return 0;
 	segment->ipv6 = false;
 	segment->addresses = ETHERNET_HEADER + 12;
-	segment->l4 = ETHERNET_HEADER + IPV4_HEADER;
+	segment->l4 = ETHERNET_HEADER + IPV4_HEADER_MIN;
 	return load_be16(ip + 2);
 }
 
@@ -61,12 +55,12 @@ static uint32_t parse_ip(struct tcp_segment *segment, uint32_t len)
 {
 	uint16_t type;
 
-	if (len < ETHERNET_HEADER + IPV4_HEADER + TCP_HEADER)
+	if (len < ETHERNET_HEADER + IPV4_HEADER_MIN + TCP_HEADER_MIN)
 		return 0;
 	type = load_be16(segment->headers + 12);
 	if (type == ETHERTYPE_IPV4)
 		return parse_ipv4(segment);
-	if (type == ETHERTYPE_IPV6 && len >= ETHERNET_HEADER + IPV6_HEADER + TCP_HEADER)
+	if (type == ETHERTYPE_IPV6 && len >= ETHERNET_HEADER + IPV6_HEADER + TCP_HEADER_MIN)
 		return parse_ipv6(segment);
 	return 0;
 }
@@ -78,10 +72,10 @@ static uint32_t tcp_header(const uint8_t *tcp, uint32_t room)
 
 	if ((tcp[TCP_OFFSET] & 0xF) || (tcp[TCP_FLAGS] & ~TCP_FLAG_PSH) != TCP_FLAG_ACK)
 		return 0;
-	if (header == TCP_HEADER)
+	if (header == TCP_HEADER_MIN)
 		return header;
 	if (header != TIMESTAMP_HEADER || room < header ||
-	    load_be32(tcp + TCP_HEADER) != TIMESTAMP_OPTIONS)
+	    load_be32(tcp + TCP_HEADER_MIN) != TIMESTAMP_OPTIONS)
 		return 0;
 	return header;
 }
@@ -168,7 +162,7 @@ static bool follows(const struct tcp_unit *unit, const struct tcp_segment *segme
 	if (unit->complete || load_be32(tcp + TCP_SEQUENCE) != unit->next ||
 	    !not_before(old + TCP_ACK, tcp + TCP_ACK))
 		return false;
-	return segment->header_len == segment->l4 + TCP_HEADER ||
+	return segment->header_len == segment->l4 + TCP_HEADER_MIN ||
 	       not_before(old + TCP_TIMESTAMP, tcp + TCP_TIMESTAMP);
 }
 
@@ -204,7 +198,7 @@ bool tcp_unit_join(struct tcp_unit *unit, const struct tcp_segment *segment)
 	/* What a segment says of the other direction the last has said best; of its own, it pushed or not. */
 	memcpy(head + TCP_ACK, tcp + TCP_ACK, 4);
 	memcpy(head + TCP_WINDOW, tcp + TCP_WINDOW, 2);
-	if (segment->header_len > segment->l4 + TCP_HEADER)
+	if (segment->header_len > segment->l4 + TCP_HEADER_MIN)
 		memcpy(head + TCP_TIMESTAMP, tcp + TCP_TIMESTAMP, 8); /* and its echo */
 	head[TCP_FLAGS] = tcp[TCP_FLAGS];
 	unit->complete = tcp[TCP_FLAGS] & TCP_FLAG_PSH;
