@@ -81,6 +81,7 @@ vmbus-client-objs := tests/unit/devices/vmbus/vmbus_client.o core/log.o
 vmbus-test-objs := $(vmbus-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/vmbus/vmbus_server_test-objs := $(vmbus-test-objs)
 tests/unit/devices/vmbus/vmbus_channel_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
+tests/unit/devices/vmbus/vmbus_ring_test-objs := devices/vmbus/vmbus_ring.o
 tests/unit/devices/vmbus/vmbus_stress_test-objs := $(vmbus-test-objs) $(vmbus-client-objs)
 tests/fuzz/vmbus_fuzz-objs := $(vmbus-test-objs) $(vmbus-client-objs) tests/fuzz/restless_memory.o
 ldflags-tests/fuzz/vmbus_fuzz := -Wl,--wrap=guest_access_copy

@@ -33,7 +33,7 @@ static int access_msr(int fd, struct kvm_msrs *msrs, bool set)
 		*stimer = msr->data;
 	else if (stimer)
 		msr->data = *stimer;
-	if (msr->index == HV_X64_MSR_TIME_REF_COUNT && fake_kvm.clock)
+	if (fd >= 0 && msr->index == HV_X64_MSR_TIME_REF_COUNT && fake_kvm.clock)
 		msr->data =
 			reference_time_now(&(struct reference_time){
 				.tsc_offset = tsc_offset, .scale = fake_kvm.clock->tsc_scale }) +

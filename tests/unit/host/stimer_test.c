@@ -65,6 +65,14 @@ static int setup_skewed(void **state)
 	return 0;
 }
 
+static int setup_late(void **state)
+{
+	(void)state;
+	create(0, 0);
+	partition->time.tsc_offset += 1u << 30; /* KVM's is */
+	return 0;
+}
+
 static int setup_unwanted(void **state)
 {
 	(void)state;
@@ -187,6 +195,9 @@ static void count_moves_with_the_mode(void **state)
 	assert_int_equal(fake_kvm.stimers[0][0], DIRECT | ENABLE);
 	assert_int_equal(fake_kvm.stimers[0][1], 200);
 	assert_int_equal(expire(vcpu), 0);
+	write_msr(vcpu, CONFIG(0), 0);
+	assert_int_equal(fake_kvm.without_exits, ALL_TIMERS);
+	assert_int_equal(fake_kvm.stimers[0][0], 0);
 }
 
 /* The exits are the VM's, the mode is a VP's. */
@@ -223,8 +234,9 @@ static void vtl2s_are_ours(void **state)
 	struct vcpu *vtl2 = &vcpu->vp->vcpu[HOST_VTL2];
 
 	(void)state;
+	write_msr(vtl2, CONFIG(0), DIRECT | AUTO_ENABLE); /* says nothing of VTL0's clock */
 	write_msr(vcpu, CONFIG(0), DIRECT);
-	write_msr(vtl2, CONFIG(0), DIRECT | AUTO_ENABLE);
+	assert_int_equal(fake_kvm.without_exits, ALL_TIMERS);
 	write_msr(vtl2, COUNT(0), PAST);
 	assert_int_equal(fake_kvm.stimers[0][0], DIRECT);
 	assert_int_equal(expire(vtl2), 1);
@@ -276,6 +288,7 @@ int main(void)
 		TEST(vtl2s_are_ours, setup),
 		TEST(without_kvm_all_is_ours, setup_refused),
 		TEST(without_kvm_all_is_ours, setup_skewed),
+		TEST(without_kvm_all_is_ours, setup_late),
 		TEST(without_kvm_all_is_ours, setup_unwanted),
 		TEST(periodic_goes_on, setup_refused),
 	};

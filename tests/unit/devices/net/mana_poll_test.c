@@ -147,6 +147,7 @@ static void expire(void)
 	now_ns = timer->deadline_ns;
 	event_timer_cancel(timer);
 	timer->expired(timer);
+	looking();
 	run();
 }
 

@@ -61,8 +61,9 @@ static void echo_close(void *dev, struct vmbus_channel *channel)
 
 static bool echo_flush(struct echo *echo)
 {
-	if (echo->has_pending &&
-	    vmbus_channel_complete(echo->channel, echo->pending_id, echo->pending,
+	if (!echo->has_pending)
+		return true;
+	if (vmbus_channel_complete(echo->channel, echo->pending_id, echo->pending,
 				   echo->pending_len) == -EAGAIN)
 		return false;
 	echo->has_pending = false;
@@ -330,6 +331,30 @@ static void answers_appear_together(void **state)
 	assert_int_equal(chan.in.control->write_index - after, 16 + 8 + 8);
 }
 
+static unsigned int noted;
+
+static void note(void *ctx)
+{
+	(void)ctx;
+	noted = echo.packets;
+}
+
+/* What else its loop has to do has its turn in between; nobody reads at other times. */
+static void a_channel_takes_turns(void **state)
+{
+	struct vmbus_packet packet;
+
+	(void)state;
+	open_on(0);
+	for (int i = 0; i < 100; i++)
+		client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, "packet", 7);
+	assert_int_equal(vmbus_channel_receive(echo.channel, &packet), -EAGAIN);
+	assert_int_equal(event_loop_post(client.loops[0], note, NULL), 0);
+	client_run(&client);
+	assert_in_range(noted, 1, 99);
+	assert_int_equal(echo.packets, 100);
+}
+
 #define OLD_ANSWERS 300
 
 static void read_old_answers(void)
@@ -451,6 +476,40 @@ static void a_channel_can_be_opened_again(void **state)
 	expect_echo(2, "two");
 }
 
+/* What was sent before is the guest's, though it may not look. */
+static void a_close_comes_last(void **state)
+{
+	uint64_t buf[64];
+
+	(void)state;
+	open_on(0);
+	client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, "last", 5);
+	client_close(&chan);
+	client_run(&client);
+	assert_int_equal(echo.closes, 1);
+	assert_true(client_receive(&chan, buf, sizeof(buf)) > 0);
+}
+
+/* Closed while the device did not want to hear of more, which it does when it is opened again. */
+static void a_pause_ends_with_the_channel(void **state)
+{
+	uint64_t buf[64] = { 0 };
+
+	(void)state;
+	open_on(0);
+	while (!echo.has_pending) {
+		while (!client_send(&chan, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, buf, 300))
+			;
+		client_run(&client);
+	}
+	client_close(&chan);
+	client_run(&client);
+	assert_true(client_gpadl_teardown(&client, chan.relid, chan.gpadl));
+	assert_int_equal(
+		client_open(&client, &chan, chan.relid, chan.connection_id, 0, 0x200000, 2), 0);
+	expect_echo(1, "again");
+}
+
 /* There is no answer to a close: the client tears down and opens while the device still closes. */
 static void teardown_and_reopen_wait_for_the_device(void **state)
 {
@@ -544,6 +603,12 @@ static void bad_opens_are_refused(void **state)
 	assert_int_equal(open_raw(0xFFFFFFFF, 1, 4, 0), UINT32_MAX);
 }
 
+static void send_something(void *ctx)
+{
+	(void)ctx;
+	assert_int_equal(vmbus_channel_send(echo.channel, false, 0, "packet", 7), 0);
+}
+
 static void modify_moves_the_interrupts(void **state)
 {
 	struct vmbus_channel_modifychannel msg = { .header.msgtype = CHANNELMSG_MODIFYCHANNEL };
@@ -571,6 +636,14 @@ static void modify_moves_the_interrupts(void **state)
 	expect_echo(2, "moved too");
 	assert_int_equal(client.event_vp[chan.relid], 2);
 	assert_ptr_equal(echo.ready_loop, client.loops[2]);
+
+	/* What was sent before is still signalled where it was. */
+	event_loop_post(client.loops[2], send_something, NULL);
+	msg.target_vp = 1;
+	client_post(&client, &msg, sizeof(msg));
+	client_run(&client);
+	assert_non_null(client_take(&client, CHANNELMSG_MODIFYCHANNEL_RESPONSE));
+	assert_int_equal(client.event_vp[chan.relid], 2);
 
 	msg.target_vp = CLIENT_VPS;
 	client_post(&client, &msg, sizeof(msg));
@@ -958,11 +1031,14 @@ int main(void)
 		test(packets_are_answered),
 		test(a_guest_that_waits_for_room_is_signalled),
 		test(a_burst_is_signalled_once),
+		test(a_channel_takes_turns),
 		test(answers_appear_together),
 		test(room_is_signalled_in_the_middle_of_a_run),
 		test(full_rings_recover),
 		test(gpa_direct_packets_describe_memory),
 		test(a_channel_can_be_opened_again),
+		test(a_close_comes_last),
+		test(a_pause_ends_with_the_channel),
 		test(teardown_and_reopen_wait_for_the_device),
 		test(a_device_may_refuse),
 		test(bad_opens_are_refused),
