@@ -228,6 +228,7 @@ enum rndis_oid {
 	OID_GEN_FRIENDLY_NAME = 0x00020216,
 	OID_GEN_BYTES_RCV = 0x00020219,
 	OID_GEN_BYTES_XMIT = 0x0002021A,
+	OID_TCP_RSC_STATISTICS = 0x0002021D,
 	OID_802_3_PERMANENT_ADDRESS = 0x01010101,
 	OID_802_3_CURRENT_ADDRESS = 0x01010102,
 	OID_802_3_MULTICAST_LIST = 0x01010103,
@@ -274,6 +275,16 @@ struct ndis_statistics_info {
 	uint64_t out_unicast_octets, out_multicast_octets, out_broadcast_octets;
 };
 _Static_assert(sizeof(struct ndis_statistics_info) == 152, "NDIS_STATISTICS_INFO");
+
+struct ndis_rsc_statistics_info {
+	struct ndis_object_header header;
+	uint32_t reserved_4;
+	uint64_t coalesced_packets; /* that became part of another, or its beginning */
+	uint64_t coalesced_octets;  /* of their TCP payload */
+	uint64_t coalesce_events;   /* packets that were made of them */
+	uint64_t aborts;            /* ended by anything but their length */
+};
+_Static_assert(sizeof(struct ndis_rsc_statistics_info) == 40, "NDIS_RSC_STATISTICS_INFO");
 
 #define NDIS_OFFLOAD_ENCAP_8023 0x2u
 

@@ -441,6 +441,8 @@ void netvsp_counters(struct netvsp *netvsp, struct netvsp_counters *sum)
 		add_counter(&sum->rx_filtered, &queue->rx_filtered);
 		add_counter(&sum->rsc_units, &queue->rsc_units);
 		add_counter(&sum->rsc_frames, &queue->rsc_frames);
+		add_counter(&sum->rsc_payload, &queue->rsc_payload);
+		add_counter(&sum->rsc_aborts, &queue->rsc_aborts);
 		add_counter(&sum->copied_bytes, &queue->copied_bytes);
 	}
 }

@@ -54,6 +54,8 @@ struct netvsp_counters {
 	uint64_t tx_frames, tx_bytes, tx_errors;
 	uint64_t rx_frames, rx_bytes, rx_errors, rx_filtered;
 	uint64_t rsc_units, rsc_frames; /* coalesced packets, and the frames that became them */
+	uint64_t rsc_payload;           /* bytes of TCP in these */
+	uint64_t rsc_aborts;            /* units that ended early */
 	uint64_t copied_bytes; /* by the card: heads of messages and of frames, never payload */
 };
 void netvsp_counters(struct netvsp *netvsp, struct netvsp_counters *counters);

@@ -52,6 +52,7 @@ static const uint32_t supported[] = {
 	OID_GEN_FRIENDLY_NAME,
 	OID_GEN_BYTES_RCV,
 	OID_GEN_BYTES_XMIT,
+	OID_TCP_RSC_STATISTICS,
 	OID_802_3_PERMANENT_ADDRESS,
 	OID_802_3_CURRENT_ADDRESS,
 	OID_802_3_MULTICAST_LIST,
@@ -128,6 +129,19 @@ static uint32_t put_statistics(struct answer *answer, const struct netvsp_counte
 	return put(answer, &info, sizeof(info));
 }
 
+static uint32_t put_rsc_statistics(struct answer *answer, const struct netvsp_counters *counters)
+{
+	const struct ndis_rsc_statistics_info info = {
+		.header = { NDIS_OBJECT_TYPE_DEFAULT, 1, sizeof(info) },
+		.coalesced_packets = counters->rsc_frames,
+		.coalesced_octets = counters->rsc_payload,
+		.coalesce_events = counters->rsc_units,
+		.aborts = counters->rsc_aborts,
+	};
+
+	return put(answer, &info, sizeof(info));
+}
+
 /* The twelve OIDs in a row: bytes and frames by address, sent, then received. */
 static uint32_t query_cast(struct netvsp *netvsp, uint32_t oid, struct answer *answer)
 {
@@ -166,6 +180,8 @@ static uint32_t query_statistic(struct netvsp *netvsp, uint32_t oid, struct answ
 	case OID_GEN_STATISTICS:
 		ask_nic(netvsp, &nic);
 		return put_statistics(answer, &counters, &nic);
+	case OID_TCP_RSC_STATISTICS:
+		return put_rsc_statistics(answer, &counters);
 	}
 	if (oid >= OID_GEN_DIRECTED_BYTES_XMIT && oid <= OID_GEN_BROADCAST_FRAMES_RCV)
 		return query_cast(netvsp, oid, answer);

@@ -59,6 +59,7 @@ static int write_unit(struct netvsp_channel *channel, struct netvsp_rsc_unit *un
 	tcp_unit_finish(&unit->tcp);
 	netvsp_count(&channel->counters->rsc_units, 1);
 	netvsp_count(&channel->counters->rsc_frames, unit->tcp.segments);
+	netvsp_count(&channel->counters->rsc_payload, unit->tcp.payload);
 	netvsp_count(&channel->counters->copied_bytes, head->header_len);
 	if (guest_memory_write(memory, first->nic.segments[0].gpa, head->headers, head->header_len))
 		return -EFAULT;
@@ -119,14 +120,30 @@ static bool join(struct netvsp_rx *rx, struct netvsp_rsc_unit *unit,
 	return true;
 }
 
+/* As OID_TCP_RSC_STATISTICS has it: not when the unit would be too long, nor when its sender ended it. */
+static bool is_abort(const struct tcp_unit *unit, const struct tcp_segment *segment)
+{
+	return !unit->complete &&
+	       (!segment->header_len ||
+		unit->head.header_len + unit->payload + segment->payload <= TCP_UNIT_BYTES);
+}
+
+/* Something came that cannot be joined, or there are too many connections. */
+static void count_abort(struct netvsp_channel *channel)
+{
+	netvsp_count(&channel->counters->rsc_aborts, 1);
+}
+
 static void begin(struct netvsp_channel *channel, const struct tcp_segment *segment,
 		  const struct netvsp_rx_buffer *buffer)
 {
 	struct netvsp_rsc *rsc = &channel->rx.rsc;
 	struct netvsp_rsc_unit *unit;
 
-	if (rsc->count == NETVSP_RSC_UNITS)
+	if (rsc->count == NETVSP_RSC_UNITS) {
+		count_abort(channel);
 		finish(channel, rsc->victim++ % NETVSP_RSC_UNITS);
+	}
 	unit = &rsc->units[rsc->count++];
 	tcp_unit_begin(&unit->tcp, segment);
 	unit->first = (uint32_t)(buffer - channel->rx.buffers);
@@ -167,14 +184,19 @@ bool netvsp_rsc_take(struct netvsp_channel *channel, struct netvsp_rx_buffer *bu
 	    !read_segment(channel, &buffer->nic, &segment))
 		return false;
 	if (!tcp_segment_parse(&segment, buffer->nic.len)) {
+		if (rsc->count)
+			count_abort(channel);
 		netvsp_rsc_finish(channel); /* it may be of any of them */
 		return false;
 	}
 	unit = find(rsc, &segment);
 	if (unit && join(&channel->rx, unit, &segment, buffer))
 		return true;
-	if (unit)
+	if (unit) {
+		if (is_abort(&unit->tcp, &segment))
+			count_abort(channel);
 		finish(channel, (unsigned int)(unit - rsc->units));
+	}
 	if (!may_begin(rsc, &segment, &buffer->nic))
 		return false;
 	begin(channel, &segment, buffer);

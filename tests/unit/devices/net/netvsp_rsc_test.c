@@ -123,6 +123,14 @@ static void segment(bool ipv6, uint32_t at, uint32_t payload)
 	deliver(ipv6 ? NIC_RX_TCP_CHECKSUM_OK : GOOD);
 }
 
+static void flow(uint16_t port, uint32_t at)
+{
+	tcp_frame_make(&frame, false, true, at, 500);
+	store_be16(frame.tcp, port);
+	tcp_frame_fill(&frame);
+	deliver(GOOD);
+}
+
 /* The arrival of that number: in so many parts, with these bytes. */
 static void expect(unsigned int number, unsigned int parts, uint32_t at, uint32_t payload)
 {
@@ -327,6 +335,68 @@ static void one_segment_is_a_frame_as_ever(void **state)
 	assert_memory_equal(m.arrived[0].rx.bytes, frame.bytes, frame.len);
 }
 
+static struct ndis_rsc_statistics_info statistics(void)
+{
+	struct ndis_rsc_statistics_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	assert_int_equal(netvsc_query(&m.net, OID_TCP_RSC_STATISTICS, NULL, 0, &info, &len), 0);
+	assert_int_equal(len, sizeof(info));
+	assert_int_equal(info.header.type, NDIS_OBJECT_TYPE_DEFAULT);
+	assert_int_equal(info.header.revision, 1);
+	assert_int_equal(info.header.size, sizeof(info));
+	return info;
+}
+
+/* An abort is what ends a unit early; that it is full, or its sender pushed, is none. */
+static void the_guest_may_ask_what_became_one(void **state)
+{
+	struct ndis_rsc_statistics_info info;
+
+	(void)state;
+	start();
+	for (uint32_t i = 0; i < 60; i++)
+		segment(i & 1, i / 2 * 1000, 1000);
+	for (uint32_t i = 0; i < 3; i++) {
+		tcp_frame_make(&frame, false, true, (30 + i) * 1000, 1000);
+		frame.tcp[13] |= i == 1 ? 8 : 0; /* PSH */
+		tcp_frame_fill(&frame);
+		deliver(GOOD);
+	}
+	end();
+	info = statistics();
+	assert_int_equal(info.coalesced_packets, 62);
+	assert_int_equal(info.coalesced_octets, 62000);
+	assert_int_equal(info.coalesce_events, 2);
+	assert_int_equal(info.aborts, 0);
+	start();
+	for (uint32_t i = 0; i < 60; i++)
+		segment(false, i * 1400, 1400);
+	end();
+	info = statistics();
+	assert_int_equal(info.coalesced_octets, 62000 + 60 * 1400);
+	assert_int_equal(info.coalesce_events, 4);
+	assert_int_equal(info.aborts, 0);
+	start();
+	segment(false, 0, 1000);
+	segment(false, 2000, 1000); /* one is missing */
+	segment(true, 0, 1000);
+	segment(true, 1000, 0); /* an acknowledgement */
+	tcp_frame_make(&frame, false, true, 3000, 1000);
+	frame.ip[0] = 0x46; /* options: it is not known whose */
+	tcp_frame_fill(&frame);
+	deliver(GOOD);
+	deliver(GOOD); /* there is none any more */
+	end();
+	assert_int_equal(statistics().aborts, 3);
+	start();
+	for (uint16_t port = 0; port < 10; port++)
+		flow(port, 0);
+	end();
+	assert_int_equal(statistics().aborts, 5); /* eight there may be */
+	assert_int_equal(statistics().coalesced_packets, 122);
+}
+
 /* More than fit a unit, or a packet: none is in two packets. */
 static void long_bursts_are_cut(void **state)
 {
@@ -362,14 +432,6 @@ static void bursts_of_any_length_are_whole(void **state)
 		expect(0, len, 0, len * 100);
 		expect(1, 64 - len / 2, 100000, (64 - len / 2) * 100);
 	}
-}
-
-static void flow(uint16_t port, uint32_t at)
-{
-	tcp_frame_make(&frame, false, true, at, 500);
-	store_be16(frame.tcp, port);
-	tcp_frame_fill(&frame);
-	deliver(GOOD);
 }
 
 static void flows_do_not_mix(void **state)
@@ -421,6 +483,25 @@ static void tags_and_hashes_stay(void **state)
 		assert_true(m.arrived[i].rx.has_vlan && m.arrived[i].rx.has_hash);
 		assert_int_equal(m.arrived[i].rx.vlan, 7 | (i < 2 ? 5 : 6) << 4);
 		assert_int_equal(m.arrived[i].rx.hash, i < 1 ? 0x12345678 : 0x87654321);
+	}
+}
+
+/* Tagged and not tagged are two networks; what has a hash goes with its like. */
+static void what_the_nic_says_is_of_all(void **state)
+{
+	static const uint16_t more[] = { NIC_RX_VLAN, NIC_RX_HASH };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		start();
+		for (uint32_t at = 0; at < 400; at += 100) {
+			tcp_frame_make(&frame, false, true, at, 100);
+			deliver(at < 200 ? GOOD : GOOD | more[i]);
+		}
+		end();
+		assert_int_equal(m.count, 2);
+		expect(0, 2, 0, 200);
+		expect(1, 2, 200, 200);
 	}
 }
 
@@ -613,12 +694,14 @@ int main(void)
 		STARTED(it_is_switched_off_under_load),
 		STARTED(a_batch_keeps_its_setting),
 		STARTED(a_burst_becomes_one_frame),
+		STARTED(the_guest_may_ask_what_became_one),
 		STARTED(a_batch_ends_units),
 		STARTED(one_segment_is_a_frame_as_ever),
 		STARTED(long_bursts_are_cut),
 		STARTED(bursts_of_any_length_are_whole),
 		STARTED(flows_do_not_mix),
 		STARTED(tags_and_hashes_stay),
+		STARTED(what_the_nic_says_is_of_all),
 		CLOSED(jumbo_frames_are_joined),
 		STARTED(order_is_kept),
 		STARTED(a_push_ends_a_unit),
