@@ -281,24 +281,25 @@ free_mana:
 
 /* --- For the owner */
 
-static void hwc_event(struct mana *mana, uint8_t type, uint32_t detail)
-{
-	pthread_mutex_lock(&mana->lock);
-	if (mana->hwc_up)
-		mana_event(mana, 0, type, detail);
-	pthread_mutex_unlock(&mana->lock);
-}
-
 void mana_function_set_link(struct pci_function *function, bool up)
 {
-	hwc_event(mana_of(function), GDMA_EQE_HWC_RECONFIG_DATA,
-		  (up ? HWC_RECONFIG_LINK_CONNECT : HWC_RECONFIG_LINK_DISCONNECT)
-			  << HWC_INIT_TYPE_SHIFT);
+	struct mana *mana = mana_of(function);
+
+	pthread_mutex_lock(&mana->lock);
+	mana->link_down = !up;
+	if (mana->hwc_up)
+		mana_hwc_tell_link(mana);
+	pthread_mutex_unlock(&mana->lock);
 }
 
 void mana_function_request_reset(struct pci_function *function)
 {
-	hwc_event(mana_of(function), GDMA_EQE_HWC_RESET_REQUEST, 0);
+	struct mana *mana = mana_of(function);
+
+	pthread_mutex_lock(&mana->lock);
+	if (mana->hwc_up)
+		mana_event(mana, 0, GDMA_EQE_HWC_RESET_REQUEST, 0);
+	pthread_mutex_unlock(&mana->lock);
 }
 
 uint64_t mana_function_dma_bytes(struct pci_function *function)

@@ -42,7 +42,7 @@ struct mana_function_config {
  */
 struct pci_function *mana_function_create(const struct mana_function_config *config);
 
-/* Any thread. The driver is told by an event of the hardware channel. */
+/* Any thread. The driver is told by an event of the hardware channel: now, or when it has one. */
 void mana_function_set_link(struct pci_function *function, bool up);
 
 /* Asks the driver to reset the function, as hardware that is to be serviced does. Any thread. */

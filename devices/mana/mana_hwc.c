@@ -52,6 +52,13 @@ static int make_queues(struct mana *mana)
 	return 0;
 }
 
+void mana_hwc_tell_link(struct mana *mana)
+{
+	uint32_t what = mana->link_down ? HWC_RECONFIG_LINK_DISCONNECT : HWC_RECONFIG_LINK_CONNECT;
+
+	mana_event(mana, 0, GDMA_EQE_HWC_RECONFIG_DATA, what << HWC_INIT_TYPE_SHIFT);
+}
+
 static void tell_queues(struct mana *mana)
 {
 	const struct {
@@ -74,6 +81,8 @@ static void tell_queues(struct mana *mana)
 		mana_event(mana, 0, GDMA_EQE_HWC_INIT_DATA,
 			   (uint32_t)data[i].type << HWC_INIT_TYPE_SHIFT | data[i].value);
 	mana_event(mana, 0, GDMA_EQE_HWC_INIT_DONE, 0);
+	if (mana->link_down) /* a driver that begins takes it to be up */
+		mana_hwc_tell_link(mana);
 }
 
 static int establish(struct mana *mana)

@@ -138,6 +138,7 @@ struct mana {
 
 	bool wake_posted; /* a run of the loop is on its way; atomic */
 	bool started, dying;
+	bool link_down; /* with `lock` */
 };
 
 static inline struct mana *mana_of(struct pci_function *function)
@@ -179,6 +180,7 @@ void mana_eq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm);
 void mana_smc_written(struct mana *mana);
 void mana_hwc_run(struct mana *mana);
 void mana_hwc_down(struct mana *mana);
+void mana_hwc_tell_link(struct mana *mana);
 
 /* --- mana_command.c: answers the request; returns the status; with the lock */
 uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t len);

@@ -34,6 +34,23 @@ static void post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx)
 		log_error("mana: out of memory, the recovery stops");
 }
 
+static void tell_link(struct mana_nic *mana, bool up)
+{
+	pthread_mutex_lock(&mana->client_lock);
+	mana->link_up = up;
+	if (mana->client)
+		mana->client->link_changed(mana->client_ctx, up);
+	pthread_mutex_unlock(&mana->client_lock);
+}
+
+/* While the function comes back, what it says last counts, and it may take some attempts. */
+void mana_nic_link_event(struct mana_nic *mana, bool up)
+{
+	mana->link_told = up;
+	if (__atomic_load_n(&mana->recovery, __ATOMIC_ACQUIRE) == MANA_NIC_WELL)
+		tell_link(mana, up);
+}
+
 /* A queue's loop has done its part; the last one to say so goes on with `next`. */
 static void report(struct mana_nic *mana, void (*next)(void *ctx))
 {
@@ -133,11 +150,7 @@ static void give_up(struct mana_nic *mana)
 	__atomic_store_n(&mana->counters.dead, true, __ATOMIC_RELAXED);
 	call_queues(mana, end_queue);
 	pthread_mutex_unlock(&mana->control);
-	pthread_mutex_lock(&mana->client_lock);
-	mana->link_up = false;
-	if (mana->client)
-		mana->client->link_changed(mana->client_ctx, false);
-	pthread_mutex_unlock(&mana->client_lock);
+	tell_link(mana, false);
 }
 
 static void try_again(struct mana_nic *mana)
@@ -160,6 +173,7 @@ static void restart(void *ctx)
 	int err;
 
 	pthread_mutex_lock(&mana->control);
+	mana->link_told = true; /* nobody can be asked: it tells when it is not */
 	err = mana_nic_setup(mana);
 	if (!err) {
 		set_recovery(mana, MANA_NIC_RESUMING);
@@ -188,6 +202,8 @@ static void finish(void *ctx)
 		set_recovery(mana, MANA_NIC_WELL);
 		__atomic_store_n(&mana->failing, false, __ATOMIC_RELEASE);
 		mana->attempts = 0;
+		if (mana->link_told != mana->link_up) /* nobody else changes it now */
+			tell_link(mana, mana->link_told);
 	}
 	pthread_mutex_unlock(&mana->control);
 	if (err)

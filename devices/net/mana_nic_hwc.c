@@ -29,15 +29,6 @@ static void pause_poll(uint64_t since)
 
 /* --- Events */
 
-static void link_event(struct mana_nic *mana, bool up)
-{
-	pthread_mutex_lock(&mana->client_lock);
-	mana->link_up = up;
-	if (mana->client)
-		mana->client->link_changed(mana->client_ctx, up);
-	pthread_mutex_unlock(&mana->client_lock);
-}
-
 static void init_data(struct mana_nic *mana, uint32_t detail, uint32_t *seen)
 {
 	struct mana_nic_hwc *hwc = &mana->hwc;
@@ -86,9 +77,9 @@ static void handle_event(struct mana_nic *mana, const struct gdma_eqe *eqe, uint
 		break;
 	case GDMA_EQE_HWC_RECONFIG_DATA:
 		if (eqe->details[0] >> HWC_INIT_TYPE_SHIFT == HWC_RECONFIG_LINK_CONNECT)
-			link_event(mana, true);
+			mana_nic_link_event(mana, true);
 		else if (eqe->details[0] >> HWC_INIT_TYPE_SHIFT == HWC_RECONFIG_LINK_DISCONNECT)
-			link_event(mana, false);
+			mana_nic_link_event(mana, false);
 		break;
 	case GDMA_EQE_HWC_FPGA_RECONFIG:
 	case GDMA_EQE_HWC_RESET_REQUEST:

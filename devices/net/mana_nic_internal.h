@@ -160,6 +160,7 @@ struct mana_nic {
 	uint16_t vport_offset;
 	struct nic_receive receive; /* as wanted */
 	bool receive_set;           /* as the device has it */
+	bool link_told;             /* up: as the device says */
 	bool to_vtl0;               /* where frames are wanted: another function's */
 	struct nic_info info;
 	struct mana_nic_tally device; /* what the function counts */
@@ -173,7 +174,7 @@ struct mana_nic {
 	pthread_mutex_t client_lock;
 	const struct nic_client *client;
 	void *client_ctx;
-	bool link_up;
+	bool link_up; /* as the client knows it */
 
 	struct mana_nic_counters counters; /* atomic */
 	struct mana_nic_queue queues[NIC_QUEUES];
@@ -249,5 +250,6 @@ void mana_nic_poll_looked(struct mana_nic_queue *queue, bool found);
 
 /* --- mana_nic.c: recovery. Any thread. */
 void mana_nic_fail(struct mana_nic *mana, const char *why);
+void mana_nic_link_event(struct mana_nic *mana, bool up); /* with `control` */
 
 #endif

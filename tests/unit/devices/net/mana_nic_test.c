@@ -530,6 +530,50 @@ static void the_link_goes_down_and_up(void **state)
 	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_CONNECT);
 }
 
+static const struct pci_device_ops *plain;
+static bool link_then;
+
+/* When nobody can be told. */
+static int reset_and_set_link(struct pci_device_access *pci)
+{
+	int err = plain->reset(pci);
+
+	assert_false(mana_of(m.function)->hwc_up);
+	mana_function_set_link(m.function, link_then);
+	return err;
+}
+
+/* The status that the guest is told by a reset in which the link goes there; 0: none. */
+static uint32_t told_by_reset(bool up)
+{
+	struct pci_device_access *pci = pci_inproc_device(m.bus);
+	struct pci_device_ops hooked = *pci->ops;
+
+	plain = pci->ops;
+	hooked.reset = reset_and_set_link;
+	pci->ops = &hooked;
+	link_then = up;
+	m.net.indicated = 0;
+	mana_function_request_reset(m.function);
+	run();
+	pci->ops = plain;
+	return m.net.indicated;
+}
+
+static void a_link_that_changes_during_a_reset_is_told(void **state)
+{
+	(void)state;
+	assert_int_equal(told_by_reset(false), RNDIS_STATUS_MEDIA_DISCONNECT);
+	assert_int_equal(told_by_reset(false), 0);
+	assert_int_equal(told_by_reset(true), RNDIS_STATUS_MEDIA_CONNECT);
+	assert_int_equal(told_by_reset(true), 0);
+	assert_int_equal(told_by_reset(false), RNDIS_STATUS_MEDIA_DISCONNECT);
+	mana_function_set_link(m.function, true);
+	run();
+	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_CONNECT);
+	assert_int_equal(counters().resets, 5);
+}
+
 static void both_ways_work(unsigned int channel)
 {
 	unsigned int before = received_total, sent = m.network.count;
@@ -1180,6 +1224,7 @@ int main(void)
 		TEST(frames_wait_for_buffers),
 		TEST(a_queue_that_stays_without_is_not_waited_for),
 		TEST(the_link_goes_down_and_up),
+		TEST(a_link_that_changes_during_a_reset_is_told),
 		TEST(a_reset_is_a_pause),
 		TEST(lies_are_answered_with_a_reset),
 		TEST(what_is_told_too_early_is_not_believed),
@@ -1200,6 +1245,7 @@ int main(void)
 		RELAYED(flows_spread_over_queues),
 		RELAYED(bursts_arrive_in_order),
 		RELAYED(the_link_goes_down_and_up),
+		RELAYED(a_link_that_changes_during_a_reset_is_told),
 		RELAYED(a_reset_is_a_pause),
 		RELAYED(lies_are_answered_with_a_reset),
 		RELAYED(a_relay_gives_back_what_it_had),
