@@ -58,7 +58,7 @@ static void report(struct mana_nic *mana, void (*next)(void *ctx))
 
 	pthread_mutex_lock(&mana->control);
 	last = --mana->waiting == 0;
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	if (last)
 		post(mana->config.loop, next, mana);
 }
@@ -112,7 +112,7 @@ static void begin_recovery(struct mana_nic *mana)
 	mana->config.pci->ops->reset(mana->config.pci);
 	mana_nic_count(&mana->counters.resets, 1);
 	any = call_queues(mana, suspend_queue);
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	if (!any)
 		restart(mana);
 }
@@ -149,7 +149,7 @@ static void give_up(struct mana_nic *mana)
 	set_recovery(mana, MANA_NIC_DEAD);
 	__atomic_store_n(&mana->counters.dead, true, __ATOMIC_RELAXED);
 	call_queues(mana, end_queue);
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	tell_link(mana, false);
 }
 
@@ -179,7 +179,7 @@ static void restart(void *ctx)
 		set_recovery(mana, MANA_NIC_RESUMING);
 		any = call_queues(mana, resume_queue);
 	}
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	if (err)
 		try_again(mana);
 	else if (!any)
@@ -205,20 +205,19 @@ static void finish(void *ctx)
 		if (mana->link_told != mana->link_up) /* nobody else changes it now */
 			tell_link(mana, mana->link_told);
 	}
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	if (err)
 		try_again(mana);
 }
 
-/* Whoever waits for a command takes the events, too. */
+/* Who has `control` may be waiting for the device: then the events are left to that thread. */
 static void hwc_interrupt(struct pci_interrupt *interrupt)
 {
 	struct mana_nic *mana = container_of(interrupt, struct mana_nic, hwc_interrupt);
 
-	if (pthread_mutex_trylock(&mana->control))
-		return;
-	mana_nic_hwc_events(mana);
-	pthread_mutex_unlock(&mana->control);
+	__atomic_store_n(&mana->hwc_events, true, __ATOMIC_SEQ_CST);
+	if (!pthread_mutex_trylock(&mana->control))
+		mana_nic_release(mana);
 }
 
 /* --- struct nic */
@@ -234,7 +233,7 @@ static void get_info(struct nic *nic, struct nic_info *info)
 
 	pthread_mutex_lock(&mana->control);
 	*info = mana->info;
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	pthread_mutex_lock(&mana->client_lock);
 	info->link_up = mana->link_up;
 	pthread_mutex_unlock(&mana->client_lock);
@@ -295,7 +294,7 @@ static void ask_function(struct mana_nic *mana, struct nic_stats *sum)
 	sum->rx_no_buffer = take(&mana->device, &i);
 	take_casts(&mana->device, &i, sum->tx_cast);
 	take_casts(&mana->device, &i, sum->rx_cast);
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 }
 
 static void get_stats(struct nic *nic, struct nic_stats *sum)
@@ -341,7 +340,7 @@ static int set_receive(struct nic *nic, const struct nic_receive *receive)
 		err = mana_nic_steer(mana, receive);
 	if (err != -EINVAL)
 		mana->receive = *receive;
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	return err == -EINVAL ? err : 0;
 }
 
@@ -391,7 +390,7 @@ int mana_nic_create(const struct mana_nic_config *config, struct mana_nic **resu
 	__atomic_store_n(&mana->failing, true, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&mana->control);
 	err = mana_nic_setup(mana);
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	if (err)
 		goto teardown;
 	__atomic_store_n(&mana->failing, false, __ATOMIC_RELAXED);
@@ -433,7 +432,7 @@ int mana_nic_move_filter(struct mana_nic *mana, bool to_vtl0)
 		err = mana_nic_send_filter(mana);
 	if (err == -EOPNOTSUPP)
 		mana->to_vtl0 = false;
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	return err;
 }
 

@@ -111,7 +111,7 @@ static void arm(struct mana_nic *mana)
 			  mana_nic_ring_tail(&hwc->eq), true);
 }
 
-void mana_nic_hwc_events(struct mana_nic *mana)
+static void look_for_events(struct mana_nic *mana)
 {
 	uint32_t seen = 0;
 	struct gdma_cqe cqe;
@@ -125,6 +125,17 @@ void mana_nic_hwc_events(struct mana_nic *mana)
 		mana_nic_fail(mana, "the hardware channel says what cannot be");
 	else
 		arm(mana);
+}
+
+/* An interrupt that could not get `control` sees to it that who had it finds the mark, before or after letting go. */
+void mana_nic_release(struct mana_nic *mana)
+{
+	do {
+		if (__atomic_exchange_n(&mana->hwc_events, false, __ATOMIC_SEQ_CST))
+			look_for_events(mana);
+		pthread_mutex_unlock(&mana->control);
+	} while (__atomic_load_n(&mana->hwc_events, __ATOMIC_SEQ_CST) &&
+		 !pthread_mutex_trylock(&mana->control));
 }
 
 /* --- Establishing */

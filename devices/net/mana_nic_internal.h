@@ -170,6 +170,7 @@ struct mana_nic {
 
 	unsigned int recovery; /* enum mana_nic_recovery; atomic */
 	bool failing;          /* recovery is on its way; atomic */
+	bool hwc_events; /* the hardware channel's interrupt came, nobody has looked; atomic */
 
 	pthread_mutex_t client_lock;
 	const struct nic_client *client;
@@ -213,7 +214,8 @@ void mana_nic_hwc_destroy(struct mana_nic *mana);
  */
 int mana_nic_command(struct mana_nic *mana, uint32_t type, void *req, uint32_t len, void *resp,
 		     uint32_t resp_len);
-void mana_nic_hwc_events(struct mana_nic *mana); /* what came unasked */
+/* Lets go of `control`, after a look at what the device said unasked meanwhile. */
+void mana_nic_release(struct mana_nic *mana);
 
 /* --- mana_nic_setup.c: under `control` */
 int mana_nic_setup(struct mana_nic *mana);

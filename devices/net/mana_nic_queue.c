@@ -159,7 +159,7 @@ int mana_nic_queue_start(struct mana_nic_queue *queue)
 	err = create_objects(queue);
 	if (err)
 		destroy_objects(queue);
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	if (err)
 		return err;
 	queue->started = true;
@@ -199,7 +199,7 @@ static int open_now_or_later(struct mana_nic_queue *queue)
 	if (!now)
 		init_rings(queue);
 	queue->open = true;
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	return now ? mana_nic_queue_start(queue) : 0;
 }
 
@@ -263,7 +263,7 @@ void mana_nic_queue_close(struct nic *nic, unsigned int index)
 	}
 	queue->started = false;
 	queue->live = false;
-	pthread_mutex_unlock(&mana->control);
+	mana_nic_release(mana);
 	mana_nic_poll_end(queue);
 	pci->ops->unbind(pci, index + 1);
 	mana_nic_return_tx(queue, -ECANCELED);

@@ -17,6 +17,7 @@
 #include "core/pci_device.h"
 #include "devices/mana/mana_internal.h"
 #include "devices/net/mana_nic.h"
+#include "devices/net/mana_nic_internal.h"
 #include "devices/net/netvsp.h"
 #include "devices/pci/pci_inproc.h"
 #include "devices/pci/pci_relay.h"
@@ -572,6 +573,27 @@ static void a_link_that_changes_during_a_reset_is_told(void **state)
 	run();
 	assert_int_equal(m.net.indicated, RNDIS_STATUS_MEDIA_CONNECT);
 	assert_int_equal(counters().resets, 5);
+}
+
+/* Nor is what the device says while somebody is busy with it, though there is one interrupt only. */
+static void events_are_left_to_who_is_busy(void **state)
+{
+	struct nic *nic = mana_nic_nic(m.driver);
+	struct nic_info info;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		m.net.indicated = 0;
+		pthread_mutex_lock(&m.driver->control);
+		mana_function_set_link(m.function, i & 1);
+		run();
+		assert_int_equal(m.net.indicated, 0);
+		pthread_mutex_unlock(&m.driver->control);
+		nic->ops->get_info(nic, &info); /* sends no command */
+		run();
+		assert_int_equal(m.net.indicated, i & 1 ? RNDIS_STATUS_MEDIA_CONNECT
+							: RNDIS_STATUS_MEDIA_DISCONNECT);
+	}
 }
 
 static void both_ways_work(unsigned int channel)
@@ -1225,6 +1247,7 @@ int main(void)
 		TEST(a_queue_that_stays_without_is_not_waited_for),
 		TEST(the_link_goes_down_and_up),
 		TEST(a_link_that_changes_during_a_reset_is_told),
+		TEST(events_are_left_to_who_is_busy),
 		TEST(a_reset_is_a_pause),
 		TEST(lies_are_answered_with_a_reset),
 		TEST(what_is_told_too_early_is_not_believed),
