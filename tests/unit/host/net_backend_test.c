@@ -565,6 +565,49 @@ static void a_frame_goes_in_pieces(void **state)
 	stop();
 }
 
+/* Room for what is sent does not make it read. */
+static void a_paused_network_is_written_to(void **state)
+{
+	static const uint8_t frame[30000];
+
+	(void)state;
+	write_waiting_passt("printf '\\000\\000\\000\\020abcdefghijklmnop' >&$4",
+			    "exec cat <&$4 >/dev/null");
+	start("user");
+	backend->ops->pause(backend, true);
+	while (!backend->ops->full(backend))
+		send_frame(frame, sizeof(frame));
+	let_go(true);
+	while (backend->ops->full(backend))
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_int_equal(received, 0);
+	backend->ops->pause(backend, false);
+	receive_until(1);
+	assert_int_equal(last_len, 16);
+	let_go(false);
+	stop();
+}
+
+/* The network is at its end for another reason than that it takes no more. */
+static void what_waits_for_no_network_is_lost(void **state)
+{
+	static const uint8_t frame[30000];
+
+	(void)state;
+	write_waiting_passt("", "printf '\\377\\377\\377\\377x' >&$4; exec sleep 100");
+	start("user");
+	while (!backend->ops->full(backend))
+		send_frame(frame, sizeof(frame));
+	rooms = 0;
+	let_go(true);
+	while (!gone)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+	assert_false(backend->ops->full(backend));
+	assert_int_equal(rooms, 1);
+	let_go(false);
+	stop();
+}
+
 static void what_is_no_frame_ends_the_network(void **state)
 {
 	static const uint8_t frame[60];
@@ -627,6 +670,8 @@ int main(void)
 		cmocka_unit_test(a_frame_comes_in_pieces),
 		cmocka_unit_test(a_frame_goes_in_pieces),
 		cmocka_unit_test(a_network_that_ends_is_not_waited_for),
+		cmocka_unit_test(what_waits_for_no_network_is_lost),
+		cmocka_unit_test(a_paused_network_is_written_to),
 		cmocka_unit_test(what_is_no_frame_ends_the_network),
 		cmocka_unit_test(passt_gives_an_address),
 		cmocka_unit_test(frames_cross_a_tap_device),

@@ -509,6 +509,37 @@ static void a_full_nic_holds_frames_back_in_order(void **state)
 	assert_int_equal(query64(OID_GEN_XMIT_OK), total);
 }
 
+/* Frames that wait for the nic when the driver starts anew are lost with the rest, and no later one with them. */
+static void a_full_nic_is_not_waited_for_after_a_restart(void **state)
+{
+	static const uint32_t halt[] = { RNDIS_MSG_HALT, 12, 1 };
+	unsigned int before, total = LOOPBACK_RING + 20;
+
+	(void)state;
+	for (unsigned int restart = 0; restart < 2; restart++) {
+		m.net.ring_pages = 8;
+		loopback_nic_hold(m.card.nic, 0, true);
+		before = m.sent_count;
+		for (unsigned int i = 0; i < total; i++) {
+			struct netvsc_tx tx = { make_frame(0, 100), 100, NULL, 0 };
+
+			while (netvsc_send(&m.net, 0, i, HEAD(0), &tx))
+				client_run(&m.client);
+		}
+		client_run(&m.client);
+		assert_int_equal(m.sent_count, before);
+		if (restart)
+			break;
+		assert_int_equal(netvsc_rndis(&m.net, halt, sizeof(halt), false), 0);
+		run();
+		assert_int_equal(netvsc_rndis_init(&m.net), 0);
+	}
+	loopback_nic_hold(m.card.nic, 0, false);
+	for (int i = 0; i < 20; i++)
+		run();
+	assert_int_equal(m.sent_count, before + total);
+}
+
 /* --- Receiving */
 
 static void deliver(const uint8_t *address, bool arrives)
@@ -584,6 +615,36 @@ static void sections_come_back(void **state)
 	run();
 	send_frame(60, NULL, 0);
 	assert_int_equal(m.received, 65 + 3 * per_queue);
+}
+
+/* A section that is given back twice would be two frames' at once. */
+static void sections_come_back_once(void **state)
+{
+	unsigned int per_queue = (m.net.sections - 16) / 4;
+	uint8_t frame[60] = { 2 };
+
+	(void)state;
+	m.net.keep = true;
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_true(loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), NULL));
+		run();
+	}
+	m.net.keep = false;
+	for (unsigned int again = 0; again < 3; again++)
+		for (unsigned int i = 0; i < 3; i++)
+			client_send(&m.net.channels[0], VM_PKT_COMP, 0, m.net.kept[i], NULL, 0,
+				    frame, 8);
+	run();
+	/* All of them wait for the guest at once, each with its own frame. */
+	for (unsigned int i = 0; i < per_queue; i++) {
+		frame[20] = (uint8_t)i;
+		assert_true(loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), NULL));
+		client_run(&m.client);
+	}
+	assert_false(loopback_nic_deliver(m.card.nic, 0, frame, sizeof(frame), NULL));
+	for (unsigned int i = 0; i < 10; i++)
+		run();
+	assert_int_equal(m.received, 3 + per_queue);
 }
 
 static void a_ring_that_nobody_reads_loses_no_frame(void **state)
@@ -901,8 +962,10 @@ int main(void)
 		STARTED(what_cannot_be_is_refused),
 		CLOSED(offloads_that_there_are_not_are_refused),
 		STARTED(a_full_nic_holds_frames_back_in_order),
+		STARTED(a_full_nic_is_not_waited_for_after_a_restart),
 		STARTED(filters_filter),
 		STARTED(sections_come_back),
+		STARTED(sections_come_back_once),
 		STARTED(a_ring_that_nobody_reads_loses_no_frame),
 		STARTED(what_is_no_frame_does_not_arrive),
 		STARTED(received_metadata_reaches_the_guest),
