@@ -700,6 +700,36 @@ static void a_buffer_ends_the_wait(void **state)
 	assert_int_equal(lost(), 0);
 }
 
+static void pause_too_late(struct net_backend *backend, bool on)
+{
+	(void)backend;
+	d.network.paused = on;
+	if (on)
+		__atomic_store_n(&mana_of(d.function)->tails[MANA_DRIVER_RQ_ID], rq_tail,
+				 __ATOMIC_SEQ_CST);
+}
+
+/* The doorbell came when nobody waited yet, so it woke nobody, but the frame had been refused by then. */
+static void a_buffer_that_comes_meanwhile_ends_the_wait(void **state)
+{
+	struct net_backend_ops late = *d.network.backend.ops;
+	const struct net_backend_ops *own = d.network.backend.ops;
+	const uint8_t oob[GDMA_OOB_SMALL] = { 0 };
+
+	(void)state;
+	late.pause = pause_too_late;
+	d.network.backend.ops = &late;
+	rq_tail += mana_driver_put_wqe(d.ram + MANA_DRIVER_RQ + rq_tail, sizeof(oob), oob, BUFFER,
+				       2048);
+	deliver(60);
+	assert_true(d.network.paused);
+	mana_driver_run(&d);
+	d.network.backend.ops = own;
+	assert_int_equal(completion(MANA_DRIVER_RQ, 0), MANA_CQE_RX_OKAY);
+	assert_false(d.network.paused);
+	assert_int_equal(lost(), 0);
+}
+
 /* Whom they wait for goes: the network need not wait for the time to pass. */
 static void nobody_waits_for_what_is_gone(void **state)
 {
@@ -783,6 +813,7 @@ int main(void)
 		TEST(a_table_leads_to_receive_queues_only),
 		TEST(a_channel_that_comes_anew_finds_nothing),
 		TEST(a_buffer_ends_the_wait),
+		TEST(a_buffer_that_comes_meanwhile_ends_the_wait),
 		TEST(nobody_waits_for_what_is_gone),
 		TEST(frames_that_wait_come_first),
 		TEST(more_than_can_wait_is_lost),

@@ -688,6 +688,47 @@ static void a_reset_is_a_pause(void **state)
 	assert_int_equal(netvsc_stop(&m.net, 3), 0);
 }
 
+static void send_now(void *ctx)
+{
+	struct netvsc_tx tx = { FRAME(0), 100, NULL, 0 };
+
+	(void)ctx;
+	assert_false(m.driver->queues[0].live);
+	assert_int_equal(netvsc_send(&m.net, 0, 7, HEAD(0), &tx), 0);
+}
+
+/* Behind what the recovery has posted: the queue has let go by then. */
+static void send_soon(void *ctx)
+{
+	event_loop_post(m.client.loops[0], send_now, ctx);
+}
+
+static int reset_and_send(struct pci_device_access *pci)
+{
+	event_loop_post(m.client.loops[0], send_soon, NULL);
+	return plain->reset(pci);
+}
+
+/* It waits, and nobody else comes for it. */
+static void what_is_sent_during_a_reset_arrives(void **state)
+{
+	struct pci_device_access *pci = pci_inproc_device(m.bus);
+	struct pci_device_ops hooked = *pci->ops;
+	uint64_t completed = m.net.completed[0];
+
+	(void)state;
+	make_frame(m.client.ram + FRAME(0), 100, true, 1);
+	plain = pci->ops;
+	hooked.reset = reset_and_send;
+	pci->ops = &hooked;
+	mana_function_request_reset(m.function);
+	run();
+	pci->ops = plain;
+	assert_int_equal(counters().resets, 1);
+	assert_int_equal(m.network.count, 1);
+	assert_int_equal(m.net.completed[0], completed + 1);
+}
+
 static void the_filter_moves_and_stays_moved(void **state)
 {
 	(void)state;
@@ -816,6 +857,7 @@ static struct {
 	struct nic_tx tx;
 	struct nic_rx rx;
 	int tx_err, rx_err;
+	unsigned int ends;
 } raw;
 
 static void raw_tx_done(void *ctx, struct nic_tx *tx, int err)
@@ -835,6 +877,7 @@ static void raw_rx(void *ctx, struct nic_rx *rx, int err)
 static void raw_batch_end(void *ctx)
 {
 	(void)ctx;
+	raw.ends++;
 }
 
 static void raw_open(struct nic *nic)
@@ -845,7 +888,31 @@ static void raw_open(struct nic *nic)
 	raw.tx = (struct nic_tx){ .segments = &raw.segment, .segment_count = 1, .len = 100 };
 	raw.rx = (struct nic_rx){ .segments = { { FRAME(1), 2000 } }, .segment_count = 1 };
 	raw.tx_err = raw.rx_err = 1;
+	raw.ends = 0;
 	assert_int_equal(nic->ops->queue_open(nic, RAW_QUEUE, m.client.loops[0], &client, NULL), 0);
+}
+
+/* Of memory that the device cannot reach. The client waits for the end of a batch, then as ever. */
+static void a_frame_that_is_not_there_is_an_error(void **state)
+{
+	struct nic *nic = mana_nic_nic(m.driver);
+
+	(void)state;
+	raw_open(nic);
+	raw.segment.gpa = UINT64_C(1) << 45;
+	assert_int_equal(nic->ops->tx(nic, RAW_QUEUE, &raw.tx), 0);
+	assert_int_equal(raw.tx_err, 1);
+	nic->ops->kick(nic, RAW_QUEUE);
+	assert_int_equal(raw.tx_err, -EFAULT);
+	assert_int_equal(raw.ends, 1);
+	nic->ops->kick(nic, RAW_QUEUE);
+	assert_int_equal(raw.ends, 1);
+	raw.segment.gpa = FRAME(0);
+	assert_int_equal(nic->ops->tx(nic, RAW_QUEUE, &raw.tx), 0);
+	nic->ops->kick(nic, RAW_QUEUE);
+	run();
+	assert_int_equal(raw.tx_err, 0);
+	nic->ops->queue_close(nic, RAW_QUEUE);
 }
 
 /* The last of its type that was made. */
@@ -1249,7 +1316,9 @@ int main(void)
 		TEST(a_link_that_changes_during_a_reset_is_told),
 		TEST(events_are_left_to_who_is_busy),
 		TEST(a_reset_is_a_pause),
+		TEST(what_is_sent_during_a_reset_arrives),
 		TEST(lies_are_answered_with_a_reset),
+		TEST(a_frame_that_is_not_there_is_an_error),
 		TEST(what_is_told_too_early_is_not_believed),
 		TEST(a_device_is_told_of_buffers_in_time),
 		TEST(many_buffers_need_few_doorbells),

@@ -509,6 +509,34 @@ static void a_full_nic_holds_frames_back_in_order(void **state)
 	assert_int_equal(query64(OID_GEN_XMIT_OK), total);
 }
 
+/* As many as fit, until the card takes no more: how many. None is looked at when it is complete. */
+static unsigned int fill_with_bad_frames(void)
+{
+	struct netvsc_tx tx = { make_frame(0, 1519), 1519, NULL, 0 }; /* too long */
+	unsigned int sent = 0;
+
+	for (unsigned int idle = 0; idle < 2; idle++) {
+		while (!netvsc_send(&m.net, 0, sent, HEAD(0), &tx)) {
+			sent++;
+			idle = 0;
+		}
+		client_run(&m.client);
+	}
+	return sent;
+}
+
+/* Completions find the ring full, and the card reads no further. When there is room it does, though no nic says so. */
+static void completions_that_nobody_reads_hold_the_guest_back(void **state)
+{
+	(void)state;
+	for (unsigned int total = 0, round = 0; round < 3; round++) {
+		total += fill_with_bad_frames();
+		for (unsigned int i = 0; i < 10; i++)
+			run();
+		assert_int_equal(m.net.failed[0], total);
+	}
+}
+
 /* Frames that wait for the nic when the driver starts anew are lost with the rest, and no later one with them. */
 static void a_full_nic_is_not_waited_for_after_a_restart(void **state)
 {
@@ -962,6 +990,7 @@ int main(void)
 		STARTED(what_cannot_be_is_refused),
 		CLOSED(offloads_that_there_are_not_are_refused),
 		STARTED(a_full_nic_holds_frames_back_in_order),
+		STARTED(completions_that_nobody_reads_hold_the_guest_back),
 		STARTED(a_full_nic_is_not_waited_for_after_a_restart),
 		STARTED(filters_filter),
 		STARTED(sections_come_back),
