@@ -17,6 +17,21 @@ bool mana_is_master(const struct mana *mana)
 	return pci_config_space_command(&mana->space) & PCI_COMMAND_MASTER;
 }
 
+/* --- Locks */
+
+/* For the driver's objects. */
+static void lock_all(struct mana *mana)
+{
+	pthread_mutex_lock(&mana->lock);
+	pthread_mutex_lock(&mana->sending);
+}
+
+static void unlock_all(struct mana *mana)
+{
+	pthread_mutex_unlock(&mana->sending);
+	pthread_mutex_unlock(&mana->lock);
+}
+
 /* --- The loop */
 
 static void run(void *ctx)
@@ -26,8 +41,10 @@ static void run(void *ctx)
 	__atomic_store_n(&mana->wake_posted, false, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&mana->lock);
 	mana_backlog_run(mana);
-	mana_send_frames(mana);
 	pthread_mutex_unlock(&mana->lock);
+	pthread_mutex_lock(&mana->sending);
+	mana_send_frames(mana);
+	pthread_mutex_unlock(&mana->sending);
 }
 
 /* Any thread. */
@@ -92,22 +109,22 @@ static uint64_t bar_read(struct pci_function *function, unsigned int bar, uint64
 
 static void write_shm(struct mana *mana, uint64_t offset, unsigned int size, uint64_t value)
 {
-	pthread_mutex_lock(&mana->lock);
+	lock_all(mana);
 	memcpy(mana->shm + offset, &value, size);
 	if (offset + size == SMC_SIZE)
 		mana_smc_written(mana);
-	pthread_mutex_unlock(&mana->lock);
+	unlock_all(mana);
 }
 
-/* While another has the lock, the loop does it: a VP is not to wait for frames that come in. */
+/* While another sends, the loop does it: a VP is not to wait for frames that are not its own. */
 static void send_or_wake(struct mana *mana, uint32_t id)
 {
-	if (!mana->config.send_in_place || pthread_mutex_trylock(&mana->lock)) {
+	if (!mana->config.send_in_place || pthread_mutex_trylock(&mana->sending)) {
 		mana_wake(mana);
 		return;
 	}
 	mana_send_frames_of(mana, id);
-	pthread_mutex_unlock(&mana->lock);
+	pthread_mutex_unlock(&mana->sending);
 }
 
 static void ring_wq(struct mana *mana, uint32_t id, uint32_t tail)
@@ -119,9 +136,9 @@ static void ring_wq(struct mana *mana, uint32_t id, uint32_t tail)
 		send_or_wake(mana, id);
 		return;
 	}
-	pthread_mutex_lock(&mana->lock);
+	lock_all(mana);
 	mana_hwc_run(mana);
-	pthread_mutex_unlock(&mana->lock);
+	unlock_all(mana);
 }
 
 static void doorbell(struct mana *mana, uint32_t place, uint64_t value)
@@ -167,12 +184,12 @@ static void reset(struct pci_function *function)
 {
 	struct mana *mana = mana_of(function);
 
-	pthread_mutex_lock(&mana->lock);
+	lock_all(mana);
 	pci_config_space_reset(&mana->space);
 	pci_msix_reset(mana->msix);
 	mana_hwc_down(mana);
 	memset(mana->shm, 0, sizeof(mana->shm));
-	pthread_mutex_unlock(&mana->lock);
+	unlock_all(mana);
 	mana_backlog_look(mana);
 }
 
@@ -215,6 +232,7 @@ static void destroy(struct pci_function *function)
 	mana_objects_free(mana);
 	pci_msix_destroy(mana->msix);
 	pthread_mutex_destroy(&mana->lock);
+	pthread_mutex_destroy(&mana->sending);
 	pthread_mutex_destroy(&mana->events);
 	free(mana);
 }
@@ -265,6 +283,7 @@ struct pci_function *mana_function_create(const struct mana_function_config *con
 	mana->steering.default_wq = MANA_WQS;
 	mana_backlog_init(mana);
 	pthread_mutex_init(&mana->lock, NULL);
+	pthread_mutex_init(&mana->sending, NULL);
 	pthread_mutex_init(&mana->events, NULL);
 	if (build_config_space(mana))
 		goto free_mana;

@@ -16,9 +16,11 @@
 #include "proto/mana.h"
 
 /*
- * What the parts of the emulated function share. Two locks: `lock` holds the driver's objects still
- * (commands, frames, reset), `events` the completion and event queues (also taken by doorbells,
- * inside or outside of `lock`). Work queues' tails are atomic: a doorbell stores and wakes the loop.
+ * What the parts of the emulated function share. Three locks, taken in this order: `lock` is for frames that come in, `sending`
+ * for those that go out, both together for the driver's objects (commands, reset); so whoever has either finds these as they are.
+ * `events` is for the completion and event queues (also taken by doorbells, inside or outside of the others). Sending and
+ * receiving do not share one because what is sent may be answered, and the answer come in, before the send returns. Work queues'
+ * tails are atomic: a doorbell stores and wakes the loop.
  */
 
 struct pci_msix;
@@ -117,7 +119,9 @@ struct mana {
 	struct pci_config_space space;
 	struct pci_msix *msix;
 
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, sending;
+
+	/* Both are needed to change these, but for what frames change. */
 	uint8_t shm[SMC_SIZE];
 	bool hwc_up;
 	bool vport_tx; /* configured */
@@ -128,8 +132,8 @@ struct mana {
 	struct mana_stats stats;
 	uint64_t dma_bytes; /* atomic */
 	uint8_t request[HWC_MESSAGE_MAX], response[HWC_MESSAGE_MAX];
-	uint8_t frame[MANA_LSO_MAX + 512]; /* being sent */
-	uint8_t received[MANA_LSO_MAX];
+	uint8_t frame[MANA_LSO_MAX + 512]; /* being sent; with `sending` */
+	uint8_t received[MANA_LSO_MAX];    /* with `lock` */
 	struct mana_backlog backlog;
 
 	pthread_mutex_t events;
@@ -176,29 +180,29 @@ void mana_event(struct mana *mana, uint32_t eq, uint8_t type, uint32_t detail);
 void mana_cq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm);
 void mana_eq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm);
 
-/* --- mana_hwc.c: the shared memory channel and the hardware channel; with the lock */
+/* --- mana_hwc.c: the shared memory channel and the hardware channel; with both locks */
 void mana_smc_written(struct mana *mana);
 void mana_hwc_run(struct mana *mana);
 void mana_hwc_down(struct mana *mana);
 void mana_hwc_tell_link(struct mana *mana);
 
-/* --- mana_command.c: answers the request; returns the status; with the lock */
+/* --- mana_command.c: answers the request; returns the status; with both locks */
 uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t len);
 void mana_objects_free(struct mana *mana);
 
-/* --- mana_frames.c: with the lock; on the loop, but for sending in place */
+/* --- mana_frames.c: with `sending`, on the loop or by who rings the doorbell */
 void mana_send_frames(struct mana *mana);
 void mana_send_frames_of(struct mana *mana, uint32_t wq);
 extern const struct net_backend_client mana_backend_client;
 /*
- * A frame from the network. False: its queue has no buffer, which is worth waiting for; never the last time. On the loop.
+ * A frame from the network. False: its queue has no buffer, which is worth waiting for; never the last time. On the loop, with `lock`.
  */
 bool mana_receive_frame(struct mana *mana, const uint8_t *frame, size_t len, bool last_time);
 
 /* --- mana_function.c: a run of the loop, soon; any thread */
 void mana_wake(struct mana *mana);
 
-/* --- mana_backlog.c: frames for which there was no buffer; with the lock, on the loop */
+/* --- mana_backlog.c: frames for which there was no buffer; with `lock`, on the loop */
 void mana_backlog_init(struct mana *mana);
 void mana_backlog_fini(struct mana *mana);
 void mana_backlog_keep(struct mana *mana, const uint8_t *frame, size_t len);
@@ -210,7 +214,7 @@ static inline bool mana_backlog_waits(const struct mana *mana)
 	return __atomic_load_n(&mana->backlog.waiting, __ATOMIC_SEQ_CST);
 }
 
-/* There may be buffers, or nobody who is to have the frames any more. Any thread, with or without the lock. */
+/* There may be buffers, or nobody who is to have the frames any more. Any thread, with or without locks. */
 static inline void mana_backlog_look(struct mana *mana)
 {
 	if (mana_backlog_waits(mana))

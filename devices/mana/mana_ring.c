@@ -138,9 +138,15 @@ void mana_wq_consume(struct mana_wq *wq, const struct mana_wqe *wqe)
 	wq->head += wqe->size;
 }
 
-/* --- Completions and events, with `events` */
+/*
+ * --- Completions and events, with `events`. Interrupts are raised without it: they wake a VP, which may run at once where this
+ * thread did, and would then wait for the lock.
+ */
 
-static void write_event(struct mana *mana, struct mana_eq *eq, uint8_t type, uint32_t detail)
+#define NO_VECTOR UINT32_MAX
+
+/* The vector to be raised. */
+static uint32_t write_event(struct mana *mana, struct mana_eq *eq, uint8_t type, uint32_t detail)
 {
 	uint32_t entries = eq->ring.size / sizeof(struct gdma_eqe);
 	struct gdma_eqe entry = {
@@ -152,24 +158,32 @@ static void write_event(struct mana *mana, struct mana_eq *eq, uint8_t type, uin
 			 sizeof(entry));
 	eq->head++;
 	if (!eq->armed)
-		return;
+		return NO_VECTOR;
 	eq->armed = false;
-	pci_msix_raise(mana->msix, eq->vector);
+	return eq->vector;
 }
 
-static void completion_event(struct mana *mana, struct mana_cq *cq)
+static uint32_t completion_event(struct mana *mana, struct mana_cq *cq)
 {
 	cq->armed = false;
-	if (cq->eq < MANA_EQS && mana->eqs[cq->eq].used)
-		write_event(mana, &mana->eqs[cq->eq], GDMA_EQE_COMPLETION,
-			    (uint32_t)(cq - mana->cqs));
+	if (cq->eq >= MANA_EQS || !mana->eqs[cq->eq].used)
+		return NO_VECTOR;
+	return write_event(mana, &mana->eqs[cq->eq], GDMA_EQE_COMPLETION,
+			   (uint32_t)(cq - mana->cqs));
+}
+
+static void unlock_and_raise(struct mana *mana, uint32_t vector)
+{
+	pthread_mutex_unlock(&mana->events);
+	if (vector != NO_VECTOR)
+		pci_msix_raise(mana->msix, vector);
 }
 
 void mana_complete(struct mana *mana, struct mana_wq *wq, const void *data)
 {
 	struct mana_cq *cq = &mana->cqs[wq->cq];
 	struct gdma_cqe entry;
-	uint32_t entries;
+	uint32_t entries, vector = NO_VECTOR;
 
 	pthread_mutex_lock(&mana->events);
 	if (cq->used) {
@@ -182,22 +196,26 @@ void mana_complete(struct mana *mana, struct mana_wq *wq, const void *data)
 				 &entry, sizeof(entry));
 		cq->head++;
 		if (cq->armed)
-			completion_event(mana, cq);
+			vector = completion_event(mana, cq);
 	}
-	pthread_mutex_unlock(&mana->events);
+	unlock_and_raise(mana, vector);
 }
 
 void mana_event(struct mana *mana, uint32_t id, uint8_t type, uint32_t detail)
 {
+	uint32_t vector = NO_VECTOR;
+
 	pthread_mutex_lock(&mana->events);
 	if (id < MANA_EQS && mana->eqs[id].used)
-		write_event(mana, &mana->eqs[id], type, detail);
-	pthread_mutex_unlock(&mana->events);
+		vector = write_event(mana, &mana->eqs[id], type, detail);
+	unlock_and_raise(mana, vector);
 }
 
 /* Arming a queue that has entries beyond what the driver has seen fires at once. */
 void mana_cq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm)
 {
+	uint32_t vector = NO_VECTOR;
+
 	pthread_mutex_lock(&mana->events);
 	if (id < MANA_CQS && mana->cqs[id].used) {
 		struct mana_cq *cq = &mana->cqs[id];
@@ -207,13 +225,15 @@ void mana_cq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm)
 		if (arm)
 			cq->armed = true;
 		if (arm && cq->head % wrap != cq->tail)
-			completion_event(mana, cq);
+			vector = completion_event(mana, cq);
 	}
-	pthread_mutex_unlock(&mana->events);
+	unlock_and_raise(mana, vector);
 }
 
 void mana_eq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm)
 {
+	uint32_t vector = NO_VECTOR;
+
 	pthread_mutex_lock(&mana->events);
 	if (id < MANA_EQS && mana->eqs[id].used) {
 		struct mana_eq *eq = &mana->eqs[id];
@@ -222,7 +242,7 @@ void mana_eq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm)
 		eq->tail = tail % wrap;
 		eq->armed = arm && eq->head % wrap == eq->tail;
 		if (arm && !eq->armed)
-			pci_msix_raise(mana->msix, eq->vector);
+			vector = eq->vector;
 	}
-	pthread_mutex_unlock(&mana->events);
+	unlock_and_raise(mana, vector);
 }
