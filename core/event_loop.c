@@ -35,7 +35,6 @@ struct event_loop {
 	struct epoll_event batch[BATCH];
 	int batch_len;
 	bool running;
-	bool not_asked; /* the last run did not ask the kernel */
 	struct event_deferred *deferred;
 };
 
@@ -475,15 +474,23 @@ static int run_ready(struct event_loop *loop, int timeout_ms)
 
 int event_loop_run_once(struct event_loop *loop, int timeout_ms)
 {
-	int posts, run = 0;
+	int posts, run;
 
 	own(loop);
 	loop->running = true;
 	posts = run_own_posts(loop);
-	/* Such a run is followed by another: that one asks the kernel, even if there are posts again. */
-	loop->not_asked = posts && !loop->not_asked;
-	if (!loop->not_asked)
-		run = run_ready(loop, posts ? 0 : timeout_ms);
+	run = run_ready(loop, posts ? 0 : timeout_ms);
 	loop->running = false;
 	return posts && run < 0 ? posts : posts + run;
+}
+
+int event_loop_run_posts(struct event_loop *loop)
+{
+	int run;
+
+	own(loop);
+	loop->running = true;
+	run = run_own_posts(loop);
+	loop->running = false;
+	return run;
 }

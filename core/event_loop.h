@@ -119,10 +119,15 @@ void event_loop_undefer(struct event_loop *loop, struct event_deferred *deferred
 /*
  * Handles what is ready, waiting at most timeout_ms for the first event (0: do not wait, -1: for
  * ever): calls posted by this thread, then timers, other posted calls, descriptors. Returns the number of
- * handlers run (a signal ends the wait with 0), or -errno. Where this thread had posted calls, the rest may be
- * left to the next run: there is no more when that returns 0. Loop's thread, not from a handler.
+ * handlers run (a signal ends the wait with 0), or -errno. Loop's thread, not from a handler.
  */
 int event_loop_run_once(struct event_loop *loop, int timeout_ms);
+
+/*
+ * Only the calls that this thread has posted, without asking the kernel: for a thread that is told when event_loop_fd() becomes
+ * readable, and has not been. Returns how many. Loop's thread, not from a handler.
+ */
+int event_loop_run_posts(struct event_loop *loop);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t event_loop_now_ns(void);

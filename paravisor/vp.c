@@ -43,15 +43,16 @@ void vp_wake(struct vp *vp)
 }
 
 /*
- * The kernel brings the VP back when something becomes ready, not because it still is: so the loop
- * runs until it finds nothing, or asks for another turn. What it finds need not bring the VP back
- * once more.
+ * The kernel tells of what becomes ready, not of what still is: so once it has, the loop runs until it
+ * finds nothing, or asks for another turn. What it finds need not bring the VP back once more. Until then
+ * there is only what the VP has posted to itself.
  */
-static void run_loop(struct vp *vp)
+static void run_loop(struct vp *vp, bool woken)
 {
 	for (unsigned int i = 0; i < MAX_LOOP_RUNS; i++) {
-		vp->vtl->ops->clear_wake(vp->vtl);
-		if (event_loop_run_once(vp->loop, 0) <= 0)
+		woken |= vp->vtl->ops->clear_wake(vp->vtl);
+		if ((woken ? event_loop_run_once(vp->loop, 0) : event_loop_run_posts(vp->loop)) <=
+		    0)
 			return;
 	}
 	vp_wake(vp);
@@ -61,7 +62,7 @@ void vp_run(struct vp *vp)
 {
 	struct vp_exit exit;
 
-	run_loop(vp);
+	run_loop(vp, true);
 	while (!machine_has_ended(vp->machine)) {
 		int ret = vtl_vp_run(vp->vtl, &exit);
 
@@ -75,7 +76,7 @@ void vp_run(struct vp *vp)
 			exit_dispatch(vp, &exit);
 		/* What the exit gave this VP to do needs no way through the kernel. */
 		if (exit.kind == VP_EXIT_WAKE || event_loop_has_posts(vp->loop))
-			run_loop(vp);
+			run_loop(vp, exit.kind == VP_EXIT_WAKE);
 	}
 }
 

@@ -51,7 +51,7 @@ int mshv_protect(struct vtl *vtl, uint64_t gpa, uint64_t len, uint32_t access);
 int mshv_vp_create(struct vtl *vtl, unsigned int index, struct vtl_vp **vp);
 void mshv_vp_destroy(struct vtl_vp *vp);
 int mshv_vp_run(struct vtl_vp *vp, struct vp_exit *exit);
-void mshv_vp_clear_wake(struct vtl_vp *vp);
+bool mshv_vp_clear_wake(struct vtl_vp *vp);
 int mshv_vp_set_poll_fd(struct vtl_vp *vp, int fd);
 
 /*

@@ -118,11 +118,11 @@ int mshv_vp_run(struct vtl_vp *v, struct vp_exit *exit)
 }
 
 /* What becomes ready after the caller's look, which comes after this, sets it again. */
-void mshv_vp_clear_wake(struct vtl_vp *v)
+bool mshv_vp_clear_wake(struct vtl_vp *v)
 {
 	struct mshv_vp *vp = (struct mshv_vp *)v;
 
-	__atomic_exchange_n(&vp->run->cancel, 0, __ATOMIC_SEQ_CST);
+	return __atomic_exchange_n(&vp->run->cancel, 0, __ATOMIC_SEQ_CST);
 }
 
 bool mshv_vp_signal_at_return(const struct mshv *mshv, uint32_t vp, uint8_t sint, uint16_t flag)

@@ -66,9 +66,9 @@ struct vtl_ops {
 
 	/*
 	 * Before the caller looks for itself at what the poll descriptor tells of: run() ends only for
-	 * what comes later. A full memory barrier.
+	 * what comes later. True: there was something. A full memory barrier.
 	 */
-	void (*clear_wake)(struct vtl_vp *vp);
+	bool (*clear_wake)(struct vtl_vp *vp);
 
 	/* Move classes between the processor and vp->registers. 0 or -errno. */
 	int (*load)(struct vtl_vp *vp, uint32_t classes);

@@ -128,7 +128,8 @@ static void a_wake_lasts_until_it_is_cleared(void **state)
 	assert_int_equal(mshv_vp_run(vp, &exit), 0);
 	assert_int_equal(exit.kind, VP_EXIT_WAKE);
 	assert_true(cancelled);
-	mshv_vp_clear_wake(vp);
+	assert_true(mshv_vp_clear_wake(vp));
+	assert_false(mshv_vp_clear_wake(vp));
 	assert_int_equal(run->cancel, 0);
 	assert_int_equal(mshv_vp_run(vp, &exit), 0);
 	assert_false(cancelled);
