@@ -21,7 +21,8 @@
 #define HEAD_GPA  NETVSC_FRAMES
 #define FRAME_GPA (NETVSC_FRAMES + 0x1000)
 
-#define MS_NS 1000000ull
+#define MS_NS     1000000ull
+#define PERIOD_NS (10 * MS_NS)
 
 /* Sends that it takes to begin. */
 #define IN_A_ROW 4
@@ -143,7 +144,8 @@ static void expire(void)
 	struct event_timer *timer = &queue()->poll.timer;
 
 	assert_true(looking());
-	assert_int_equal(timer->deadline_ns, now_ns + 10 * MS_NS);
+	assert_in_range(timer->deadline_ns - now_ns, PERIOD_NS / 4, PERIOD_NS + PERIOD_NS / 4);
+	assert_int_equal(timer->deadline_ns % PERIOD_NS, 0); /* with the kernel's tick */
 	now_ns = timer->deadline_ns;
 	event_timer_cancel(timer);
 	timer->expired(timer);
@@ -234,6 +236,24 @@ static void it_goes_on_while_somebody_looks(void **state)
 	expire();
 	interrupts_work();
 	begin(); /* at once, for nothing had waited */
+}
+
+/* It expires with the kernel's tick, if that is not too near: expire() asserts both. */
+static void the_timer_keeps_to_ticks(void **state)
+{
+	static const uint64_t after_tick[] = { 0, 1, PERIOD_NS / 2, PERIOD_NS / 4 * 3,
+					       PERIOD_NS - 1 };
+	unsigned int i;
+
+	(void)state;
+	begin();
+	for (i = 0; i < sizeof(after_tick) / sizeof(after_tick[0]); i++) {
+		now_ns += PERIOD_NS - now_ns % PERIOD_NS + after_tick[i];
+		queue()->poll.timer.expired(&queue()->poll.timer);
+		sends(1, 1);
+		expire();
+		sends(1, 1);
+	}
 }
 
 /* Of frames that wait the timer takes care, and it is off then for longer and longer. */
@@ -361,6 +381,7 @@ int main(void)
 		TEST(a_guest_that_gives_buffers_back_gets_more),
 		TEST(a_row_is_broken),
 		TEST(it_goes_on_while_somebody_looks),
+		TEST(the_timer_keeps_to_ticks),
 		TEST(frames_wait_for_a_period_at_most),
 		TEST(sends_under_way_are_heard_of),
 		TEST(a_reset_ends_it),
