@@ -190,14 +190,12 @@ static void expire(struct vcpu *vcpu, unsigned int index, uint64_t now)
 
 static void set_alarm(struct vp *vp, uint64_t deadline)
 {
-	struct itimerspec alarm = { 0 };
-	uint64_t ns;
+	uint64_t ns = reference_time_to_monotonic(&vp->partition->time, deadline) + 1;
+	struct itimerspec alarm = {
+		.it_value.tv_sec = (time_t)(ns / 1000000000u),
+		.it_value.tv_nsec = (long)(ns % 1000000000u),
+	};
 
-	if (deadline != UINT64_MAX) {
-		ns = reference_time_to_monotonic(&vp->partition->time, deadline) + 1;
-		alarm.it_value.tv_sec = (time_t)(ns / 1000000000u);
-		alarm.it_value.tv_nsec = (long)(ns % 1000000000u);
-	}
 	timer_settime(vp->timer, TIMER_ABSTIME, &alarm, NULL);
 }
 
@@ -224,5 +222,6 @@ void stimer_service(struct vp *vp)
 		}
 	}
 	vp->next_deadline = next;
-	set_alarm(vp, next);
+	if (next != UINT64_MAX) /* what the alarm was set to is over, or kicks once for nothing */
+		set_alarm(vp, next);
 }
