@@ -123,9 +123,7 @@ static bool join(struct netvsp_rx *rx, struct netvsp_rsc_unit *unit,
 /* As OID_TCP_RSC_STATISTICS has it: not when the unit would be too long, nor when its sender ended it. */
 static bool is_abort(const struct tcp_unit *unit, const struct tcp_segment *segment)
 {
-	return !unit->complete &&
-	       (!segment->header_len ||
-		unit->head.header_len + unit->payload + segment->payload <= TCP_UNIT_BYTES);
+	return !unit->complete && (!segment->header_len || tcp_unit_fits(unit, segment));
 }
 
 /* Something came that cannot be joined, or there are too many connections. */

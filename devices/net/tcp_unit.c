@@ -192,7 +192,7 @@ bool tcp_unit_join(struct tcp_unit *unit, const struct tcp_segment *segment)
 	uint8_t *head = unit->head.headers + unit->head.l4;
 
 	if (!segment->header_len || !same_kind(&unit->head, segment) || !follows(unit, segment) ||
-	    unit->head.header_len + unit->payload + segment->payload > TCP_UNIT_BYTES)
+	    !tcp_unit_fits(unit, segment))
 		return false;
 	add_payload(unit, segment);
 	/* What a segment says of the other direction the last has said best; of its own, it pushed or not. */

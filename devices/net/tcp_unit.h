@@ -54,6 +54,12 @@ struct tcp_unit {
 /* The segment is to be coalesced. */
 void tcp_unit_begin(struct tcp_unit *unit, const struct tcp_segment *segment);
 
+/* Is the unit with that segment, too, which is to be coalesced, no larger than it may be? */
+static inline bool tcp_unit_fits(const struct tcp_unit *unit, const struct tcp_segment *segment)
+{
+	return unit->head.header_len + unit->payload + segment->payload <= TCP_UNIT_BYTES;
+}
+
 /*
  * Takes a segment of the same flow at the end of the unit, if it is the next, and nothing is lost by it. False: it is not
  * taken.
