@@ -184,7 +184,7 @@ void mana_eq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm);
 void mana_smc_written(struct mana *mana);
 void mana_hwc_run(struct mana *mana);
 void mana_hwc_down(struct mana *mana);
-void mana_hwc_tell_link(struct mana *mana);
+void mana_hwc_tell_link(struct mana *mana); /* `lock` is enough */
 
 /* --- mana_command.c: answers the request; returns the status; with both locks */
 uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t len);
