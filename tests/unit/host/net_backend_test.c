@@ -140,6 +140,21 @@ static void receive_until(unsigned int count)
 		assert_true(event_loop_run_once(loop, 10000) > 0);
 }
 
+static void run_until_gone(void)
+{
+	while (!gone)
+		assert_true(event_loop_run_once(loop, 10000) > 0);
+}
+
+/* Nobody takes them. */
+static void send_until_full(void)
+{
+	static const uint8_t frame[30000];
+
+	while (!backend->ops->full(backend))
+		send_frame(frame, sizeof(frame));
+}
+
 /* A sender that waits while the network is full loses nothing. */
 static void a_full_network_is_waited_for(void **state)
 {
@@ -517,14 +532,12 @@ static void a_network_that_ends_is_not_waited_for(void **state)
 	(void)state;
 	write_waiting_passt("", "exit 0");
 	start("user");
-	while (!backend->ops->full(backend))
-		send_frame(frame, sizeof(frame));
+	send_until_full();
 	backend->ops->pause(backend, true);
 	assert_int_equal(event_loop_run_once(loop, 0), 0);
 	rooms = 0;
 	let_go(true);
-	while (!gone)
-		assert_true(event_loop_run_once(loop, 10000) > 0);
+	run_until_gone();
 	assert_false(backend->ops->full(backend));
 	assert_true(rooms);
 	send_frame(frame, sizeof(frame));
@@ -568,15 +581,12 @@ static void a_frame_goes_in_pieces(void **state)
 /* Room for what is sent does not make it read. */
 static void a_paused_network_is_written_to(void **state)
 {
-	static const uint8_t frame[30000];
-
 	(void)state;
 	write_waiting_passt("printf '\\000\\000\\000\\020abcdefghijklmnop' >&$4",
 			    "exec cat <&$4 >/dev/null");
 	start("user");
 	backend->ops->pause(backend, true);
-	while (!backend->ops->full(backend))
-		send_frame(frame, sizeof(frame));
+	send_until_full();
 	let_go(true);
 	while (backend->ops->full(backend))
 		assert_true(event_loop_run_once(loop, 10000) > 0);
@@ -591,17 +601,13 @@ static void a_paused_network_is_written_to(void **state)
 /* The network is at its end for another reason than that it takes no more. */
 static void what_waits_for_no_network_is_lost(void **state)
 {
-	static const uint8_t frame[30000];
-
 	(void)state;
 	write_waiting_passt("", "printf '\\377\\377\\377\\377x' >&$4; exec sleep 100");
 	start("user");
-	while (!backend->ops->full(backend))
-		send_frame(frame, sizeof(frame));
+	send_until_full();
 	rooms = 0;
 	let_go(true);
-	while (!gone)
-		assert_true(event_loop_run_once(loop, 10000) > 0);
+	run_until_gone();
 	assert_false(backend->ops->full(backend));
 	assert_int_equal(rooms, 1);
 	let_go(false);
@@ -615,8 +621,7 @@ static void what_is_no_frame_ends_the_network(void **state)
 	(void)state;
 	write_passt("#!/bin/sh\nprintf '\\377\\377\\377\\377x' >&$4\nexec cat <&$4 >/dev/null\n");
 	start("user,hostfwd=tcp:2222-:22");
-	while (!gone)
-		assert_true(event_loop_run_once(loop, 10000) > 0);
+	run_until_gone();
 	assert_true(gone);
 	send_frame(frame, sizeof(frame)); /* to nobody */
 	assert_int_equal(received, 0);
@@ -627,8 +632,7 @@ static void what_is_no_frame_ends_the_network(void **state)
 		send_frame(frame, sizeof(frame));
 		usleep(1000);
 	}
-	while (!gone)
-		assert_true(event_loop_run_once(loop, 10000) > 0);
+	run_until_gone();
 	stop();
 	remove_passt();
 	setenv("PATH", "/nowhere", 1);

@@ -532,6 +532,21 @@ static void the_link_goes_down_and_up(void **state)
 }
 
 static const struct pci_device_ops *plain;
+
+/* The function asks for a reset, which is done by that. */
+static void be_reset_by(int (*reset)(struct pci_device_access *pci))
+{
+	struct pci_device_access *pci = pci_inproc_device(m.bus);
+	struct pci_device_ops hooked = *pci->ops;
+
+	plain = pci->ops;
+	hooked.reset = reset;
+	pci->ops = &hooked;
+	mana_function_request_reset(m.function);
+	run();
+	pci->ops = plain;
+}
+
 static bool link_then;
 
 /* When nobody can be told. */
@@ -547,17 +562,9 @@ static int reset_and_set_link(struct pci_device_access *pci)
 /* The status that the guest is told by a reset in which the link goes there; 0: none. */
 static uint32_t told_by_reset(bool up)
 {
-	struct pci_device_access *pci = pci_inproc_device(m.bus);
-	struct pci_device_ops hooked = *pci->ops;
-
-	plain = pci->ops;
-	hooked.reset = reset_and_set_link;
-	pci->ops = &hooked;
 	link_then = up;
 	m.net.indicated = 0;
-	mana_function_request_reset(m.function);
-	run();
-	pci->ops = plain;
+	be_reset_by(reset_and_set_link);
 	return m.net.indicated;
 }
 
@@ -712,18 +719,11 @@ static int reset_and_send(struct pci_device_access *pci)
 /* It waits, and nobody else comes for it. */
 static void what_is_sent_during_a_reset_arrives(void **state)
 {
-	struct pci_device_access *pci = pci_inproc_device(m.bus);
-	struct pci_device_ops hooked = *pci->ops;
 	uint64_t completed = m.net.completed[0];
 
 	(void)state;
 	make_frame(m.client.ram + FRAME(0), 100, true, 1);
-	plain = pci->ops;
-	hooked.reset = reset_and_send;
-	pci->ops = &hooked;
-	mana_function_request_reset(m.function);
-	run();
-	pci->ops = plain;
+	be_reset_by(reset_and_send);
 	assert_int_equal(counters().resets, 1);
 	assert_int_equal(m.network.count, 1);
 	assert_int_equal(m.net.completed[0], completed + 1);
