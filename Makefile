@@ -145,9 +145,9 @@ tests/unit/devices/storage/stripe_test-objs := devices/storage/stripe.o devices/
 
 # --- devices/net/: network card on VMBus
 netvsp-objs := $(addprefix devices/net/,netvsp.o netvsp_nvsp.o netvsp_rndis.o netvsp_oid.o netvsp_tx.o \
-	netvsp_rx.o netvsp_rsc.o netvsp_queue.o netvsp_buffer.o rndis_packet.o tcp_unit.o)
+	netvsp_rx.o netvsp_rsc.o netvsp_queue.o netvsp_buffer.o rndis_packet.o)
 devices-objs += $(netvsp-objs)
-net-test-objs := $(netvsp-objs) core/net_frame.o devices/net/loopback_nic.o tests/unit/devices/net/netvsc.o \
+net-test-objs := $(netvsp-objs) core/net_frame.o core/tcp_unit.o devices/net/loopback_nic.o tests/unit/devices/net/netvsc.o \
 	$(vmbus-test-objs) $(vmbus-client-objs)
 net-card-test-objs := $(net-test-objs) tests/unit/devices/net/netvsp_card.o
 tests/unit/devices/net/netvsp_test-objs := $(net-card-test-objs)
@@ -155,22 +155,22 @@ tests/unit/devices/net/netvsp_nvsp_test-objs := $(net-card-test-objs)
 tests/unit/devices/net/netvsp_stress_test-objs := $(net-card-test-objs)
 tests/unit/devices/net/netvsp_rsc_test-objs := $(net-card-test-objs) tests/unit/devices/net/tcp_frame.o
 tests/unit/devices/net/rndis_packet_test-objs := devices/net/rndis_packet.o
-tests/unit/devices/net/tcp_unit_test-objs := devices/net/tcp_unit.o core/net_frame.o tests/unit/devices/net/tcp_frame.o
+tests/unit/core/tcp_unit_test-objs := core/tcp_unit.o core/net_frame.o tests/unit/devices/net/tcp_frame.o
 tests/fuzz/netvsp_fuzz-objs := $(net-test-objs) tests/unit/devices/net/tcp_frame.o
-tests/fuzz/tcp_unit_fuzz-objs := devices/net/tcp_unit.o core/net_frame.o tests/unit/devices/net/tcp_frame.o
+tests/fuzz/tcp_unit_fuzz-objs := core/tcp_unit.o core/net_frame.o tests/unit/devices/net/tcp_frame.o
 
 # --- devices/mana/: Microsoft Azure Network Adapter function, emulated
 mana-function-objs := $(addprefix devices/mana/,mana_function.o mana_hwc.o mana_command.o mana_ring.o \
 	mana_backlog.o mana_frames.o)
 devices-objs += $(mana-function-objs)
-core-objs += core/net_frame.o
+core-objs += core/net_frame.o core/tcp_unit.o
 tests/unit/core/net_frame_test-objs := core/net_frame.o
 
 # --- devices/net/mana_nic*: the driver of such a function
 mana-nic-objs := $(addprefix devices/net/,mana_nic.o mana_nic_setup.o mana_nic_hwc.o mana_nic_queue.o \
 	mana_nic_data.o mana_nic_poll.o mana_nic_ring.o)
 devices-objs += $(mana-nic-objs)
-mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) core/net_frame.o \
+mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) core/net_frame.o core/tcp_unit.o \
 	$(addprefix tests/unit/devices/net/,memory_backend.o mana_machine.o) $(net-test-objs))
 tests/unit/devices/net/mana_nic_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_liar_test-objs := $(mana-test-objs)
@@ -178,7 +178,7 @@ tests/unit/devices/net/mana_poll_test-objs := $(mana-test-objs)
 ldflags-tests/unit/devices/net/mana_poll_test := -Wl,--wrap=event_loop_now_ns
 tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
 tests/fuzz/mana_nic_fuzz-objs := $(mana-test-objs)
-mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_frame.o core/log.o core/event_loop.o \
+mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_frame.o core/tcp_unit.o core/log.o core/event_loop.o \
 	core/guest_memory.o core/guest_access.o tests/unit/devices/net/memory_backend.o tests/unit/devices/mana/mana_driver.o)
 tests/unit/devices/mana/mana_function_test-objs := $(mana-function-test-objs)
 tests/fuzz/mana_function_fuzz-objs := $(mana-function-test-objs)

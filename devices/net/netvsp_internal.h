@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "core/nic.h"
+#include "core/tcp_unit.h"
 #include "devices/net/netvsp.h"
 #include "devices/net/rndis_packet.h"
-#include "devices/net/tcp_unit.h"
 #include "proto/inet.h"
 #include "proto/nvsp.h"
 

@@ -9,7 +9,7 @@
 #include "core/big_endian.h"
 #include "core/net_frame.h"
 #include "core/nic.h"
-#include "devices/net/tcp_unit.h"
+#include "core/tcp_unit.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/devices/net/tcp_frame.h"
 

@@ -1,4 +1,4 @@
-#include "devices/net/tcp_unit.h"
+#include "core/tcp_unit.h"
 
 #include <string.h>
 

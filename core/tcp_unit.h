@@ -1,5 +1,5 @@
-#ifndef DEVICES_NET_TCP_UNIT_H
-#define DEVICES_NET_TCP_UNIT_H
+#ifndef CORE_TCP_UNIT_H
+#define CORE_TCP_UNIT_H
 
 #include <stdbool.h>
 #include <stddef.h>
