@@ -6,8 +6,6 @@
 #include "core/nic.h"
 #include "proto/inet.h"
 
-#define HEADER_MAX 256u
-
 /* --- Headers */
 
 static void parse_l4(size_t len, uint8_t protocol, size_t l4, size_t end, struct net_frame *frame)
@@ -240,32 +238,6 @@ uint32_t net_frame_hash(const struct net_hash *hash, const uint8_t *bytes,
 
 /* --- Segmentation */
 
-/* Headers of one segment, over a copy of the send's. */
-static void finish_segment(uint8_t *header, const struct net_frame *send, size_t header_len,
-			   const uint8_t *payload, size_t payload_len, uint32_t sequence,
-			   uint16_t id, bool last)
-{
-	uint8_t *ip = header + send->l3, *tcp = header + send->l4;
-	struct net_frame frame = *send;
-	uint16_t sum;
-
-	frame.l4_len = (uint16_t)(header_len - send->l4 + payload_len);
-	if (send->ipv6) {
-		store_be16(ip + 4, frame.l4_len);
-	} else {
-		store_be16(ip + 2, (uint16_t)(header_len - send->l3 + payload_len));
-		store_be16(ip + 4, id);
-		net_frame_fill_ip(header, &frame);
-	}
-	store_be32(tcp + 4, sequence);
-	if (!last)
-		tcp[13] &= (uint8_t)~0x09; /* FIN and PSH belong to the last byte */
-	store_be16(tcp + 16, 0);
-	sum = net_sum(pseudo_sum(header, &frame), tcp, header_len - send->l4);
-	sum = net_sum(sum, payload, payload_len); /* the header's length is even */
-	store_be16(tcp + 16, (uint16_t)~sum);
-}
-
 /* Of a send that is to be cut. The lengths inside may be anything, so only the headers are looked at. */
 static bool parse_send(uint8_t *header, size_t header_len, struct net_frame *frame)
 {
@@ -277,33 +249,70 @@ static bool parse_send(uint8_t *header, size_t header_len, struct net_frame *fra
 	return frame->tcp && frame->l4 + (header[frame->l4 + 12] >> 4) * 4u == header_len;
 }
 
+bool net_send_parse(struct net_send *send, const uint8_t *bytes, size_t len, size_t header_len)
+{
+	if (header_len >= sizeof(send->headers) || header_len > len)
+		return false;
+	send->bytes = bytes;
+	send->len = len;
+	send->header_len = header_len;
+	memcpy(send->headers, bytes, header_len);
+	return parse_send(send->headers, header_len, &send->frame);
+}
+
+void net_send_headers(const struct net_send *send, size_t at, size_t payload_len, size_t mss,
+		      uint8_t *headers)
+{
+	struct net_frame frame = send->frame;
+	uint8_t *ip = headers + frame.l3, *tcp = headers + frame.l4;
+	uint16_t sum;
+
+	memcpy(headers, send->headers, send->header_len);
+	frame.l4_len = (uint16_t)(send->header_len - frame.l4 + payload_len);
+	if (frame.ipv6) {
+		store_be16(ip + 4, frame.l4_len);
+	} else {
+		store_be16(ip + 2, (uint16_t)(send->header_len - frame.l3 + payload_len));
+		store_be16(ip + 4, (uint16_t)(load_be16(ip + 4) + at / mss));
+		net_frame_fill_ip(headers, &frame);
+	}
+	store_be32(tcp + 4, load_be32(tcp + 4) + (uint32_t)at);
+	if (send->header_len + at + payload_len < send->len)
+		tcp[13] &= (uint8_t)~0x09; /* FIN and PSH belong to the last byte */
+	store_be16(tcp + 16, 0);
+	sum = net_sum(pseudo_sum(headers, &frame), tcp, send->header_len - frame.l4);
+	/* the header's length is even */
+	sum = net_sum(sum, send->bytes + send->header_len + at, payload_len);
+	store_be16(tcp + 16, (uint16_t)~sum);
+}
+
+void net_send_cut(const struct net_send *send, size_t at, size_t mss,
+		  void (*out)(void *ctx, uint8_t *header, size_t header_len, const uint8_t *payload,
+			      size_t payload_len),
+		  void *ctx)
+{
+	size_t payload = send->len - send->header_len;
+	uint8_t headers[NET_SEND_HEADERS];
+
+	while (at < payload) {
+		size_t chunk = payload - at < mss ? payload - at : mss;
+
+		net_send_headers(send, at, chunk, mss, headers);
+		out(ctx, headers, send->header_len, send->bytes + send->header_len + at, chunk);
+		at += chunk;
+	}
+}
+
 bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size_t mss,
 		       void (*out)(void *ctx, uint8_t *header, size_t header_len,
 				   const uint8_t *payload, size_t payload_len),
 		       void *ctx)
 {
-	uint8_t header[HEADER_MAX];
-	struct net_frame frame;
-	uint32_t sequence;
-	uint16_t id;
+	struct net_send send;
 
-	if (!mss || header_len >= HEADER_MAX || header_len > len)
+	if (!mss || !net_send_parse(&send, bytes, len, header_len))
 		return false;
-	memcpy(header, bytes, header_len);
-	if (!parse_send(header, header_len, &frame))
-		return false;
-	sequence = load_be32(header + frame.l4 + 4);
-	id = frame.ipv6 ? 0 : load_be16(header + frame.l3 + 4);
-	for (size_t at = header_len; at < len;) {
-		size_t chunk = len - at < mss ? len - at : mss;
-
-		memcpy(header, bytes, header_len);
-		finish_segment(header, &frame, header_len, bytes + at, chunk, sequence, id++,
-			       at + chunk == len);
-		out(ctx, header, header_len, bytes + at, chunk);
-		sequence += (uint32_t)chunk;
-		at += chunk;
-	}
+	net_send_cut(&send, 0, mss, out, ctx);
 	return true;
 }
 

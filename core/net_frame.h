@@ -52,10 +52,31 @@ uint32_t net_frame_hash(const struct net_hash *hash, const uint8_t *bytes,
 			const struct net_frame *frame, uint8_t wanted, uint8_t *type);
 
 /*
- * Cuts a TCP send into frames of at most mss bytes of payload, headers and checksums complete, and
- * gives each to out() as header and payload. header_len is below 256, at most len. False: it is not
- * TCP over IP with such headers.
+ * A TCP send that is to become frames of at most mss bytes of payload, headers and checksums complete. What it is made
+ * from stays where it is; the lengths in its headers may be anything.
  */
+#define NET_SEND_HEADERS 256u
+struct net_send {
+	const uint8_t *bytes;
+	size_t len, header_len;
+	struct net_frame frame;            /* where things are in the headers */
+	uint8_t headers[NET_SEND_HEADERS]; /* as they came, but for the length that IP has */
+};
+
+/* header_len is below NET_SEND_HEADERS, at most len. False: it is not TCP over IP with such headers. */
+bool net_send_parse(struct net_send *send, const uint8_t *bytes, size_t len, size_t header_len);
+
+/* The headers, header_len bytes, of the frame with payload_len bytes of payload from payload byte `at` on. */
+void net_send_headers(const struct net_send *send, size_t at, size_t payload_len, size_t mss,
+		      uint8_t *headers);
+
+/* Gives each frame to out(), from payload byte `at` on, a multiple of the mss, which is not 0. */
+void net_send_cut(const struct net_send *send, size_t at, size_t mss,
+		  void (*out)(void *ctx, uint8_t *header, size_t header_len, const uint8_t *payload,
+			      size_t payload_len),
+		  void *ctx);
+
+/* The three together, for all of a send. False: as above, or no mss. */
 bool net_frame_segment(const uint8_t *bytes, size_t len, size_t header_len, size_t mss,
 		       void (*out)(void *ctx, uint8_t *header, size_t header_len,
 				   const uint8_t *payload, size_t payload_len),
