@@ -66,10 +66,15 @@ enum nic_rx_flag {
 	NIC_RX_UDP_CHECKSUM_BAD = 0x20,
 	NIC_RX_VLAN = 0x40, /* a tag was removed */
 	NIC_RX_HASH = 0x80,
+	NIC_RX_UNCUT = 0x100, /* `frames` and `next` say more */
 };
 
-/* A buffer for one received frame. The client's until posted, the nic's until it comes back. */
+/*
+ * A buffer for one received frame, or a part of an uncut send (set_uncut() below). The client's until posted, the nic's until
+ * it comes back.
+ */
 #define NIC_RX_SEGMENTS 4
+#define NIC_RX_BUFFERS  64 /* of an uncut send, at most */
 
 struct nic_rx {
 	struct nic_segment segments[NIC_RX_SEGMENTS]; /* RAM */
@@ -80,6 +85,19 @@ struct nic_rx {
 	uint32_t hash;
 	uint16_t vlan_tci;
 	uint16_t flags; /* enum nic_rx_flag */
+
+	/*
+	 * With NIC_RX_UNCUT: the buffer with its rest, or NULL, of which only `len` and `next` are filled in; and how many
+	 * frames it would have been. The client has them all, with the first.
+	 */
+	struct nic_rx *next;
+	uint32_t frames;
+};
+
+/* IP versions of uncut sends. */
+enum nic_uncut {
+	NIC_UNCUT_IPV4 = 1,
+	NIC_UNCUT_IPV6 = 2
 };
 
 /* Of a queue, on its loop's thread. */
@@ -134,7 +152,12 @@ struct nic_receive {
 };
 
 /* Whom a frame is for, by the address it goes to. */
-enum nic_cast { NIC_UNICAST, NIC_MULTICAST, NIC_BROADCAST, NIC_CASTS };
+enum nic_cast {
+	NIC_UNICAST,
+	NIC_MULTICAST,
+	NIC_BROADCAST,
+	NIC_CASTS
+};
 
 struct nic_cast_stats {
 	uint64_t frames, bytes;
@@ -167,6 +190,13 @@ struct nic_ops {
 
 	/* Any thread, one call at a time. 0; -EINVAL: a queue of the table is not open; -EIO, ... */
 	int (*set_receive)(struct nic *nic, const struct nic_receive *receive);
+
+	/*
+	 * TCP sends that the nic has whole may come as one frame of at most `max` bytes, with lengths and checksums right,
+	 * in as many buffers as it fills: those whose headers tcp_segment_parse() takes, of IP versions that are said here, at
+	 * first none. Some may still come after they were taken back. NULL: it never has such. Any thread.
+	 */
+	void (*set_uncut)(struct nic *nic, uint8_t versions, uint16_t max);
 
 	/*
 	 * Queue: gives a frame or a buffer. 0; -EAGAIN: no room, try again at the next batch_end().

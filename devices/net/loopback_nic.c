@@ -26,6 +26,8 @@ struct loopback_nic {
 	const struct nic_client *client;
 	void *client_ctx;
 	struct nic_receive receive;
+	uint8_t uncut;
+	uint16_t uncut_max;
 	bool link_up;
 	struct nic_stats stats; /* atomic */
 	struct loopback_queue queues[NIC_QUEUES];
@@ -91,6 +93,16 @@ static int set_receive(struct nic *nic, const struct nic_receive *receive)
 		loopback->receive = *receive;
 	pthread_mutex_unlock(&loopback->lock);
 	return err;
+}
+
+static void set_uncut(struct nic *nic, uint8_t versions, uint16_t max)
+{
+	struct loopback_nic *loopback = loopback_of(nic);
+
+	pthread_mutex_lock(&loopback->lock);
+	loopback->uncut = versions;
+	loopback->uncut_max = max;
+	pthread_mutex_unlock(&loopback->lock);
 }
 
 static int queue_open(struct nic *nic, unsigned int number, struct event_loop *loop,
@@ -168,30 +180,84 @@ static int scatter(struct loopback_nic *loopback, const struct nic_rx *rx, const
 	return len ? -EMSGSIZE : 0;
 }
 
-static bool deliver(struct loopback_nic *loopback, unsigned int number, const uint8_t *frame,
-		    uint32_t len, const struct nic_rx *meta)
+/* Does anything come on it? */
+static bool receives(struct loopback_nic *loopback, const struct loopback_queue *queue)
 {
-	struct loopback_queue *queue = &loopback->queues[number];
-	struct nic_rx *rx;
 	bool enabled;
 
 	pthread_mutex_lock(&loopback->lock);
 	enabled = loopback->receive.enabled;
 	pthread_mutex_unlock(&loopback->lock);
-	if (!queue->open || !enabled)
+	return queue->open && enabled;
+}
+
+static struct nic_rx *take_buffer(struct loopback_queue *queue)
+{
+	queue->rx_count--;
+	return queue->rx[queue->rx_head++ % LOOPBACK_RING];
+}
+
+static void fill_in(struct nic_rx *rx, uint32_t len, const struct nic_rx *meta)
+{
+	rx->len = len;
+	rx->flags = meta->flags;
+	rx->hash = meta->hash;
+	rx->vlan_tci = meta->vlan_tci;
+}
+
+static bool deliver(struct loopback_nic *loopback, unsigned int number, const uint8_t *frame,
+		    uint32_t len, const struct nic_rx *meta)
+{
+	struct loopback_queue *queue = &loopback->queues[number];
+	struct nic_rx *rx;
+
+	if (!receives(loopback, queue))
 		return false;
 	if (!queue->rx_count) {
 		__atomic_fetch_add(&loopback->stats.rx_no_buffer, 1, __ATOMIC_RELAXED);
 		return false;
 	}
-	rx = queue->rx[queue->rx_head++ % LOOPBACK_RING];
-	queue->rx_count--;
-	rx->len = len;
-	rx->flags = meta->flags;
-	rx->hash = meta->hash;
-	rx->vlan_tci = meta->vlan_tci;
+	rx = take_buffer(queue);
+	fill_in(rx, len, meta);
 	queue->client->rx(queue->ctx, rx, scatter(loopback, rx, frame, len));
 	return true;
+}
+
+static uint32_t capacity(const struct nic_rx *rx)
+{
+	uint32_t len = 0;
+
+	for (unsigned int i = 0; i < rx->segment_count; i++)
+		len += rx->segments[i].len;
+	return len;
+}
+
+/* The first of the buffers, whose memory is filled; what is said of them is not. NULL: there are too few. */
+static struct nic_rx *fill_buffers(struct loopback_nic *loopback, struct loopback_queue *queue,
+				   const uint8_t *frame, uint32_t len)
+{
+	struct nic_rx *first = NULL, **end = &first;
+	unsigned int used = 0;
+
+	while (len) {
+		struct nic_rx *rx = queue->rx[(queue->rx_head + used) % LOOPBACK_RING];
+		uint32_t chunk;
+
+		if (used++ == queue->rx_count || used > NIC_RX_BUFFERS)
+			return NULL;
+		chunk = capacity(rx) < len ? capacity(rx) : len;
+		if (scatter(loopback, rx, frame, chunk))
+			return NULL;
+		rx->len = chunk;
+		rx->next = NULL;
+		*end = rx;
+		end = &rx->next;
+		frame += chunk;
+		len -= chunk;
+	}
+	queue->rx_head += used;
+	queue->rx_count -= used;
+	return first;
 }
 
 static int gather(struct loopback_nic *loopback, const struct nic_tx *tx, uint8_t *frame)
@@ -248,6 +314,7 @@ static const struct nic_ops ops = {
 	.queue_open = queue_open,
 	.queue_close = queue_close,
 	.set_receive = set_receive,
+	.set_uncut = set_uncut,
 	.tx = post_tx,
 	.rx_post = post_rx,
 	.kick = kick,
@@ -279,15 +346,40 @@ struct nic *loopback_nic_nic(struct loopback_nic *loopback)
 	return &loopback->nic;
 }
 
+static const struct nic_rx nothing_known;
+
+static void end_batch(struct loopback_queue *queue)
+{
+	if (!queue->gather)
+		queue->client->batch_end(queue->ctx);
+}
+
 bool loopback_nic_deliver(struct loopback_nic *loopback, unsigned int queue, const uint8_t *frame,
 			  uint32_t len, const struct nic_rx *meta)
 {
-	static const struct nic_rx none;
-	bool delivered = deliver(loopback, queue, frame, len, meta ? meta : &none);
+	if (!deliver(loopback, queue, frame, len, meta ? meta : &nothing_known))
+		return false;
+	end_batch(&loopback->queues[queue]);
+	return true;
+}
 
-	if (delivered && !loopback->queues[queue].gather)
-		loopback->queues[queue].client->batch_end(loopback->queues[queue].ctx);
-	return delivered;
+bool loopback_nic_deliver_uncut(struct loopback_nic *loopback, unsigned int number,
+				const uint8_t *frame, uint32_t len, uint32_t frames,
+				const struct nic_rx *meta)
+{
+	struct loopback_queue *queue = &loopback->queues[number];
+	struct nic_rx *first = NULL;
+
+	if (receives(loopback, queue) && len <= loopback->uncut_max)
+		first = fill_buffers(loopback, queue, frame, len);
+	if (!first)
+		return false;
+	fill_in(first, first->len, meta ? meta : &nothing_known);
+	first->flags |= NIC_RX_UNCUT;
+	first->frames = frames;
+	queue->client->rx(queue->ctx, first, 0);
+	end_batch(queue);
+	return true;
 }
 
 void loopback_nic_gather(struct loopback_nic *loopback, unsigned int number, bool gather)
@@ -320,6 +412,11 @@ void loopback_nic_set_link(struct loopback_nic *loopback, bool up)
 const struct nic_receive *loopback_nic_receive(const struct loopback_nic *loopback)
 {
 	return &loopback->receive;
+}
+
+uint8_t loopback_nic_uncut(const struct loopback_nic *loopback)
+{
+	return loopback->uncut;
 }
 
 unsigned int loopback_nic_posted(const struct loopback_nic *loopback, unsigned int queue)

@@ -32,6 +32,14 @@ struct nic *loopback_nic_nic(struct loopback_nic *loopback);
 bool loopback_nic_deliver(struct loopback_nic *loopback, unsigned int queue, const uint8_t *frame,
 			  uint32_t len, const struct nic_rx *meta);
 
+/*
+ * The same of a send that was not cut, which would have been so many frames: in as many buffers as it fills. False also when
+ * these are too few.
+ */
+bool loopback_nic_deliver_uncut(struct loopback_nic *loopback, unsigned int queue,
+				const uint8_t *frame, uint32_t len, uint32_t frames,
+				const struct nic_rx *meta);
+
 /* While it gathers, what is delivered is one batch, which ends when it gathers no more. Queue. */
 void loopback_nic_gather(struct loopback_nic *loopback, unsigned int queue, bool gather);
 
@@ -42,6 +50,7 @@ void loopback_nic_set_link(struct loopback_nic *loopback, bool up);
 
 /* As last set. */
 const struct nic_receive *loopback_nic_receive(const struct loopback_nic *loopback);
+uint8_t loopback_nic_uncut(const struct loopback_nic *loopback); /* enum nic_uncut */
 unsigned int loopback_nic_posted(const struct loopback_nic *loopback, unsigned int queue);
 
 #endif

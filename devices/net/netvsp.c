@@ -110,7 +110,7 @@ void netvsp_stop(struct netvsp *netvsp)
 		return;
 	netvsp->receive = (struct nic_receive){ 0 };
 	__atomic_store_n(&netvsp->filter, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&netvsp->rsc, 0, __ATOMIC_RELAXED);
+	netvsp_rsc_set(netvsp, 0);
 	netvsp_apply_receive(netvsp);
 	pthread_mutex_lock(&netvsp->lock);
 	netvsp->running = false;

@@ -48,7 +48,8 @@ struct vmbus_packet;
 #define NETVSP_CONTROL_REQUEST  8192u /* bytes: a request of the guest */
 #define NETVSP_CONTROL_TRANS_ID 0x80000000u
 #define NETVSP_SEND_RANGES      64u
-#define NETVSP_MULTICAST_LIST   32u
+_Static_assert(NETVSP_SEND_RANGES >= NIC_RX_BUFFERS, "an uncut send is in one packet");
+#define NETVSP_MULTICAST_LIST 32u
 
 /*
  * A send or receive buffer of the guest: page-aligned, all RAM. Shared by the channels that use it;
@@ -134,8 +135,8 @@ struct netvsp_rsc {
 };
 
 enum netvsp_rsc_version {
-	NETVSP_RSC_IPV4 = 1,
-	NETVSP_RSC_IPV6 = 2
+	NETVSP_RSC_IPV4 = NIC_UNCUT_IPV4,
+	NETVSP_RSC_IPV6 = NIC_UNCUT_IPV6
 };
 
 struct netvsp_rx {
@@ -215,6 +216,7 @@ struct netvsp {
 	uint32_t filter;   /* NDIS_PACKET_TYPE_*; atomic */
 	bool rx_checksums; /* the guest wants them; atomic */
 	uint8_t rsc;       /* enum netvsp_rsc_version that the guest wants; atomic */
+	uint8_t uncut;     /* of these the nic was told: enum nic_uncut */
 	uint32_t multicast_count;
 	uint8_t multicast[NETVSP_MULTICAST_LIST][NIC_MAC_SIZE]; /* under the lock */
 	bool closing;
@@ -274,10 +276,15 @@ void netvsp_rx_complete(struct netvsp_channel *channel, uint64_t trans_id);
 void netvsp_rx_frame(void *ctx, struct nic_rx *rx, int err);
 int netvsp_rx_write_head(struct netvsp_channel *channel, const struct netvsp_rx_buffer *buffer,
 			 const struct rndis_fragment *fragment);
-/* For the guest: what came as `parts` frames, in sections from the first to the last of a list. Or lost: they are free. */
-void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts,
-		     uint64_t bytes);
-void netvsp_rx_drop(struct netvsp_channel *channel, uint32_t first, uint32_t parts);
+/* Sections in a list, from the first to the last, of what is one frame for the guest, and how many frames it was. */
+struct netvsp_rx_run {
+	uint32_t first, last, parts;
+	uint32_t frames;
+	uint64_t bytes; /* of these frames */
+};
+/* It is for the guest; or it is lost: the sections are free. */
+void netvsp_rx_queue(struct netvsp_channel *channel, const struct netvsp_rx_run *run);
+void netvsp_rx_drop(struct netvsp_channel *channel, const struct netvsp_rx_run *run);
 
 /* --- netvsp_rsc.c: TCP segments that become one frame */
 bool netvsp_rsc_offered(const struct netvsp *netvsp);
@@ -286,6 +293,10 @@ bool netvsp_rsc_offered(const struct netvsp *netvsp);
  * itself.
  */
 bool netvsp_rsc_take(struct netvsp_channel *channel, struct netvsp_rx_buffer *buffer);
+/* A send that the nic did not cut, in sections that are linked: it is a unit. */
+void netvsp_rsc_take_uncut(struct netvsp_channel *channel, struct netvsp_rx_run *run);
+/* What the guest has enabled; the nic is told. On the primary's loop. */
+void netvsp_rsc_set(struct netvsp *netvsp, uint8_t versions);
 /* All units go to the guest. */
 void netvsp_rsc_finish(struct netvsp_channel *channel);
 

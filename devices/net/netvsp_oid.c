@@ -304,7 +304,7 @@ static uint32_t set_offload(struct netvsp *netvsp, const uint8_t *in, size_t in_
 				 __ATOMIC_RELAXED);
 	versions = set_rsc(netvsp->rsc, NETVSP_RSC_IPV4, parameters.rsc_ipv4);
 	versions = set_rsc(versions, NETVSP_RSC_IPV6, parameters.rsc_ipv6);
-	__atomic_store_n(&netvsp->rsc, netvsp_rsc_offered(netvsp) ? versions : 0, __ATOMIC_RELAXED);
+	netvsp_rsc_set(netvsp, netvsp_rsc_offered(netvsp) ? versions : 0);
 	return RNDIS_STATUS_SUCCESS;
 }
 

@@ -23,22 +23,21 @@ bool netvsp_rsc_offered(const struct netvsp *netvsp)
 
 /* --- Units to the guest */
 
-static uint32_t message_data(const struct netvsp_rsc_unit *unit, uint32_t number)
-{
-	return number == unit->first ? 0 : unit->tcp.head.header_len;
-}
-
-static int write_parts(struct netvsp_channel *channel, const struct netvsp_rsc_unit *unit)
+/* All but the first hold their payload at this offset, behind headers that nobody needs. */
+static int write_parts(struct netvsp_channel *channel, uint32_t first, uint32_t last,
+		       uint32_t offset)
 {
 	const struct netvsp_rx_buffer *buffers = channel->rx.buffers;
-	uint32_t number = unit->first;
+	uint32_t number = first;
 
+	if (first == last)
+		return netvsp_rx_write_head(channel, &buffers[first], NULL);
 	for (;;) {
 		const struct rndis_fragment fragment = {
-			.offset = message_data(unit, number),
-			.id = (uint16_t)unit->first,
-			.first = number == unit->first,
-			.last = number == unit->last,
+			.offset = number == first ? 0 : offset,
+			.id = (uint16_t)first,
+			.first = number == first,
+			.last = number == last,
 		};
 		int err = netvsp_rx_write_head(channel, &buffers[number], &fragment);
 
@@ -46,6 +45,13 @@ static int write_parts(struct netvsp_channel *channel, const struct netvsp_rsc_u
 			return err;
 		number = buffers[number].next;
 	}
+}
+
+static void count_unit(struct netvsp_channel *channel, uint32_t frames, uint32_t payload)
+{
+	netvsp_count(&channel->counters->rsc_units, 1);
+	netvsp_count(&channel->counters->rsc_frames, frames);
+	netvsp_count(&channel->counters->rsc_payload, payload);
 }
 
 static int write_unit(struct netvsp_channel *channel, struct netvsp_rsc_unit *unit)
@@ -57,13 +63,11 @@ static int write_unit(struct netvsp_channel *channel, struct netvsp_rsc_unit *un
 	if (unit->tcp.segments == 1)
 		return netvsp_rx_write_head(channel, first, NULL);
 	tcp_unit_finish(&unit->tcp);
-	netvsp_count(&channel->counters->rsc_units, 1);
-	netvsp_count(&channel->counters->rsc_frames, unit->tcp.segments);
-	netvsp_count(&channel->counters->rsc_payload, unit->tcp.payload);
+	count_unit(channel, unit->tcp.segments, unit->tcp.payload);
 	netvsp_count(&channel->counters->copied_bytes, head->header_len);
 	if (guest_memory_write(memory, first->nic.segments[0].gpa, head->headers, head->header_len))
 		return -EFAULT;
-	return write_parts(channel, unit);
+	return write_parts(channel, unit->first, unit->last, head->header_len);
 }
 
 /* Takes the unit's place, too: the last has it now. */
@@ -72,12 +76,18 @@ static void finish(struct netvsp_channel *channel, unsigned int index)
 	struct netvsp_rsc *rsc = &channel->rx.rsc;
 	struct netvsp_rsc_unit *unit = &rsc->units[index];
 	const struct tcp_unit *tcp = &unit->tcp;
+	const struct netvsp_rx_run run = {
+		unit->first,
+		unit->last,
+		tcp->segments,
+		tcp->segments,
+		tcp->segments * tcp->head.header_len + tcp->payload,
+	};
 
 	if (write_unit(channel, unit))
-		netvsp_rx_drop(channel, unit->first, tcp->segments);
+		netvsp_rx_drop(channel, &run);
 	else
-		netvsp_rx_queue(channel, unit->first, unit->last, tcp->segments,
-				tcp->segments * tcp->head.header_len + tcp->payload);
+		netvsp_rx_queue(channel, &run);
 	rsc->count--;
 	if (index != rsc->count)
 		*unit = rsc->units[rsc->count];
@@ -148,6 +158,15 @@ static void begin(struct netvsp_channel *channel, const struct tcp_segment *segm
 	unit->last = unit->first;
 }
 
+/* Behind it comes a segment that cannot be joined. */
+static void finish_for(struct netvsp_channel *channel, struct netvsp_rsc_unit *unit,
+		       const struct tcp_segment *segment)
+{
+	if (is_abort(&unit->tcp, segment))
+		count_abort(channel);
+	finish(channel, (unsigned int)(unit - channel->rx.rsc.units));
+}
+
 static bool read_segment(struct netvsp_channel *channel, const struct nic_rx *nic,
 			 struct tcp_segment *segment)
 {
@@ -190,13 +209,54 @@ bool netvsp_rsc_take(struct netvsp_channel *channel, struct netvsp_rx_buffer *bu
 	unit = find(rsc, &segment);
 	if (unit && join(&channel->rx, unit, &segment, buffer))
 		return true;
-	if (unit) {
-		if (is_abort(&unit->tcp, &segment))
-			count_abort(channel);
-		finish(channel, (unsigned int)(unit - rsc->units));
-	}
+	if (unit)
+		finish_for(channel, unit, &segment);
 	if (!may_begin(rsc, &segment, &buffer->nic))
 		return false;
 	begin(channel, &segment, buffer);
 	return true;
+}
+
+/* --- Sends from the nic */
+
+/* False: no such send as the nic promises; the guest may have spoilt it. */
+static bool write_uncut(struct netvsp_channel *channel, struct netvsp_rx_run *run)
+{
+	const struct nic_rx *nic = &channel->rx.buffers[run->first].nic;
+	struct tcp_segment segment;
+	struct netvsp_rsc_unit *unit;
+
+	if (run->bytes > TCP_UNIT_BYTES || run->parts > NETVSP_SEND_RANGES ||
+	    !read_segment(channel, nic, &segment) ||
+	    !tcp_segment_parse(&segment, (uint32_t)run->bytes) || !segment.header_len)
+		return false;
+	unit = find(&channel->rx.rsc, &segment);
+	if (unit)
+		finish_for(channel, unit, &segment);
+	if (write_parts(channel, run->first, run->last, 0))
+		return false;
+	count_unit(channel, run->frames, segment.payload);
+	run->bytes += (run->frames - 1) * (uint64_t)segment.header_len;
+	return true;
+}
+
+void netvsp_rsc_take_uncut(struct netvsp_channel *channel, struct netvsp_rx_run *run)
+{
+	if (write_uncut(channel, run))
+		netvsp_rx_queue(channel, run);
+	else
+		netvsp_rx_drop(channel, run);
+}
+
+/* Sends may come whole as long as the guest wants units, whose checksums it need not look at. */
+void netvsp_rsc_set(struct netvsp *netvsp, uint8_t versions)
+{
+	struct nic *nic = netvsp->config.nic;
+	uint8_t uncut = netvsp->rx_checksums ? versions : 0;
+
+	__atomic_store_n(&netvsp->rsc, versions, __ATOMIC_RELAXED);
+	if (uncut == netvsp->uncut || !nic->ops->set_uncut)
+		return;
+	netvsp->uncut = uncut;
+	nic->ops->set_uncut(nic, uncut, TCP_UNIT_BYTES);
 }

@@ -137,38 +137,78 @@ int netvsp_rx_write_head(struct netvsp_channel *channel, const struct netvsp_rx_
 	return guest_access_copy(buffer->head, head, len);
 }
 
-void netvsp_rx_queue(struct netvsp_channel *channel, uint32_t first, uint32_t last, uint32_t parts,
-		     uint64_t bytes)
+void netvsp_rx_queue(struct netvsp_channel *channel, const struct netvsp_rx_run *run)
 {
 	struct netvsp_rx *rx = &channel->rx;
 
-	rx->buffers[first].parts = parts;
-	rx->buffers[last].next = NONE;
+	rx->buffers[run->first].parts = run->parts;
+	rx->buffers[run->last].next = NONE;
 	if (rx->unsent == NONE)
-		rx->unsent = first;
+		rx->unsent = run->first;
 	else
-		rx->buffers[rx->unsent_last].next = first;
-	rx->unsent_last = last;
-	netvsp_count(&channel->counters->rx_frames, parts);
-	netvsp_count(&channel->counters->rx_bytes, bytes);
+		rx->buffers[rx->unsent_last].next = run->first;
+	rx->unsent_last = run->last;
+	netvsp_count(&channel->counters->rx_frames, run->frames);
+	netvsp_count(&channel->counters->rx_bytes, run->bytes);
 }
 
-void netvsp_rx_drop(struct netvsp_channel *channel, uint32_t first, uint32_t parts)
+static void release_run(struct netvsp_rx *rx, const struct netvsp_rx_run *run)
 {
-	struct netvsp_rx *rx = &channel->rx;
+	uint32_t number = run->first;
 
-	netvsp_count(&channel->counters->rx_errors, parts);
-	while (parts--) {
-		uint32_t next = rx->buffers[first].next;
+	for (uint32_t i = 0; i < run->parts; i++) {
+		uint32_t next = rx->buffers[number].next;
 
-		release(rx, &rx->buffers[first]);
-		first = next;
+		release(rx, &rx->buffers[number]);
+		number = next;
 	}
+}
+
+void netvsp_rx_drop(struct netvsp_channel *channel, const struct netvsp_rx_run *run)
+{
+	netvsp_count(&channel->counters->rx_errors, run->frames);
+	release_run(&channel->rx, run);
 }
 
 static uint32_t capacity(const struct netvsp_channel *channel)
 {
 	return channel->receive_buffer->section_size - RNDIS_RX_HEADROOM;
+}
+
+/* The nic's buffers of a send become a list of ours; what it says of the first is of all. */
+static struct netvsp_rx_run link_parts(struct netvsp_channel *channel, struct nic_rx *nic)
+{
+	struct netvsp_rx_buffer *buffer = container_of(nic, struct netvsp_rx_buffer, nic);
+	struct netvsp_rx_run run = { .first = (uint32_t)(buffer - channel->rx.buffers),
+				     .parts = 1,
+				     .frames = nic->frames,
+				     .bytes = nic->len };
+
+	for (struct nic_rx *part = nic->next; part; part = part->next, run.parts++) {
+		struct netvsp_rx_buffer *next = container_of(part, struct netvsp_rx_buffer, nic);
+
+		part->flags = nic->flags;
+		part->hash = nic->hash;
+		part->vlan_tci = nic->vlan_tci;
+		buffer->next = (uint32_t)(next - channel->rx.buffers);
+		buffer = next;
+		buffer->parts = 0;
+		run.bytes += part->len;
+	}
+	run.last = (uint32_t)(buffer - channel->rx.buffers);
+	return run;
+}
+
+static void receive_uncut(struct netvsp_channel *channel, struct netvsp_rx_buffer *buffer)
+{
+	struct netvsp_rx_run run = link_parts(channel, &buffer->nic);
+
+	if (filtered(channel, buffer)) {
+		netvsp_count(&channel->counters->rx_filtered, run.frames);
+		release_run(&channel->rx, &run);
+		return;
+	}
+	netvsp_rsc_take_uncut(channel, &run);
 }
 
 void netvsp_rx_frame(void *ctx, struct nic_rx *nic, int err)
@@ -178,7 +218,11 @@ void netvsp_rx_frame(void *ctx, struct nic_rx *nic, int err)
 	uint32_t number = (uint32_t)(buffer - channel->rx.buffers);
 
 	if (!__atomic_load_n(&channel->netvsp->rx_checksums, __ATOMIC_RELAXED))
-		nic->flags &= NIC_RX_VLAN | NIC_RX_HASH;
+		nic->flags &= NIC_RX_VLAN | NIC_RX_HASH | NIC_RX_UNCUT;
+	if (!err && (nic->flags & NIC_RX_UNCUT)) {
+		receive_uncut(channel, buffer);
+		return;
+	}
 	if (err || nic->len < ETHERNET_HEADER || nic->len > capacity(channel)) {
 		if (err != -ECANCELED)
 			netvsp_count(&channel->counters->rx_errors, 1);
@@ -189,7 +233,7 @@ void netvsp_rx_frame(void *ctx, struct nic_rx *nic, int err)
 	} else if (netvsp_rx_write_head(channel, buffer, NULL)) {
 		netvsp_count(&channel->counters->rx_errors, 1);
 	} else {
-		netvsp_rx_queue(channel, number, number, 1, nic->len);
+		netvsp_rx_queue(channel, &(struct netvsp_rx_run){ number, number, 1, 1, nic->len });
 		return;
 	}
 	release(&channel->rx, buffer);

@@ -682,6 +682,197 @@ static void units_wait_for_room(void **state)
 	assert_int_equal(loopback_nic_posted(m.card.nic, 0), 0);
 }
 
+/* --- Sends that the nic did not cut */
+
+static uint8_t bytes[66000];
+
+/* Of 1000 bytes a frame. False: the nic has no room for it. */
+static bool uncut(bool ipv6, uint32_t at, uint32_t payload)
+{
+	const struct nic_rx meta = { .flags = (ipv6 ? NIC_RX_TCP_CHECKSUM_OK : GOOD) | NIC_RX_HASH,
+				     .hash = 0x12345678 };
+	uint32_t len = tcp_send_make(bytes, ipv6, true, at, payload);
+
+	return loopback_nic_deliver_uncut(m.card.nic, 0, bytes, len, (payload + 999) / 1000, &meta);
+}
+
+/* Parts are sections of 2 KiB without their heads. */
+static unsigned int parts_of(bool ipv6, uint32_t payload)
+{
+	return ((ipv6 ? 86 : 66) + payload + 1919) / 1920;
+}
+
+static void an_uncut_send_is_one_frame(void **state)
+{
+	static const uint32_t payloads[] = { 1001, 1855, 1834, 1835, 4000, 64938 };
+	struct netvsp_counters counters;
+	uint64_t frames = 0, payload = 0, headers = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 12; i++) {
+		uint32_t len = payloads[i / 2];
+		unsigned int packets = m.net.packets[0];
+
+		start();
+		assert_true(uncut(i & 1, 300, len));
+		end();
+		assert_int_equal(m.count, 1);
+		expect(0, parts_of(i & 1, len), 300, len);
+		assert_true(m.arrived[0].rx.has_checksum && m.arrived[0].rx.has_hash);
+		assert_int_equal(m.arrived[0].rx.hash, 0x12345678);
+		assert_int_equal(m.net.packets[0] - packets, 1);
+		frames += (len + 999) / 1000;
+		payload += len;
+		headers += (len + 999) / 1000 * (i & 1 ? 86 : 66);
+	}
+	netvsp_counters(m.card.netvsp, &counters);
+	assert_int_equal(counters.rx_frames, frames);
+	assert_int_equal(counters.rsc_frames, frames);
+	assert_int_equal(counters.rx_bytes, payload + headers);
+	assert_int_equal(counters.rx_errors, 0);
+	assert_int_equal(statistics().coalesced_octets, payload);
+	assert_int_equal(statistics().coalesce_events, 12);
+	assert_int_equal(statistics().aborts, 0);
+	assert_false(uncut(true, 0, 64939)); /* a Linux guest could not take it well */
+}
+
+/* The nic hears of what the guest wants when it changes, and of the end of that. */
+static void uncut_sends_are_asked_for(void **state)
+{
+	static const uint8_t settings[][3] = { { ON, OFF, 1 }, { 0, ON, 3 }, { OFF, 0, 2 } };
+	const struct ndis_offload_parameters off = { .tcp_ip_v4_checksum = 1 };
+	const struct ndis_offload_parameters on = { .tcp_ip_v4_checksum = 4 };
+
+	(void)state;
+	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_6, 1500), 0);
+	assert_int_equal(netvsc_rsc(&m.net, ON, ON), 0);
+	assert_int_equal(loopback_nic_uncut(m.card.nic), 0);
+	assert_int_equal(netvsc_stop(&m.net, 0), 0);
+	assert_int_equal(netvsc_start(&m.net, NVSP_PROTOCOL_VERSION_61, 1500), 0);
+	assert_int_equal(loopback_nic_uncut(m.card.nic), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(netvsc_rsc(&m.net, settings[i][0], settings[i][1]), 0);
+		assert_int_equal(loopback_nic_uncut(m.card.nic), settings[i][2]);
+	}
+	assert_int_equal(netvsc_set(&m.net, OID_TCP_OFFLOAD_PARAMETERS, &off, sizeof(off)), 0);
+	assert_int_equal(loopback_nic_uncut(m.card.nic), 0); /* units have good checksums */
+	assert_int_equal(netvsc_set(&m.net, OID_TCP_OFFLOAD_PARAMETERS, &on, sizeof(on)), 0);
+	assert_int_equal(loopback_nic_uncut(m.card.nic), 2);
+	assert_int_equal(netvsc_stop(&m.net, 0), 0);
+	assert_int_equal(loopback_nic_uncut(m.card.nic), 0);
+}
+
+/* One that was on its way when the guest said no arrives all the same. */
+static void an_uncut_send_may_be_late(void **state)
+{
+	const struct ndis_offload_parameters off = { .tcp_ip_v4_checksum = 1 };
+
+	(void)state;
+	assert_int_equal(netvsc_rsc(&m.net, OFF, OFF), 0);
+	assert_int_equal(netvsc_set(&m.net, OID_TCP_OFFLOAD_PARAMETERS, &off, sizeof(off)), 0);
+	start();
+	assert_true(uncut(false, 0, 5000));
+	end();
+	assert_int_equal(m.count, 1);
+	expect(0, 3, 0, 5000);
+	assert_false(m.arrived[0].rx.has_checksum);
+}
+
+/* Segments before it and behind it: those of its connection stay where they were. */
+static void uncut_sends_keep_their_place(void **state)
+{
+	(void)state;
+	start();
+	segment(true, 0, 1000); /* another connection: the end of the batch ends it */
+	segment(false, 0, 1000);
+	segment(false, 1000, 1000);
+	assert_true(uncut(false, 2000, 20000));
+	segment(false, 22000, 1000);
+	segment(true, 1000, 1000);
+	segment(false, 23000, 1000);
+	assert_true(uncut(false, 24000, 20000));
+	end();
+	assert_int_equal(m.count, 5);
+	expect(0, 2, 0, 2000);
+	expect(1, 11, 2000, 20000);
+	expect(2, 2, 22000, 2000);
+	expect(3, 11, 24000, 20000);
+	expect(4, 2, 0, 2000);
+	assert_int_equal(statistics().aborts, 2);
+}
+
+static void lost_sections_come_back(unsigned int frames)
+{
+	struct netvsp_counters counters;
+
+	assert_int_equal(m.count, 0);
+	netvsp_counters(m.card.netvsp, &counters);
+	assert_int_equal(counters.rx_errors + counters.rx_filtered, frames);
+	run();
+	assert_int_equal(loopback_nic_posted(m.card.nic, 0), LOOPBACK_RING);
+	for (uint32_t at = 0; at < 3 * m.net.sections; at += 34) { /* through all of them */
+		start();
+		assert_true(uncut(true, at, 64900));
+		end();
+		assert_int_equal(m.count, 1);
+		expect(0, 34, at, 64900);
+	}
+}
+
+/* As the nic promises not to give one, or as a guest may make one of it. */
+static void what_is_no_such_send_is_lost(void **state)
+{
+	const struct nic_rx meta = { .flags = GOOD };
+	uint32_t len = tcp_send_make(bytes, false, true, 0, 5000);
+
+	(void)state;
+	bytes[47] |= 1; /* FIN */
+	start();
+	assert_true(loopback_nic_deliver_uncut(m.card.nic, 0, bytes, len, 5, &meta));
+	bytes[47] ^= 1;
+	bytes[17]++; /* another length */
+	assert_true(loopback_nic_deliver_uncut(m.card.nic, 0, bytes, len, 5, &meta));
+	end();
+	lost_sections_come_back(10);
+}
+
+static void what_is_filtered_is_so_uncut(void **state)
+{
+	(void)state;
+	assert_int_equal(netvsc_filter(&m.net, NDIS_PACKET_TYPE_BROADCAST), 0);
+	start();
+	assert_true(uncut(false, 0, 5000));
+	end();
+	assert_int_equal(m.count, 0);
+	assert_int_equal(netvsc_filter(&m.net, 0xB), 0); /* directed, broadcast, all groups */
+	lost_sections_come_back(5);
+}
+
+/* As many as there are sections for, in order, when the ring is full, too. */
+static void uncut_sends_wait_for_room(void **state)
+{
+	uint32_t sent = 0, next = 0;
+
+	(void)state;
+	m.net.keep = true;
+	while (uncut(false, sent * 60000, 60000)) {
+		sent++;
+		client_run(&m.client);
+	}
+	assert_true(sent > 2);
+	for (int i = 0; i < 10; i++)
+		run();
+	netvsc_give_back(&m.net);
+	run();
+	assert_int_equal(m.count, sent);
+	for (; next < sent; next++)
+		expect(next, parts_of(false, 60000), next * 60000, 60000);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 0), LOOPBACK_RING);
+	assert_true(uncut(false, 0, 60000));
+	assert_int_equal(netvsc_stop(&m.net, 0), 0);
+	assert_int_equal(loopback_nic_posted(m.card.nic, 0), 0);
+}
+
 #define STARTED(test) cmocka_unit_test_setup_teardown(test, setup_on, teardown)
 #define CLOSED(test)  cmocka_unit_test_setup_teardown(test, setup, teardown)
 
@@ -709,6 +900,13 @@ int main(void)
 		STARTED(headers_that_change_are_as_they_were),
 		STARTED(a_guest_that_keeps_sections_gets_no_more),
 		STARTED(units_wait_for_room),
+		STARTED(an_uncut_send_is_one_frame),
+		CLOSED(uncut_sends_are_asked_for),
+		STARTED(an_uncut_send_may_be_late),
+		STARTED(uncut_sends_keep_their_place),
+		STARTED(what_is_no_such_send_is_lost),
+		STARTED(what_is_filtered_is_so_uncut),
+		STARTED(uncut_sends_wait_for_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

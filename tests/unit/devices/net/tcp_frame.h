@@ -17,6 +17,8 @@ struct tcp_frame {
  */
 void tcp_frame_make(struct tcp_frame *frame, bool ipv6, bool timestamps, uint32_t at,
 		    uint32_t payload);
+/* The same of any length up to IP's, a send that is not cut, into room for it. Its length. */
+uint32_t tcp_send_make(uint8_t *bytes, bool ipv6, bool timestamps, uint32_t at, uint32_t payload);
 /* The checksums, after a change. */
 void tcp_frame_fill(struct tcp_frame *frame);
 
