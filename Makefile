@@ -161,27 +161,30 @@ tests/fuzz/tcp_unit_fuzz-objs := core/tcp_unit.o core/net_frame.o tests/unit/dev
 
 # --- devices/mana/: Microsoft Azure Network Adapter function, emulated
 mana-function-objs := $(addprefix devices/mana/,mana_function.o mana_hwc.o mana_command.o mana_ring.o \
-	mana_backlog.o mana_frames.o)
+	mana_backlog.o mana_frames.o mana_uncut.o)
 devices-objs += $(mana-function-objs)
 core-objs += core/net_frame.o core/tcp_unit.o
 tests/unit/core/net_frame_test-objs := core/net_frame.o
 
 # --- devices/net/mana_nic*: the driver of such a function
 mana-nic-objs := $(addprefix devices/net/,mana_nic.o mana_nic_setup.o mana_nic_hwc.o mana_nic_queue.o \
-	mana_nic_data.o mana_nic_poll.o mana_nic_ring.o)
+	mana_nic_data.o mana_nic_uncut.o mana_nic_poll.o mana_nic_ring.o)
 devices-objs += $(mana-nic-objs)
 mana-test-objs := $(sort $(mana-nic-objs) $(mana-function-objs) $(pci-objs) $(relay-objs) core/net_frame.o core/tcp_unit.o \
 	$(addprefix tests/unit/devices/net/,memory_backend.o mana_machine.o) $(net-test-objs))
 tests/unit/devices/net/mana_nic_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_liar_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_poll_test-objs := $(mana-test-objs)
+tests/unit/devices/net/mana_uncut_test-objs := $(sort $(mana-test-objs) tests/unit/devices/net/tcp_frame.o)
+ldflags-tests/unit/devices/net/mana_uncut_test := -Wl,--wrap=mana_command
 ldflags-tests/unit/devices/net/mana_poll_test := -Wl,--wrap=event_loop_now_ns
 tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
-tests/fuzz/mana_nic_fuzz-objs := $(mana-test-objs)
+tests/fuzz/mana_nic_fuzz-objs := $(sort $(mana-test-objs) tests/unit/devices/net/tcp_frame.o)
 mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_frame.o core/tcp_unit.o core/log.o core/event_loop.o \
 	core/guest_memory.o core/guest_access.o tests/unit/devices/net/memory_backend.o tests/unit/devices/mana/mana_driver.o)
 tests/unit/devices/mana/mana_function_test-objs := $(mana-function-test-objs)
-tests/fuzz/mana_function_fuzz-objs := $(mana-function-test-objs)
+tests/unit/devices/mana/mana_uncut_test-objs := $(mana-function-test-objs) tests/unit/devices/net/tcp_frame.o
+tests/fuzz/mana_function_fuzz-objs := $(mana-function-test-objs) tests/unit/devices/net/tcp_frame.o
 
 # --- paravisor/: main, configuration, wiring, VP loop
 paravisor-objs := $(addprefix paravisor/,main.o options.o topology.o vmbus.o machine.o vp.o crash.o exit.o exit_pio.o \

@@ -14,10 +14,18 @@
 struct event_loop;
 struct iovec;
 struct net_backend;
+struct net_send;
 
 struct net_backend_client {
 	/* A frame from the network, valid during the call. */
 	void (*receive)(void *ctx, const uint8_t *frame, size_t len);
+
+	/*
+	 * A TCP send from the network, to be cut into frames with mss (not 0) bytes of payload, valid during the call. The card may
+	 * take some of its first frames as one: bytes of payload that it took, a multiple of the mss or all; the rest is to be
+	 * given as frames. NULL: it never does.
+	 */
+	size_t (*receive_send)(void *ctx, const struct net_send *send, size_t mss);
 
 	/* It is no longer full. */
 	void (*room)(void *ctx);

@@ -21,6 +21,7 @@ enum mana_command {
 	MANA_QUERY_VPORT_CONFIG = 0x20008,
 	MANA_QUERY_LINK_CONFIG = 0x2000A,
 	MANA_VTL2_MOVE_FILTER = 0x27802, /* of a function that VTL2 has */
+	MANA_EMULATED_UNCUT = 0x27E01,   /* ours: hardware does not know it */
 };
 
 #define MANA_INVALID_HANDLE UINT64_MAX
@@ -109,6 +110,22 @@ struct mana_move_filter_req {
 	uint32_t reserved_52;
 };
 _Static_assert(sizeof(struct mana_move_filter_req) == 56, "move filter");
+
+/*
+ * TCP sends that the function has whole are to come so, those of the IP versions said here, with at most max_len bytes; until
+ * the next command, or the function's reset. Each is one completion, MANA_CQE_RX_UNCUT, and fills receive buffers one after
+ * another, each as far as it goes, MANA_UNCUT_BUFFERS at most.
+ */
+struct mana_uncut_req {
+	struct gdma_req_hdr hdr;
+	uint64_t vport;
+	uint32_t versions;
+	uint32_t max_len;
+};
+_Static_assert(sizeof(struct mana_uncut_req) == 56, "uncut sends");
+#define MANA_UNCUT_IPV4    1u
+#define MANA_UNCUT_IPV6    2u
+#define MANA_UNCUT_BUFFERS 64u
 
 struct mana_destroy_wqobj_req {
 	struct gdma_req_hdr hdr;
@@ -213,6 +230,7 @@ enum mana_cqe_type {
 	MANA_CQE_RX_COALESCED_4 = 2,
 	MANA_CQE_RX_OBJECT_FENCE = 3,
 	MANA_CQE_RX_TRUNCATED = 4,
+	MANA_CQE_RX_UNCUT = 31, /* ours, as the command */
 	MANA_CQE_TX_OKAY = 32,
 	MANA_CQE_TX_MTU_DROP = 34,
 	MANA_CQE_TX_INVALID_OOB = 35,
@@ -237,6 +255,18 @@ struct mana_rx_comp {
 	uint32_t wqe_offset;
 };
 _Static_assert(sizeof(struct mana_rx_comp) == GDMA_CQE_DATA, "RX completion");
+
+/* The same of a send that was not cut. */
+struct mana_rx_uncut_comp {
+	uint32_t header;
+	uint32_t flags;
+	struct mana_rx_packet_info packet;
+	uint32_t frames;  /* on a wire it would be so many */
+	uint32_t buffers; /* that it is in */
+	uint32_t reserved_28[7];
+	uint32_t wqe_offset; /* the first's */
+};
+_Static_assert(sizeof(struct mana_rx_uncut_comp) == GDMA_CQE_DATA, "uncut RX completion");
 #define MANA_RX_VLAN_MASK       0xFFFu
 #define MANA_RX_VLAN_PRESENT    0x1000u
 #define MANA_RX_HASH_TYPE_SHIFT 16 /* 9 bits */

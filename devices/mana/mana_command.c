@@ -520,6 +520,17 @@ static uint32_t move_filter(struct mana *mana, size_t len)
 	return GDMA_STATUS_SUCCESS;
 }
 
+static uint32_t take_uncut(struct mana *mana, size_t len)
+{
+	const struct mana_uncut_req *req = REQUEST(mana, struct mana_uncut_req);
+
+	if (len < sizeof(*req) || req->vport != MANA_VPORT ||
+	    req->versions > (MANA_UNCUT_IPV4 | MANA_UNCUT_IPV6) || req->max_len > UINT16_MAX)
+		return GDMA_STATUS_INVALID;
+	mana->uncut = (struct mana_uncut){ req->versions, req->max_len };
+	return GDMA_STATUS_SUCCESS;
+}
+
 /* --- All of it */
 
 uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t len)
@@ -565,6 +576,8 @@ uint32_t mana_command(struct mana *mana, const struct gdma_req_hdr *hdr, size_t 
 		return query_vport(mana, len);
 	case MANA_VTL2_MOVE_FILTER:
 		return move_filter(mana, len);
+	case MANA_EMULATED_UNCUT:
+		return take_uncut(mana, len);
 	}
 	return GDMA_STATUS_CMD_UNSUPPORTED;
 }
@@ -585,5 +598,6 @@ void mana_objects_free(struct mana *mana)
 	mana->steering.rss = false;
 	mana->steering.entries = 0;
 	mana->steering.default_wq = MANA_WQS;
+	mana->uncut.versions = 0;
 	mana->vport_tx = false;
 }

@@ -16,9 +16,8 @@
 /* Frames of a queue in one go, so that doorbells and commands get the lock in between. */
 #define SEND_BUDGET 32
 
-/* `to`: the address that the frames go to. */
-static void count_frames(struct nic_cast_stats stats[NIC_CASTS], const uint8_t *to, size_t frames,
-			 size_t bytes)
+void mana_count_frames(struct nic_cast_stats stats[NIC_CASTS], const uint8_t *to, size_t frames,
+		       size_t bytes)
 {
 	static const uint8_t broadcast[NIC_MAC_SIZE] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
 	enum nic_cast cast = !(to[0] & 1)                               ? NIC_UNICAST
@@ -55,8 +54,8 @@ static void transmit(struct sender *sender, uint8_t *header, size_t header_len,
 	if (payload_len)
 		pieces[count++] = (struct iovec){ (void *)(uintptr_t)payload, payload_len };
 	backend->ops->send(backend, pieces, count, sender->left);
-	count_frames(sender->mana->stats.tx, sender->mana->frame, 1,
-		     header_len + payload_len + (sender->vlan ? MAC_BYTES : 0));
+	mana_count_frames(sender->mana->stats.tx, sender->mana->frame, 1,
+			  header_len + payload_len + (sender->vlan ? MAC_BYTES : 0));
 }
 
 static void transmit_segment(void *ctx, uint8_t *header, size_t header_len, const uint8_t *payload,
@@ -156,7 +155,7 @@ static bool send_uncut(struct sender *sender, size_t len, uint32_t header_len, u
 	offload.ipv6 = frame.ipv6;
 	backend->ops->send(backend, &piece, 1, &offload);
 	frames = (len - header_len + mss - 1) / mss;
-	count_frames(mana->stats.tx, mana->frame, frames, len + (frames - 1) * header_len);
+	mana_count_frames(mana->stats.tx, mana->frame, frames, len + (frames - 1) * header_len);
 	return true;
 }
 
@@ -250,14 +249,13 @@ void mana_send_frames_of(struct mana *mana, uint32_t wq)
 
 /* --- From the network */
 
-static bool is_ours(const struct mana *mana, const uint8_t *frame)
+bool mana_is_ours(const struct mana *mana, const uint8_t *frame)
 {
 	return (frame[0] & 1) || !memcmp(frame, mana->config.mac, sizeof(mana->config.mac));
 }
 
-/* The work queue for the frame; MANA_WQS: nowhere. */
-static uint32_t steer(const struct mana *mana, const uint8_t *bytes, const struct net_frame *frame,
-		      struct mana_rx_comp *comp)
+uint32_t mana_steer(const struct mana *mana, const uint8_t *bytes, const struct net_frame *frame,
+		    uint32_t *flags, uint32_t *hash)
 {
 	static const struct {
 		uint8_t nic, mana;
@@ -270,22 +268,22 @@ static uint32_t steer(const struct mana *mana, const uint8_t *bytes, const struc
 		{ NIC_HASH_UDP_IPV6, MANA_HASH_UDP_IPV6 },
 	};
 	const struct mana_steering *steering = &mana->steering;
-	uint32_t hash;
+	uint32_t value;
 	uint8_t type;
 
 	if (!steering->rss || !steering->entries)
 		return steering->default_wq;
-	hash = net_frame_hash(&steering->hash, bytes, frame, steering->hash_types, &type);
+	value = net_frame_hash(&steering->hash, bytes, frame, steering->hash_types, &type);
 	if (!type)
 		return steering->default_wq;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (types[i].nic == type)
-			comp->flags |= (uint32_t)types[i].mana << MANA_RX_HASH_TYPE_SHIFT;
-	comp->packets[0].hash = hash;
-	return steering->table[hash % steering->entries];
+			*flags |= (uint32_t)types[i].mana << MANA_RX_HASH_TYPE_SHIFT;
+	*hash = value;
+	return steering->table[value % steering->entries];
 }
 
-static uint32_t checksum_flags(uint16_t nic)
+uint32_t mana_checksum_flags(uint16_t nic)
 {
 	return (nic & NIC_RX_IP_CHECKSUM_OK ? MANA_RX_IP_OK : 0) |
 	       (nic & NIC_RX_IP_CHECKSUM_BAD ? MANA_RX_IP_BAD : 0) |
@@ -329,8 +327,8 @@ static bool deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct 
 	uint32_t number;
 
 	net_frame_parse(bytes, len, &frame);
-	comp->flags |= checksum_flags(net_frame_verify(bytes, &frame));
-	number = steer(mana, bytes, &frame, comp);
+	comp->flags |= mana_checksum_flags(net_frame_verify(bytes, &frame));
+	number = mana_steer(mana, bytes, &frame, &comp->flags, &comp->packets[0].hash);
 	if (number >= MANA_WQS || mana->wqs[number].type != GDMA_RQ) {
 		mana->stats.rx_no_wqe++;
 		return true;
@@ -347,7 +345,7 @@ static bool deliver(struct mana *mana, const uint8_t *bytes, size_t len, struct 
 	comp->packets[0].len = (uint32_t)len;
 	comp->wqe_offset = wqe.offset;
 	mana_complete(mana, &mana->wqs[number], comp);
-	count_frames(mana->stats.rx, bytes, 1, len);
+	mana_count_frames(mana->stats.rx, bytes, 1, len);
 	return true;
 }
 
@@ -359,7 +357,7 @@ bool mana_receive_frame(struct mana *mana, const uint8_t *bytes, size_t len, boo
 		mana->stats.rx_disabled++;
 		return true;
 	}
-	if (len < ETHERNET_HEADER || !is_ours(mana, bytes) ||
+	if (len < ETHERNET_HEADER || !mana_is_ours(mana, bytes) ||
 	    len > mana->config.mtu + ETHERNET_HEADER + VLAN_TAG)
 		return true;
 	if (len >= ETHERNET_HEADER + VLAN_TAG && bytes[12] == 0x81 && bytes[13] == 0) {
@@ -390,4 +388,6 @@ static void room(void *ctx)
 	mana_wake(ctx);
 }
 
-const struct net_backend_client mana_backend_client = { .receive = receive, .room = room };
+const struct net_backend_client mana_backend_client = { .receive = receive,
+							.receive_send = mana_receive_send,
+							.room = room };

@@ -99,6 +99,12 @@ struct mana_steering {
 	struct net_hash hash;
 };
 
+/* What the driver wants uncut. */
+struct mana_uncut {
+	uint32_t versions; /* MANA_UNCUT_*; 0: nothing */
+	uint32_t max_len;
+};
+
 struct mana_stats {
 	uint64_t rx_no_wqe, rx_disabled;
 	uint64_t tx_invalid_oob, tx_gdma;
@@ -129,6 +135,7 @@ struct mana {
 	struct mana_wq wqs[MANA_WQS];
 	uint32_t tails[MANA_WQS]; /* bytes posted: as the last doorbell said; atomic, no lock */
 	struct mana_steering steering;
+	struct mana_uncut uncut;
 	struct mana_stats stats;
 	uint64_t dma_bytes; /* atomic */
 	uint8_t request[HWC_MESSAGE_MAX], response[HWC_MESSAGE_MAX];
@@ -198,6 +205,19 @@ extern const struct net_backend_client mana_backend_client;
  * A frame from the network. False: its queue has no buffer, which is worth waiting for; never the last time. On the loop, with `lock`.
  */
 bool mana_receive_frame(struct mana *mana, const uint8_t *frame, size_t len, bool last_time);
+
+/* What the parts of receiving share, with `lock`. */
+bool mana_is_ours(const struct mana *mana, const uint8_t *frame);
+/* The work queue for the frame; MANA_WQS: nowhere. What it was chosen by goes to *flags (of a completion) and *hash. */
+uint32_t mana_steer(const struct mana *mana, const uint8_t *bytes, const struct net_frame *frame,
+		    uint32_t *flags, uint32_t *hash);
+uint32_t mana_checksum_flags(uint16_t nic); /* from enum nic_rx_flag */
+/* `frames` with `bytes` in all went to the address `to`. */
+void mana_count_frames(struct nic_cast_stats stats[NIC_CASTS], const uint8_t *to, size_t frames,
+		       size_t bytes);
+
+/* --- mana_uncut.c: a send from the network; net_backend_client's receive_send(). On the loop. */
+size_t mana_receive_send(void *ctx, const struct net_send *send, size_t mss);
 
 /* --- mana_function.c: a run of the loop, soon; any thread */
 void mana_wake(struct mana *mana);

@@ -109,6 +109,8 @@ static void begin_recovery(struct mana_nic *mana)
 	set_recovery(mana, MANA_NIC_SUSPENDING);
 	mana->hwc.up = false;
 	mana->receive_set = false;
+	mana->uncut.refused = false;
+	__atomic_store_n(&mana->uncut.believed, 0, __ATOMIC_RELEASE);
 	mana->config.pci->ops->reset(mana->config.pci);
 	mana_nic_count(&mana->counters.resets, 1);
 	any = call_queues(mana, suspend_queue);
@@ -196,6 +198,8 @@ static void finish(void *ctx)
 		err = mana_nic_steer(mana, &mana->receive);
 	if (!err && mana->to_vtl0)
 		err = mana_nic_send_filter(mana);
+	if (!err)
+		err = mana_nic_send_uncut(mana);
 	if (!mana->hwc.up)
 		err = -EIO;
 	if (!err) {
@@ -344,6 +348,19 @@ static int set_receive(struct nic *nic, const struct nic_receive *receive)
 	return err == -EINVAL ? err : 0;
 }
 
+/* As above; and a function that does not know of it cuts. */
+static void set_uncut(struct nic *nic, uint8_t versions, uint16_t max)
+{
+	struct mana_nic *mana = mana_of(nic);
+
+	pthread_mutex_lock(&mana->control);
+	mana->uncut.versions = versions;
+	mana->uncut.max = max;
+	if (__atomic_load_n(&mana->recovery, __ATOMIC_ACQUIRE) == MANA_NIC_WELL && mana->hwc.up)
+		mana_nic_send_uncut(mana);
+	mana_nic_release(mana);
+}
+
 static const struct nic_ops ops = {
 	.get_info = get_info,
 	.get_stats = get_stats,
@@ -351,6 +368,7 @@ static const struct nic_ops ops = {
 	.queue_open = mana_nic_queue_open,
 	.queue_close = mana_nic_queue_close,
 	.set_receive = set_receive,
+	.set_uncut = set_uncut,
 	.tx = mana_nic_tx,
 	.rx_post = mana_nic_rx_post,
 	.kick = mana_nic_kick,

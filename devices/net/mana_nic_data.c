@@ -19,11 +19,6 @@ static struct mana_nic_queue *queue_of(struct nic *nic, unsigned int index)
 	return &((struct mana_nic *)nic)->queues[index];
 }
 
-static void count(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED); /* one writer */
-}
-
 /* --- Sending */
 
 static int add_sge(struct mana_nic_queue *queue, struct mana_nic_list *list, uint64_t gpa,
@@ -287,7 +282,7 @@ static void return_failed(struct mana_nic_queue *queue, int err)
 	while (tx) {
 		struct nic_tx *next = tx->next;
 
-		count(&queue->stats.tx_errors, 1);
+		mana_nic_count_own(&queue->stats.tx_errors, 1);
 		queue->client->tx_done(queue->ctx, tx, err);
 		tx = next;
 	}
@@ -306,7 +301,7 @@ static struct mana_nic_tx take_tx(struct mana_nic_queue *queue)
 	return slot;
 }
 
-static struct mana_nic_rx take_rx(struct mana_nic_queue *queue)
+struct mana_nic_rx mana_nic_take_rx(struct mana_nic_queue *queue)
 {
 	struct mana_nic_rx slot = queue->rx[queue->rx_first];
 
@@ -325,7 +320,7 @@ void mana_nic_return_tx(struct mana_nic_queue *queue, int err)
 void mana_nic_return_rx(struct mana_nic_queue *queue)
 {
 	while (queue->rx_count)
-		queue->client->rx(queue->ctx, take_rx(queue).rx, -ECANCELED);
+		queue->client->rx(queue->ctx, mana_nic_take_rx(queue).rx, -ECANCELED);
 }
 
 /* --- Completions. -EPROTO: the device says what cannot be. */
@@ -347,23 +342,14 @@ static int complete_tx(struct mana_nic_queue *queue, const struct gdma_cqe *cqe)
 	ok = (comp->header & MANA_CQE_TYPE_MASK) == MANA_CQE_TX_OKAY;
 	take_tx(queue);
 	queue->sq.tail += slot.size;
-	count(ok ? &queue->stats.tx_frames : &queue->stats.tx_errors, 1);
+	mana_nic_count_own(ok ? &queue->stats.tx_frames : &queue->stats.tx_errors, 1);
 	if (ok)
-		count(&queue->stats.tx_bytes, slot.tx->len);
+		mana_nic_count_own(&queue->stats.tx_bytes, slot.tx->len);
 	queue->client->tx_done(queue->ctx, slot.tx, ok ? 0 : -EINVAL);
 	return 0;
 }
 
-static uint32_t capacity(const struct nic_rx *rx)
-{
-	uint32_t len = 0;
-
-	for (unsigned int i = 0; i < rx->segment_count; i++)
-		len += rx->segments[i].len;
-	return len;
-}
-
-static uint16_t rx_flags(uint32_t flags)
+uint16_t mana_nic_rx_flags(uint32_t flags)
 {
 	static const struct {
 		uint32_t mana;
@@ -397,16 +383,16 @@ static int deliver(struct mana_nic_queue *queue, const struct mana_rx_comp *comp
 	slot = queue->rx[queue->rx_first];
 	if (queue->rq.rung - queue->rq.tail < slot.size ||
 	    ((comp->wqe_offset ^ queue->rq.tail) & (queue->rq.bytes - 1)) ||
-	    (!truncated && len > capacity(slot.rx)))
+	    (!truncated && len > mana_nic_capacity(slot.rx)))
 		return -EPROTO;
-	take_rx(queue);
+	mana_nic_take_rx(queue);
 	queue->rq.tail += slot.size;
 	slot.rx->len = len;
-	slot.rx->flags = rx_flags(comp->flags);
+	slot.rx->flags = mana_nic_rx_flags(comp->flags);
 	slot.rx->hash = comp->packets[0].hash;
 	slot.rx->vlan_tci = comp->flags & MANA_RX_VLAN_MASK;
-	count(truncated ? &queue->stats.rx_errors : &queue->stats.rx_frames, 1);
-	count(&queue->stats.rx_bytes, truncated ? 0 : len);
+	mana_nic_count_own(truncated ? &queue->stats.rx_errors : &queue->stats.rx_frames, 1);
+	mana_nic_count_own(&queue->stats.rx_bytes, truncated ? 0 : len);
 	queue->client->rx(queue->ctx, slot.rx, truncated ? -EMSGSIZE : 0);
 	return 0;
 }
@@ -425,6 +411,8 @@ static int complete_rx(struct mana_nic_queue *queue, const struct gdma_cqe *cqe)
 		return deliver(queue, comp, true);
 	case MANA_CQE_RX_OBJECT_FENCE:
 		return 0;
+	case MANA_CQE_RX_UNCUT:
+		return mana_nic_deliver_uncut(queue, (const void *)cqe->data);
 	}
 	return -EPROTO; /* coalescing was not asked for */
 }

@@ -147,6 +147,15 @@ enum mana_nic_recovery {
 	MANA_NIC_DEAD,
 };
 
+/* Sends that the function does not cut. */
+struct mana_nic_uncut {
+	uint8_t versions; /* enum nic_uncut: as wanted */
+	uint16_t max;
+	bool refused; /* the function does not know of them */
+	uint32_t
+		believed; /* they come, of at most so many bytes; 0: it was not asked for since it is up; atomic */
+};
+
 struct mana_nic {
 	struct nic nic;
 	struct mana_nic_config config;
@@ -162,6 +171,7 @@ struct mana_nic {
 	bool receive_set;           /* as the device has it */
 	bool link_told;             /* up: as the device says */
 	bool to_vtl0;               /* where frames are wanted: another function's */
+	struct mana_nic_uncut uncut;
 	struct nic_info info;
 	struct mana_nic_tally device; /* what the function counts */
 	unsigned int waiting;         /* queues whose loops have not reported, during recovery */
@@ -184,6 +194,12 @@ struct mana_nic {
 static inline void mana_nic_count(uint64_t *counter, uint64_t n)
 {
 	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+/* Of a queue's, which has one writer. */
+static inline void mana_nic_count_own(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
 /* --- mana_nic_ring.c: what driver and device share in memory */
@@ -224,6 +240,7 @@ int mana_nic_create_region(struct mana_nic *mana, uint64_t address, uint32_t byt
 			   uint64_t *handle);
 int mana_nic_send_filter(struct mana_nic *mana); /* to_vtl0 */
 int mana_nic_steer(struct mana_nic *mana, const struct nic_receive *receive);
+int mana_nic_send_uncut(struct mana_nic *mana); /* 0 also when the function does not know of it */
 
 /* --- mana_nic_queue.c: on the queue's loop */
 int mana_nic_queue_open(struct nic *nic, unsigned int index, struct event_loop *loop,
@@ -243,6 +260,19 @@ void mana_nic_arm(struct mana_nic_queue *queue); /* what has to be */
 void mana_nic_repost(struct mana_nic_queue *queue);
 void mana_nic_return_tx(struct mana_nic_queue *queue, int err);
 void mana_nic_return_rx(struct mana_nic_queue *queue);
+struct mana_nic_rx mana_nic_take_rx(struct mana_nic_queue *queue); /* the first that is posted */
+uint16_t mana_nic_rx_flags(uint32_t flags);                        /* of a completion */
+static inline uint32_t mana_nic_capacity(const struct nic_rx *rx)
+{
+	uint32_t len = 0;
+
+	for (unsigned int i = 0; i < rx->segment_count; i++)
+		len += rx->segments[i].len;
+	return len;
+}
+
+/* --- mana_nic_uncut.c: on the queue's loop. 0, or -EPROTO: it cannot be. */
+int mana_nic_deliver_uncut(struct mana_nic_queue *queue, const struct mana_rx_uncut_comp *comp);
 
 /* --- mana_nic_poll.c: on the queue's loop */
 void mana_nic_poll_init(struct mana_nic_queue *queue);

@@ -306,3 +306,29 @@ int mana_nic_send_filter(struct mana_nic *mana)
 	return mana_nic_command(mana, MANA_VTL2_MOVE_FILTER, &req, sizeof(req), &resp,
 				sizeof(resp));
 }
+
+/* What comes is believed from here on, for it may come before the answer does. */
+int mana_nic_send_uncut(struct mana_nic *mana)
+{
+	struct mana_nic_uncut *uncut = &mana->uncut;
+	struct mana_uncut_req req = {
+		.vport = mana->vport,
+		.versions = (uncut->versions & NIC_UNCUT_IPV4 ? MANA_UNCUT_IPV4 : 0) |
+			    (uncut->versions & NIC_UNCUT_IPV6 ? MANA_UNCUT_IPV6 : 0),
+		.max_len = uncut->max,
+	};
+	struct gdma_resp_hdr resp = { 0 };
+	int err;
+
+	if (uncut->refused || (!uncut->versions && !uncut->believed))
+		return 0;
+	if (uncut->max > uncut->believed)
+		__atomic_store_n(&uncut->believed, uncut->max, __ATOMIC_RELEASE);
+	req.hdr.dev_id.type = GDMA_DEVICE_MANA;
+	err = mana_nic_command(mana, MANA_EMULATED_UNCUT, &req, sizeof(req), &resp, sizeof(resp));
+	if (err != -EOPNOTSUPP && err != -EINVAL)
+		return err;
+	uncut->refused = true;
+	__atomic_store_n(&uncut->believed, 0, __ATOMIC_RELEASE);
+	return 0;
+}

@@ -13,6 +13,7 @@
 #include "devices/mana/mana_internal.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/devices/mana/mana_driver.h"
+#include "tests/unit/devices/net/tcp_frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,17 +21,32 @@ static struct mana_driver driver;
 
 static void any_command(struct fuzz_input *in)
 {
-	static const uint32_t types[] = {
-		1,       2,       3,       4,       5,
-		10,      12,      13,      25,      26,
-		27,      0x20001, 0x20002, 0x20003, 0x20004,
-		0x20005, 0x20006, 0x20007, 0x20008, MANA_VTL2_MOVE_FILTER
-	};
+	static const uint32_t types[] = { 1,
+					  2,
+					  3,
+					  4,
+					  5,
+					  10,
+					  12,
+					  13,
+					  25,
+					  26,
+					  27,
+					  0x20001,
+					  0x20002,
+					  0x20003,
+					  0x20004,
+					  0x20005,
+					  0x20006,
+					  0x20007,
+					  0x20008,
+					  MANA_VTL2_MOVE_FILTER,
+					  MANA_EMULATED_UNCUT };
 	uint8_t message[600] = { 0 };
 	uint32_t len = 40 + (uint32_t)fuzz_take(in, 1) * 2;
 	struct gdma_req_hdr hdr;
 
-	mana_driver_header(&hdr, types[fuzz_take(in, 1) % 20], len);
+	mana_driver_header(&hdr, types[fuzz_take(in, 1) % 21], len);
 	memcpy(message, &hdr, sizeof(hdr));
 	fuzz_take_bytes(in, message + sizeof(hdr), len - sizeof(hdr));
 	if (fuzz_take(in, 1) & 1) /* with the vport's handle */
@@ -78,9 +94,38 @@ static void from_network(struct fuzz_input *in)
 	memory_backend_deliver(&driver.network, frame, len);
 }
 
+/* As drivers ask for it, or not quite. */
+static void ask_for_uncut(struct fuzz_input *in)
+{
+	struct mana_uncut_req req = { .vport = MANA_VPORT,
+				      .versions = (uint32_t)fuzz_take(in, 1) % 5,
+				      .max_len = (uint32_t)fuzz_take(in, 3) };
+
+	mana_driver_header(&req.hdr, MANA_EMULATED_UNCUT, sizeof(req));
+	mana_driver_command(&driver, &req, sizeof(req));
+}
+
+/* A send of any size, with bytes in its headers that the input chose. */
+static void send_from_network(struct fuzz_input *in)
+{
+	static uint8_t bytes[66000];
+	uint8_t how = (uint8_t)fuzz_take(in, 1);
+	uint32_t payload = (uint32_t)fuzz_take(in, 2) % 65400;
+	uint32_t len = tcp_send_make(bytes, how & 1, how & 2, 0, payload);
+	size_t mss = 1 + fuzz_take(in, 2) % 2000;
+
+	memcpy(bytes, "\x02\0\0\0\0\x01", 6);
+	for (unsigned int i = how >> 2 & 3; i > 0; i--)
+		bytes[fuzz_take(in, 1) % 90 % len] ^= (uint8_t)fuzz_take(in, 1);
+	if (mss < payload / 100) /* not for ever */
+		mss = payload / 100;
+	if (memory_backend_deliver_send(&driver.network, bytes, len, len - payload, mss) > payload)
+		abort();
+}
+
 static void act(struct fuzz_input *in)
 {
-	switch (fuzz_take(in, 1) % 8) {
+	switch (fuzz_take(in, 1) % 10) {
 	case 0:
 	case 1:
 		any_command(in);
@@ -104,6 +149,12 @@ static void act(struct fuzz_input *in)
 			mana_driver_bring_up(&driver);
 		}
 		mana_driver_run(&driver);
+		break;
+	case 8:
+		send_from_network(in);
+		break;
+	case 9:
+		ask_for_uncut(in);
 		break;
 	}
 }

@@ -14,6 +14,7 @@
 #include "devices/net/mana_nic.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/devices/net/mana_machine.h"
+#include "tests/unit/devices/net/tcp_frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,6 +43,37 @@ static void lie_completion(struct fuzz_input *in, struct mana *mana)
 		fuzz_take_bytes(in, data, sizeof(data));
 	for (uint64_t i = fuzz_take(in, 1) % 4; i-- > 0;)
 		mana_complete(mana, wq, data);
+}
+
+/* Of a send in several buffers: right, but for what the input adds to it. */
+static void lie_uncut(struct fuzz_input *in, struct mana *mana)
+{
+	struct mana_wq *wq = &mana->wqs[fuzz_take(in, 1) % 12];
+	uint32_t buffers = (uint32_t)fuzz_take(in, 1) % 70;
+	struct mana_rx_uncut_comp comp = {
+		.header = MANA_CQE_RX_UNCUT | MANA_CQE_COMPLETION << MANA_CQE_CLIENT_SHIFT,
+		.flags = (uint32_t)fuzz_take(in, 4),
+		.buffers = buffers + (int8_t)fuzz_take(in, 1) / 64,
+		.frames = (uint32_t)fuzz_take(in, 2),
+	};
+
+	if (!wq->used || !wq->ring.size)
+		return;
+	comp.packet.len = buffers * 1920 - (uint32_t)fuzz_take(in, 2) % 1925;
+	comp.wqe_offset = (wq->head + (uint32_t)fuzz_take(in, 1) / 64 * 32) % wq->ring.size;
+	mana_complete(mana, wq, &comp);
+	if (fuzz_take(in, 1) & 1)
+		wq->head += comp.buffers % 70 * GDMA_WQE_UNIT;
+}
+
+static void send_from_network(struct fuzz_input *in)
+{
+	static uint8_t bytes[66000];
+	uint8_t how = (uint8_t)fuzz_take(in, 1);
+	uint32_t payload = (uint32_t)fuzz_take(in, 2) % 65400;
+	uint32_t len = tcp_send_make(bytes, how & 1, how & 2, 0, payload);
+
+	memory_backend_deliver_send(&m.network, bytes, len, len - payload, 1400);
 }
 
 static void lie_event(struct fuzz_input *in, struct mana *mana)
@@ -74,7 +106,7 @@ static void act(struct fuzz_input *in, unsigned int channels)
 	struct mana *mana = mana_of(m.function);
 	uint8_t frame[64] = { 0x02, 0x15, 0x5D, 1, 2, 3 };
 
-	switch (fuzz_take(in, 1) % 9) {
+	switch (fuzz_take(in, 1) % 12) {
 	case 0:
 	case 1:
 		lie_completion(in, mana);
@@ -97,6 +129,15 @@ static void act(struct fuzz_input *in, unsigned int channels)
 		break;
 	case 8:
 		mana_function_set_link(m.function, fuzz_take(in, 1) & 1);
+		break;
+	case 9:
+		lie_uncut(in, mana);
+		break;
+	case 10:
+		send_from_network(in);
+		break;
+	case 11:
+		netvsc_rsc(&m.net, (uint8_t)fuzz_take(in, 1) % 3, (uint8_t)fuzz_take(in, 1) % 3);
 		break;
 	}
 }

@@ -298,6 +298,28 @@ static void receive_segments(struct fuzz_input *in)
 	loopback_nic_gather(nic, queue, false);
 }
 
+/* The same of a send that the nic did not cut, among segments of the same connection and others. */
+static void receive_uncut(struct fuzz_input *in)
+{
+	static uint8_t bytes[66000];
+	struct nic_rx meta = { .flags = (uint16_t)(fuzz_take(in, 1) | NIC_RX_TCP_CHECKSUM_OK) };
+	uint8_t kind = (uint8_t)fuzz_take(in, 1);
+	unsigned int queue = kind & 3;
+	uint32_t payload = (uint32_t)fuzz_take(in, 2) % 65400;
+	uint32_t len =
+		tcp_send_make(bytes, kind & 4, kind & 8, (uint32_t)fuzz_take(in, 2), payload);
+
+	for (unsigned int i = kind >> 4 & 3; i > 0; i--)
+		bytes[fuzz_take(in, 1) % 90] ^= (uint8_t)fuzz_take(in, 1);
+	loopback_nic_gather(nic, queue, true);
+	if (kind & 64)
+		loopback_nic_deliver(nic, queue, bytes, 86 + payload % 1000, &meta);
+	loopback_nic_deliver_uncut(nic, queue, bytes, len, (uint32_t)fuzz_take(in, 1) + 1, &meta);
+	if (kind & 128)
+		client.ram[NETVSC_RECEIVE_BUFFER + fuzz_take(in, 3) % NETVSC_RECEIVE_BYTES] ^= 0xFF;
+	loopback_nic_gather(nic, queue, fuzz_take(in, 1) & 1);
+}
+
 /* As drivers do; the settings themselves are the input's in query_or_set(). */
 static void coalesce(struct fuzz_input *in)
 {
@@ -372,7 +394,7 @@ static void sub_channel(struct fuzz_input *in)
 
 static void act(struct fuzz_input *in)
 {
-	switch (fuzz_take(in, 1) % 18) {
+	switch (fuzz_take(in, 1) % 19) {
 	case 0:
 		send_message(in);
 		break;
@@ -430,6 +452,9 @@ static void act(struct fuzz_input *in)
 		break;
 	case 17:
 		coalesce(in);
+		break;
+	case 18:
+		receive_uncut(in);
 		break;
 	}
 }

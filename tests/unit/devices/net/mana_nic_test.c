@@ -368,25 +368,7 @@ static void flows_spread_over_queues(void **state)
 	net_hash_init(&hash, rss_key);
 	assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
 	run();
-	{
-		struct {
-			struct ndis_receive_scale_parameters parameters;
-			uint32_t table[64];
-			uint8_t key[40];
-		} in = { .parameters = { .header = { NDIS_OBJECT_TYPE_RSS_PARAMETERS, 2, 40 },
-					 .hash_information =
-						 NDIS_HASH_FUNCTION_TOEPLITZ | NDIS_HASH_TCP_IPV4,
-					 .table_size = sizeof(in.table),
-					 .table_offset = sizeof(in.parameters),
-					 .key_size = 40,
-					 .key_offset = sizeof(in.parameters) + sizeof(in.table) } };
-
-		for (uint32_t i = 0; i < 64; i++)
-			in.table[i] = i % 4;
-		memcpy(in.key, rss_key, 40);
-		assert_int_equal(
-			netvsc_set(&m.net, OID_GEN_RECEIVE_SCALE_PARAMETERS, &in, sizeof(in)), 0);
-	}
+	assert_int_equal(netvsc_rss(&m.net, 4, 64, rss_key), 0);
 	for (uint16_t port = 0; port < 64; port++) {
 		struct net_frame parsed;
 		uint32_t value;

@@ -6,6 +6,7 @@
 
 #include "core/container_of.h"
 #include "core/event_loop.h"
+#include "core/net_frame.h"
 
 static struct memory_backend *memory_of(struct net_backend *backend)
 {
@@ -150,4 +151,29 @@ void memory_backend_deliver(struct memory_backend *memory, const uint8_t *frame,
 {
 	if (memory->client)
 		memory->client->receive(memory->ctx, frame, len);
+}
+
+static void deliver_segment(void *ctx, uint8_t *header, size_t header_len, const uint8_t *payload,
+			    size_t payload_len)
+{
+	struct memory_frame frame = { .len = header_len + payload_len };
+
+	if (frame.len > sizeof(frame.bytes))
+		return;
+	memcpy(frame.bytes, header, header_len);
+	memcpy(frame.bytes + header_len, payload, payload_len);
+	memory_backend_deliver(ctx, frame.bytes, frame.len);
+}
+
+size_t memory_backend_deliver_send(struct memory_backend *memory, const uint8_t *bytes, size_t len,
+				   size_t header_len, size_t mss)
+{
+	struct net_send send;
+	size_t taken;
+
+	if (!memory->client || !net_send_parse(&send, bytes, len, header_len))
+		return 0;
+	taken = memory->client->receive_send(memory->ctx, &send, mss);
+	net_send_cut(&send, taken, mss, deliver_segment, memory);
+	return taken;
 }

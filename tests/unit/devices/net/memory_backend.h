@@ -44,4 +44,11 @@ void memory_backend_set_full(struct memory_backend *memory, bool full);
 /* As if from the network, on the loop's thread. */
 void memory_backend_deliver(struct memory_backend *memory, const uint8_t *frame, size_t len);
 
+/*
+ * The same of a TCP send, whose rest comes as frames of mss bytes of payload when the card has taken what it wants of it.
+ * Bytes of payload that it took.
+ */
+size_t memory_backend_deliver_send(struct memory_backend *memory, const uint8_t *bytes, size_t len,
+				   size_t header_len, size_t mss);
+
 #endif

@@ -446,7 +446,7 @@ int netvsc_rsc(struct netvsc *netvsc, uint8_t ipv4, uint8_t ipv6)
 											       : 0;
 }
 
-int netvsc_rss(struct netvsc *netvsc, unsigned int queues, const uint8_t *key)
+int netvsc_rss(struct netvsc *netvsc, unsigned int queues, unsigned int entries, const uint8_t *key)
 {
 	struct {
 		struct ndis_receive_scale_parameters parameters;
@@ -457,7 +457,7 @@ int netvsc_rss(struct netvsc *netvsc, unsigned int queues, const uint8_t *key)
 			.header = { NDIS_OBJECT_TYPE_RSS_PARAMETERS, 2, 40 },
 			.hash_information = NDIS_HASH_FUNCTION_TOEPLITZ | NDIS_HASH_IPV4 |
 					    NDIS_HASH_TCP_IPV4 | NDIS_HASH_IPV6 | NDIS_HASH_TCP_IPV6,
-			.table_size = sizeof(in.table),
+			.table_size = (uint16_t)(entries * sizeof(in.table[0])),
 			.table_offset = sizeof(in.parameters),
 			.key_size = sizeof(in.key),
 			.key_offset = sizeof(in.parameters) + sizeof(in.table),

@@ -87,7 +87,9 @@ int netvsc_start(struct netvsc *netvsc, uint32_t version, uint32_t mtu); /* all,
 int netvsc_sub_channels(struct netvsc *netvsc, unsigned int count); /* asks for and opens them */
 int netvsc_rsc(struct netvsc *netvsc, uint8_t ipv4,
 	       uint8_t ipv6); /* NDIS_OFFLOAD_PARAMETERS_RSC_* */
-int netvsc_rss(struct netvsc *netvsc, unsigned int queues, const uint8_t *key);
+/* With a table of so many entries: the card's. */
+int netvsc_rss(struct netvsc *netvsc, unsigned int queues, unsigned int entries,
+	       const uint8_t *key);
 /* As drivers/hv ends: revoke, close, tear down; sub-channels are forgotten. */
 int netvsc_stop(struct netvsc *netvsc, unsigned int sub_channels);
 

@@ -919,14 +919,14 @@ static void sub_channels_have_queues_of_their_own(void **state)
 
 	(void)state;
 	memset(key, 0x6D, sizeof(key));
-	assert_int_equal(netvsc_rss(&m.net, 2, key), -1); /* queue 1 is not open */
+	assert_int_equal(netvsc_rss(&m.net, 2, 128, key), -1); /* queue 1 is not open */
 	assert_int_equal(netvsc_sub_channels(&m.net, 3), 0);
 	run();
 	assert_int_equal(m.net.inband.msg_type, NVSP_MSG5_TYPE_SEND_INDIRECTION_TABLE);
 	assert_int_equal(m.net.inband.send_table.offset, 40);
 	for (uint32_t i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
 		assert_int_equal(m.net.inband_table[i], i % 4);
-	assert_int_equal(netvsc_rss(&m.net, 4, key), 0);
+	assert_int_equal(netvsc_rss(&m.net, 4, 128, key), 0);
 	assert_true(loopback_nic_receive(m.card.nic)->rss);
 	assert_int_equal(loopback_nic_receive(m.card.nic)->table[6], 2);
 	assert_memory_equal(loopback_nic_receive(m.card.nic)->key, key, 40);
