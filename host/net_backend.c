@@ -141,7 +141,7 @@ static ssize_t read_tap(struct host_net_backend *net)
 
 	if (len > (ssize_t)sizeof(header))
 		net_offload_finish(&header, net->in, (size_t)len - sizeof(header), net->cut,
-				   sizeof(net->cut), net->client->receive, net->ctx);
+				   sizeof(net->cut), net->client, net->ctx);
 	return len;
 }
 

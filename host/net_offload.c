@@ -32,8 +32,9 @@ void net_offload_header(const struct net_offload *offload, struct virtio_net_hdr
 struct cutter {
 	uint8_t *frame;
 	size_t size;
-	const uint8_t *tag; /* NULL: none */
-	void (*out)(void *ctx, const uint8_t *frame, size_t len);
+	bool tagged;
+	uint8_t tag[VLAN_TAG];
+	const struct net_backend_client *client;
 	void *ctx;
 };
 
@@ -46,34 +47,45 @@ static void add_segment(void *ctx, uint8_t *header, size_t header_len, const uin
 	if (header_len + payload_len + VLAN_TAG > cutter->size)
 		return;
 	memcpy(cutter->frame, header, MAC_BYTES);
-	if (cutter->tag) {
+	if (cutter->tagged) {
 		memcpy(cutter->frame + at, cutter->tag, VLAN_TAG);
 		at += VLAN_TAG;
 	}
 	memcpy(cutter->frame + at, header + MAC_BYTES, header_len - MAC_BYTES);
 	at += header_len - MAC_BYTES;
 	memcpy(cutter->frame + at, payload, payload_len);
-	cutter->out(cutter->ctx, cutter->frame, at + payload_len);
+	cutter->client->receive(cutter->ctx, cutter->frame, at + payload_len);
+}
+
+/* Tagged sends always come as frames. */
+static size_t offer(const struct cutter *cutter, const struct net_send *send, size_t mss)
+{
+	if (cutter->tagged || !cutter->client->receive_send)
+		return 0;
+	return cutter->client->receive_send(cutter->ctx, send, mss);
 }
 
 /* A tag is taken out for that, and put into each frame. */
 static bool cut_send(struct cutter *cutter, uint8_t *frame, size_t len, size_t tcp, size_t mss)
 {
-	uint8_t tag[VLAN_TAG];
+	struct net_send send;
 	size_t header_len;
 
-	if (tcp < MAC_BYTES + 2 || tcp + TCP_HEADER_MIN > len)
+	if (!mss || tcp < MAC_BYTES + 2 || tcp + TCP_HEADER_MIN > len)
 		return false;
 	header_len = tcp + (frame[tcp + TCP_LENGTH] >> 4) * 4u;
 	if (frame[MAC_BYTES] == 0x81 && !frame[MAC_BYTES + 1]) {
-		memcpy(tag, frame + MAC_BYTES, VLAN_TAG);
-		cutter->tag = tag;
+		memcpy(cutter->tag, frame + MAC_BYTES, VLAN_TAG);
+		cutter->tagged = true;
 		memmove(frame + VLAN_TAG, frame, MAC_BYTES);
 		frame += VLAN_TAG;
 		len -= VLAN_TAG;
 		header_len -= VLAN_TAG;
 	}
-	return net_frame_segment(frame, len, header_len, mss, add_segment, cutter);
+	if (!net_send_parse(&send, frame, len, header_len))
+		return false;
+	net_send_cut(&send, offer(cutter, &send, mss), mss, add_segment, cutter);
+	return true;
 }
 
 /* The field has the pseudo-header's sum, so it is summed with the rest. */
@@ -92,10 +104,10 @@ static bool finish_sum(uint8_t *frame, size_t len, size_t start, size_t offset)
 }
 
 void net_offload_finish(const struct virtio_net_hdr *header, uint8_t *frame, size_t len,
-			uint8_t *cut, size_t cut_size,
-			void (*out)(void *ctx, const uint8_t *frame, size_t len), void *ctx)
+			uint8_t *cut, size_t cut_size, const struct net_backend_client *client,
+			void *ctx)
 {
-	struct cutter cutter = { .frame = cut, .size = cut_size, .out = out, .ctx = ctx };
+	struct cutter cutter = { .frame = cut, .size = cut_size, .client = client, .ctx = ctx };
 	bool good = true;
 
 	if ((header->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) != VIRTIO_NET_HDR_GSO_NONE)
@@ -105,5 +117,5 @@ void net_offload_finish(const struct virtio_net_hdr *header, uint8_t *frame, siz
 	if (!good)
 		log_limited(LOG_DEBUG, "a frame is lost: the device says what cannot be of it");
 	else if (!(header->gso_type & ~VIRTIO_NET_HDR_GSO_ECN))
-		out(ctx, frame, len);
+		client->receive(ctx, frame, len);
 }

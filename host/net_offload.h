@@ -10,17 +10,18 @@
  * (virtio 1.2, 5.1.6.1, the legacy layout of ten bytes).
  */
 
+struct net_backend_client;
 struct net_offload;
 
 /* What goes before a frame to the device. offload: NULL, or what is left of it. */
 void net_offload_header(const struct net_offload *offload, struct virtio_net_hdr *header);
 
 /*
- * Does what the device left of a frame, with checksums and frames as on a wire, and gives each to out(), valid
- * during the call. Headers that make no sense: the frame is lost. `cut` has room for a frame.
+ * Does what the device left of a frame, and gives it to the client, or the frames that it is cut into, with checksums as on a
+ * wire; of a send what the client takes uncut first. Headers that make no sense: the frame is lost. `cut` has room for a frame.
  */
 void net_offload_finish(const struct virtio_net_hdr *header, uint8_t *frame, size_t len,
-			uint8_t *cut, size_t cut_size,
-			void (*out)(void *ctx, const uint8_t *frame, size_t len), void *ctx);
+			uint8_t *cut, size_t cut_size, const struct net_backend_client *client,
+			void *ctx);
 
 #endif

@@ -30,6 +30,18 @@ static void receive(void *ctx, const uint8_t *frame, size_t len)
 		end->client->receive(end->ctx, frame, len);
 }
 
+/* What is VTL0's comes as frames: its driver is the stock one, whatever its function may be able to do. */
+static size_t receive_send(void *ctx, const struct net_send *send, size_t mss)
+{
+	struct net_split *split = ctx;
+	const struct end *end = &split->vtl2;
+
+	if (__atomic_load_n(&split->to_vtl0, __ATOMIC_RELAXED) || !end->client ||
+	    !end->client->receive_send)
+		return 0;
+	return end->client->receive_send(end->ctx, send, mss);
+}
+
 static void room(void *ctx)
 {
 	struct net_split *split = ctx;
@@ -40,7 +52,9 @@ static void room(void *ctx)
 		split->vtl0.client->room(split->vtl0.ctx);
 }
 
-static const struct net_backend_client network_client = { .receive = receive, .room = room };
+static const struct net_backend_client network_client = { .receive = receive,
+							  .receive_send = receive_send,
+							  .room = room };
 
 static struct end *end_of(struct net_backend *backend)
 {

@@ -84,7 +84,16 @@ static void room(void *ctx)
 	rooms++;
 }
 
-static const struct net_backend_client client = { .receive = received, .room = room };
+static size_t received_send(void *ctx, const struct net_send *send, size_t mss)
+{
+	(void)send;
+	*(unsigned int *)ctx += 100;
+	return mss;
+}
+
+static const struct net_backend_client client = { .receive = received,
+						  .receive_send = received_send,
+						  .room = room };
 
 static void deliver(void)
 {
@@ -157,11 +166,44 @@ static void either_pauses_the_network(void **state)
 	net_split_destroy(split);
 }
 
+static size_t deliver_send(void)
+{
+	return network.client->receive_send(network.ctx, NULL, 7);
+}
+
+/* VTL0's own function gets frames. */
+static void sends_are_uncut_for_vtl2_only(void **state)
+{
+	static const struct net_backend_client plain = { .receive = received, .room = room };
+	struct net_split *split = net_split_create(&backend);
+	struct net_backend *vtl2 = net_split_vtl2(split), *vtl0 = net_split_vtl0(split);
+	unsigned int to_vtl2 = 0, to_vtl0 = 0;
+
+	(void)state;
+	assert_int_equal(vtl0->ops->start(vtl0, NULL, &client, &to_vtl0), 0);
+	assert_int_equal(deliver_send(), 0); /* there is no other yet */
+	assert_int_equal(vtl2->ops->start(vtl2, NULL, &client, &to_vtl2), 0);
+	assert_int_equal(deliver_send(), 7);
+	net_split_steer(split, true);
+	assert_int_equal(deliver_send(), 0);
+	net_split_steer(split, false);
+	assert_int_equal(deliver_send(), 7);
+	assert_int_equal(to_vtl2, 200);
+	assert_int_equal(to_vtl0, 0);
+	vtl2->ops->stop(vtl2);
+	assert_int_equal(vtl2->ops->start(vtl2, NULL, &plain, &to_vtl2), 0);
+	assert_int_equal(deliver_send(), 0);
+	vtl2->ops->stop(vtl2);
+	vtl0->ops->stop(vtl0);
+	net_split_destroy(split);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_go_to_one_and_come_from_both),
 		cmocka_unit_test(either_pauses_the_network),
+		cmocka_unit_test(sends_are_uncut_for_vtl2_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
