@@ -178,7 +178,7 @@ tests/unit/devices/net/mana_poll_test-objs := $(mana-test-objs)
 tests/unit/devices/net/mana_uncut_test-objs := $(sort $(mana-test-objs) tests/unit/devices/net/tcp_frame.o)
 ldflags-tests/unit/devices/net/mana_uncut_test := -Wl,--wrap=mana_command
 ldflags-tests/unit/devices/net/mana_poll_test := -Wl,--wrap=event_loop_now_ns
-tests/unit/devices/net/mana_stress_test-objs := $(mana-test-objs)
+tests/unit/devices/net/mana_stress_test-objs := $(sort $(mana-test-objs) tests/unit/devices/net/tcp_frame.o)
 tests/fuzz/mana_nic_fuzz-objs := $(sort $(mana-test-objs) tests/unit/devices/net/tcp_frame.o)
 mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_frame.o core/tcp_unit.o core/log.o core/event_loop.o \
 	core/guest_memory.o core/guest_access.o tests/unit/devices/net/memory_backend.o tests/unit/devices/mana/mana_driver.o)

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/big_endian.h"
 #include "core/net_frame.h"
 #include "core/nic.h"
 
@@ -185,6 +186,9 @@ static void collect(void *ctx, uint8_t *header, size_t header_len, const uint8_t
 	assert_true(flags & NIC_RX_TCP_CHECKSUM_OK);
 	assert_false(flags & NIC_RX_IP_CHECKSUM_BAD);
 	assert_ptr_equal(payload, bytes + collected->header_len + collected->payload);
+	if (!frame.ipv6) /* a number of its own */
+		assert_int_equal(load_be16(copy + 18),
+				 (uint16_t)(load_be16(bytes + 18) + collected->frames));
 	collected->last_has_push = copy[frame.l4 + 13] & 8;
 	collected->payload += payload_len;
 	collected->frames++;

@@ -1,7 +1,7 @@
 /*
  * Netvsp, the MANA driver and the emulated function with their loops on threads of their own: four
- * channels send at once and get back what they sent, while the link flaps and the function asks for
- * resets, and everything is revoked and closed under load and started again. For the thread sanitizer
+ * channels send at once and get back what they sent, while the link flaps, sends come uncut or not, and the function
+ * asks for resets, and everything is revoked and closed under load and started again. For the thread sanitizer
  * (make tsan). Frames may be lost, as on a wire; completions and buffers may not.
  */
 
@@ -16,29 +16,48 @@
 #include <cmocka.h>
 
 #include "core/bytes.h"
+#include "core/event_loop.h"
 #include "core/log.h"
+#include "core/net_frame.h"
+#include "core/nic.h"
 #include "core/pci_function.h"
+#include "core/tcp_unit.h"
 #include "devices/mana/mana_function.h"
 #include "devices/net/mana_nic.h"
 #include "devices/net/netvsp.h"
 #include "tests/unit/devices/net/mana_machine.h"
+#include "tests/unit/devices/net/tcp_frame.h"
 
 #define WAIT_SECONDS 30
 #define ROUNDS       4
 #define FRAMES       300
 #define IN_FLIGHT    16
 #define RESETS       2
+#define SENDS        20 /* before each reset */
 
 static struct mana_machine m;
 static unsigned int received[NETVSC_CHANNELS];
 static bool wrong[NETVSC_CHANNELS];
+static uint8_t bytes[30000]; /* a send from the network */
+static uint32_t bytes_len;
+
+/* Its frames, or all of it. */
+static bool is_good_tcp(const struct netvsc_rx *rx)
+{
+	struct net_frame frame;
+
+	net_frame_parse(rx->bytes, rx->len, &frame);
+	return frame.tcp && net_frame_verify(rx->bytes, &frame) & NIC_RX_TCP_CHECKSUM_OK;
+}
 
 /* Whole or not at all. */
 static void on_frame(void *ctx, unsigned int channel, const struct netvsc_rx *rx)
 {
 	(void)ctx;
 	received[channel]++;
-	if (rx->len < 60 || rx->bytes[rx->len - 1] != rx->bytes[40])
+	if (rx->len > 60 && rx->bytes[12] == 8)
+		wrong[channel] |= !is_good_tcp(rx);
+	else if (rx->len < 60 || rx->bytes[rx->len - 1] != rx->bytes[40])
 		wrong[channel] = true;
 }
 
@@ -79,6 +98,28 @@ static void *worker(void *ctx)
 	return NULL;
 }
 
+/* On the network's thread. */
+static void deliver_send(void *ctx)
+{
+	(void)ctx;
+	memory_backend_deliver_send(&m.network, bytes, bytes_len, 66, 1400);
+}
+
+static void change_uncut(uint8_t versions)
+{
+	struct nic *nic = mana_nic_nic(m.driver);
+
+	nic->ops->set_uncut(nic, versions, TCP_UNIT_BYTES);
+}
+
+static void deliver_sends(void)
+{
+	for (int i = 0; i < SENDS; i++) {
+		change_uncut(i % 4 ? NIC_UNCUT_IPV4 : 0);
+		event_loop_post(m.client.loops[CLIENT_VPS - 1], deliver_send, NULL);
+	}
+}
+
 static void *disturber(void *ctx)
 {
 	struct mana_nic_counters counters;
@@ -89,11 +130,14 @@ static void *disturber(void *ctx)
 	before = counters.resets;
 	for (int i = 0; i < 10; i++)
 		mana_function_set_link(m.function, i & 1);
-	/* One asked for while the last is under way is the same one. */
-	while (counters.resets < before + RESETS) {
-		mana_function_request_reset(m.function);
-		sched_yield();
-		mana_nic_counters(m.driver, &counters);
+	for (unsigned int i = 1; i <= RESETS; i++) {
+		deliver_sends();
+		/* One asked for while the last is under way is the same one. */
+		while (counters.resets < before + i) {
+			mana_function_request_reset(m.function);
+			sched_yield();
+			mana_nic_counters(m.driver, &counters);
+		}
 	}
 	return NULL;
 }
@@ -125,6 +169,7 @@ static int start(int (*init)(struct mana_machine *m, uint16_t mtu, uint16_t queu
 	m.net.received = on_frame;
 	m.net.ring_pages = 6;
 	m.network.reflect = true;
+	bytes_len = tcp_send_make(bytes, false, true, 0, sizeof(bytes) - 66);
 	return 0;
 }
 

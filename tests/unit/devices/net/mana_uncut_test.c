@@ -462,18 +462,22 @@ static void nobody_is_given_what_was_not_asked_for(void **state)
 	cross(false, 20000);
 }
 
-/* Buffers that the device has not been told of, or that are not there. */
+/* A queue whose buffers are a test's. */
+#define RAW_QUEUE 3
+
 static struct {
-	struct nic_rx rx[4];
+	struct nic_rx rx[80];
 	unsigned int back;
+	int err;
 } raw;
 
 static void raw_rx(void *ctx, struct nic_rx *rx, int err)
 {
 	(void)ctx;
-	(void)rx;
-	assert_int_equal(err, -ECANCELED);
-	raw.back++;
+	raw.err = err;
+	for (; rx && !err; rx = rx->next)
+		raw.back++;
+	raw.back += err != 0;
 }
 
 static void raw_batch_end(void *ctx)
@@ -481,32 +485,57 @@ static void raw_batch_end(void *ctx)
 	(void)ctx;
 }
 
-static void buffers_that_it_does_not_know_are_not_believed(void **state)
+/* Its function completes a packet of them all, of which it has been told or not. */
+static void complete_raw(unsigned int posted, uint32_t size, bool told, uint32_t buffers)
 {
 	static const struct nic_queue_client client = { .rx = raw_rx, .batch_end = raw_batch_end };
+	struct mana_rx_uncut_comp comp = { .header = MANA_CQE_RX_UNCUT | 1 << 6,
+					   .packet.len = buffers * size,
+					   .frames = 5,
+					   .buffers = buffers };
+	struct nic *nic = mana_nic_nic(m.driver);
+	struct mana *mana = mana_of(m.function);
+
+	raw.back = 0;
+	assert_int_equal(nic->ops->queue_open(nic, RAW_QUEUE, m.client.loops[0], &client, NULL), 0);
+	for (unsigned int i = 0; i < posted; i++) {
+		raw.rx[i] = (struct nic_rx){ .segments = { { NETVSC_FRAMES, size } },
+					     .segment_count = 1 };
+		assert_int_equal(nic->ops->rx_post(nic, RAW_QUEUE, &raw.rx[i]), 0);
+	}
+	if (told)
+		nic->ops->kick(nic, RAW_QUEUE);
+	mana_complete(mana, &mana->wqs[m.driver->queues[RAW_QUEUE].rq.id], &comp);
+}
+
+static void close_raw(unsigned int posted)
+{
 	struct nic *nic = mana_nic_nic(m.driver);
 
+	nic->ops->queue_close(nic, RAW_QUEUE);
+	assert_int_equal(raw.back, posted);
+}
+
+/* They are not there, or the device does not know of them, or they are more than anybody takes. */
+static void buffers_must_be_the_device_s(void **state)
+{
 	(void)state;
 	for (unsigned int posted = 0; posted < 5; posted++) {
-		struct mana_rx_uncut_comp comp = { .header = MANA_CQE_RX_UNCUT | 1 << 6,
-						   .packet.len = 7000,
-						   .frames = 5,
-						   .buffers = 4 };
-		struct mana_wq *rq;
-
-		raw.back = 0;
-		assert_int_equal(nic->ops->queue_open(nic, 3, m.client.loops[0], &client, NULL), 0);
-		rq = &mana_of(m.function)->wqs[m.driver->queues[3].rq.id];
-		for (unsigned int i = 0; i < posted && i < 4; i++) {
-			raw.rx[i] = (struct nic_rx){ .segments = { { NETVSC_FRAMES, 2000 } },
-						     .segment_count = 1 };
-			assert_int_equal(nic->ops->rx_post(nic, 3, &raw.rx[i]), 0);
-		}
-		mana_complete(mana_of(m.function), rq, &comp);
+		complete_raw(posted, 2000, posted < 4, 4);
 		expect_reset(posted);
-		nic->ops->queue_close(nic, 3);
-		assert_int_equal(raw.back, posted < 4 ? posted : 4);
+		assert_true(!raw.back);
+		close_raw(posted);
+		assert_true(!posted || raw.err == -ECANCELED);
 	}
+	complete_raw(80, 100, true, 65);
+	expect_reset(5);
+	close_raw(80);
+	complete_raw(80, 100, true, 64);
+	run();
+	assert_int_equal(raw.back, 64);
+	assert_int_equal(raw.err, 0);
+	close_raw(80);
+	assert_int_equal(counters().resets, 6);
 }
 
 #define WANTED(test) cmocka_unit_test_setup_teardown(test, setup_on, teardown)
@@ -528,7 +557,7 @@ int main(void)
 		TEST(a_function_need_not_know_of_it),
 		WANTED(lies_are_answered_with_a_reset),
 		TEST(nobody_is_given_what_was_not_asked_for),
-		WANTED(buffers_that_it_does_not_know_are_not_believed),
+		WANTED(buffers_must_be_the_device_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

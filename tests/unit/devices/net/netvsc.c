@@ -50,7 +50,14 @@ static void take_infos(const uint8_t *message, struct netvsc_rx *rx, uint32_t *i
 	}
 }
 
-/* The first part says what the frame is; the last, and the packet's last, end it. False: that cannot be. */
+static bool same_infos(const struct netvsc_rx *a, const struct netvsc_rx *b)
+{
+	return a->has_checksum == b->has_checksum && a->checksum == b->checksum &&
+	       a->has_hash == b->has_hash && a->hash == b->hash && a->has_vlan == b->has_vlan &&
+	       a->vlan == b->vlan;
+}
+
+/* The first part says what the frame is, and the others the same; the last, and the packet's last, end it. False: that cannot be. */
 static bool take_part(struct netvsc *netvsc, unsigned int channel, const struct netvsc_rx *part,
 		      uint32_t flags, bool packet_ends)
 {
@@ -61,7 +68,7 @@ static bool take_part(struct netvsc *netvsc, unsigned int channel, const struct 
 		unit->rx.bytes = unit->bytes;
 		unit->rx.len = 0;
 		unit->rx.parts = 0;
-	} else if (!unit->rx.parts) {
+	} else if (!unit->rx.parts || !same_infos(&unit->rx, part)) {
 		return false;
 	}
 	if (part->len > sizeof(unit->bytes) - unit->rx.len)

@@ -736,6 +736,21 @@ static void an_uncut_send_is_one_frame(void **state)
 	assert_false(uncut(true, 0, 64939)); /* a Linux guest could not take it well */
 }
 
+/* Sections that were the first of a send are others' later. */
+static void uncut_sends_of_any_length_are_whole(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++) {
+		uint32_t len = 64900 - i % 7 * 1920;
+
+		start();
+		assert_true(uncut(true, i, len));
+		end();
+		assert_int_equal(m.count, 1);
+		expect(0, parts_of(true, len), i, len);
+	}
+}
+
 /* The nic hears of what the guest wants when it changes, and of the end of that. */
 static void uncut_sends_are_asked_for(void **state)
 {
@@ -901,6 +916,7 @@ int main(void)
 		STARTED(a_guest_that_keeps_sections_gets_no_more),
 		STARTED(units_wait_for_room),
 		STARTED(an_uncut_send_is_one_frame),
+		STARTED(uncut_sends_of_any_length_are_whole),
 		CLOSED(uncut_sends_are_asked_for),
 		STARTED(an_uncut_send_may_be_late),
 		STARTED(uncut_sends_keep_their_place),
