@@ -180,11 +180,14 @@ static void enter_d0(struct vpci *vpci, const struct request *request)
 	answer_status(vpci, request, status);
 }
 
-/* What the guest has of the bus is gone: nothing of the function reaches it after this. */
+/*
+ * What the guest has of the bus is gone: nothing of the function reaches it after this. The window goes first: through it another
+ * VP could still configure what has been reset.
+ */
 static void power_down(struct vpci *vpci)
 {
-	vpci_reset_function(vpci);
 	vpci_mmio_set_window(vpci, 0);
+	vpci_reset_function(vpci);
 	vpci->in_d0 = false;
 }
 
