@@ -88,7 +88,7 @@ ldflags-tests/fuzz/vmbus_fuzz := -Wl,--wrap=guest_access_copy
 
 # --- devices/pci/: what emulated functions are made of, and a driver's view of one in its own process
 dma-pool-objs := devices/pci/dma_pool.o
-pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_inproc.o) $(dma-pool-objs)
+pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_direct.o pci_inproc.o) $(dma-pool-objs)
 relay-objs := devices/pci/pci_relay.o
 vfio-objs := $(addprefix devices/pci/,vfio.o vfio_dma.o vfio_irq.o vfio_sysfs.o)
 devices-objs += $(pci-objs) $(relay-objs) $(vfio-objs)
@@ -97,6 +97,7 @@ pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_ac
 tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
 relay-test-objs := $(relay-objs) devices/pci/pci_config_space.o devices/pci/pci_msix.o core/log.o \
 	tests/unit/devices/pci/fake_device.o
+tests/unit/devices/pci/pci_direct_test-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_direct.o)
 tests/unit/devices/pci/pci_relay_test-objs := $(relay-test-objs)
 tests/fuzz/pci_relay_fuzz-objs := $(relay-test-objs)
 

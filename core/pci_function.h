@@ -16,6 +16,23 @@ struct pci_function;
 struct pci_bus_ops {
 	/* A memory write by the function that is an interrupt: an MSI-X entry's content. Any thread. */
 	void (*msi)(void *ctx, uint64_t address, uint32_t data);
+
+	/*
+	 * Which VP and vector such a write is for. False: none. Any thread. NULL on buses on which nothing is
+	 * relayed.
+	 */
+	bool (*msi_target)(void *ctx, uint64_t address, uint32_t data, uint32_t *vp,
+			   uint8_t *vector);
+
+	/*
+	 * Of a function that its guest relays to a less privileged VTL (devices/pci/pci_direct.h). The BAR is
+	 * at gpa of that VTL's, too, for what it writes; 0: nowhere. During config_write() or reset(). NULL on
+	 * buses that cannot.
+	 */
+	void (*direct_bar)(void *ctx, unsigned int bar, uint64_t gpa);
+
+	/* And an interrupt for that VTL. As msi(), NULL as direct_bar(). */
+	void (*direct_interrupt)(void *ctx, uint32_t vp, uint8_t vector);
 };
 
 struct pci_bus {
@@ -50,6 +67,15 @@ struct pci_function_ops {
 			     unsigned int size);
 	void (*bar_write)(struct pci_function *function, unsigned int bar, uint64_t offset,
 			  unsigned int size, uint64_t value);
+
+	/*
+	 * The bus has moved a BAR to gpa, 0: it is not decoded. May be NULL. As config_write(), and
+	 * not beside it.
+	 */
+	void (*bar_moved)(struct pci_function *function, unsigned int bar, uint64_t gpa);
+
+	/* What msi_target() says has changed. May be NULL. Any thread. */
+	void (*targets_changed)(struct pci_function *function);
 
 	/* Function-level reset: back to power-on; no DMA, no interrupt after it returned. */
 	void (*reset)(struct pci_function *function);

@@ -58,6 +58,7 @@
 enum pci_capability {
 	PCI_CAP_POWER = 0x01,
 	PCI_CAP_MSI = 0x05,
+	PCI_CAP_VENDOR = 0x09,
 	PCI_CAP_EXPRESS = 0x10,
 	PCI_CAP_MSIX = 0x11,
 };

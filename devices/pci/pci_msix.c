@@ -14,6 +14,8 @@ struct vector {
 	pthread_mutex_t lock; /* guards the rest */
 	struct pci_msix_entry entry;
 	bool pending;
+	uint8_t direct_vector; /* 0: messages are sent */
+	uint32_t direct_vp;
 };
 
 struct pci_msix {
@@ -67,18 +69,29 @@ void pci_msix_destroy(struct pci_msix *msix)
 	free(msix);
 }
 
+static bool is_masked(const struct pci_msix *msix, const struct vector *vector)
+{
+	return !__atomic_load_n(&msix->open, __ATOMIC_RELAXED) ||
+	       vector->entry.control & PCI_MSIX_ENTRY_MASKED;
+}
+
+static uint64_t message_address(const struct vector *vector)
+{
+	return (uint64_t)vector->entry.address_high << 32 | vector->entry.address_low;
+}
+
 /* Sends the message if it is due and nothing masks it. With the vector's lock. */
 static void deliver(struct pci_msix *msix, struct vector *vector)
 {
 	const struct pci_bus *bus = &msix->function->bus;
 
-	if (!vector->pending || !__atomic_load_n(&msix->open, __ATOMIC_RELAXED) ||
-	    vector->entry.control & PCI_MSIX_ENTRY_MASKED)
+	if (!vector->pending || is_masked(msix, vector))
 		return;
 	vector->pending = false;
-	bus->ops->msi(bus->ctx,
-		      (uint64_t)vector->entry.address_high << 32 | vector->entry.address_low,
-		      vector->entry.data);
+	if (vector->direct_vector)
+		bus->ops->direct_interrupt(bus->ctx, vector->direct_vp, vector->direct_vector);
+	else
+		bus->ops->msi(bus->ctx, message_address(vector), vector->entry.data);
 }
 
 void pci_msix_raise(struct pci_msix *msix, unsigned int index)
@@ -129,8 +142,35 @@ void pci_msix_reset(struct pci_msix *msix)
 		pthread_mutex_lock(&vector->lock);
 		vector->entry = (struct pci_msix_entry){ .control = PCI_MSIX_ENTRY_MASKED };
 		vector->pending = false;
+		vector->direct_vector = 0;
 		pthread_mutex_unlock(&vector->lock);
 	}
+}
+
+void pci_msix_direct(struct pci_msix *msix, unsigned int index, uint32_t vp, uint8_t vector)
+{
+	if (index >= msix->layout.vectors)
+		return;
+	pthread_mutex_lock(&msix->vectors[index].lock);
+	msix->vectors[index].direct_vp = vp;
+	msix->vectors[index].direct_vector = vector;
+	pthread_mutex_unlock(&msix->vectors[index].lock);
+}
+
+bool pci_msix_message(struct pci_msix *msix, unsigned int index, uint64_t *address, uint32_t *data)
+{
+	struct vector *vector;
+	bool open;
+
+	if (index >= msix->layout.vectors)
+		return false;
+	vector = &msix->vectors[index];
+	pthread_mutex_lock(&vector->lock);
+	open = !is_masked(msix, vector);
+	*address = message_address(vector);
+	*data = vector->entry.data;
+	pthread_mutex_unlock(&vector->lock);
+	return open;
 }
 
 static uint64_t table_len(const struct pci_msix *msix)

@@ -10,7 +10,7 @@
  * off, becomes pending and is sent when nothing masks it any more.
  *
  * Each vector has a lock of its own, so vectors of different queues do not meet. It is held during
- * pci_bus_ops.msi(), which therefore must not call back into the function; in return, no interrupt
+ * pci_bus_ops.msi() and direct_interrupt(), which therefore must not call back into the function; in return, no interrupt
  * of a vector comes after the write that masked it.
  */
 
@@ -49,6 +49,15 @@ void pci_msix_write(struct pci_msix *msix, uint64_t offset, unsigned int size, u
 
 /* Sends a vector's message, or makes it pending. Any thread. Beyond the table: nothing. */
 void pci_msix_raise(struct pci_msix *msix, unsigned int vector);
+
+/*
+ * From now on a vector that nothing masks is no message but pci_bus_ops.direct_interrupt() with these; vector 0: a message
+ * again, as after pci_msix_reset(). Beyond the table: nothing. Any thread.
+ */
+void pci_msix_direct(struct pci_msix *msix, unsigned int index, uint32_t vp, uint8_t vector);
+
+/* The message of a vector that nothing masks; false: it is masked, or beyond the table. Any thread. */
+bool pci_msix_message(struct pci_msix *msix, unsigned int index, uint64_t *address, uint32_t *data);
 
 unsigned int pci_msix_vectors(const struct pci_msix *msix);
 
