@@ -440,8 +440,19 @@ static void raise(void *ctx, uint64_t address, uint32_t data)
 	vpci_interrupt_raise(ctx, address, data);
 }
 
+static void direct_interrupt(void *ctx, uint32_t vp, uint8_t vector)
+{
+	const struct vpci *vpci = ctx;
+
+	if (vpci->config.ops->direct_interrupt)
+		vpci->config.ops->direct_interrupt(vpci->config.ctx, vp, vector);
+}
+
 static const struct pci_bus_ops bus_ops = {
 	.msi = raise,
+	.msi_target = vpci_interrupt_target,
+	.direct_bar = vpci_direct_bar,
+	.direct_interrupt = direct_interrupt,
 };
 
 static void doorbells_changed(struct pci_function *function, void *ctx)

@@ -28,6 +28,12 @@ struct vpci_ops {
 	 */
 	int (*doorbell)(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add);
 
+	/*
+	 * One for a VP of the VTL that the guest relays the function to. As interrupt(). NULL: the
+	 * function has no capability for it (devices/pci/pci_direct.h).
+	 */
+	void (*direct_interrupt)(void *ctx, uint32_t vp, uint8_t vector);
+
 	/* The guest has let go of the function after vpci_eject(). The channel's loop. May be NULL. */
 	void (*ejected)(void *ctx);
 
@@ -65,6 +71,12 @@ void vpci_destroy(struct vpci *vpci);
  */
 bool vpci_mmio_read(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t *value);
 bool vpci_mmio_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value);
+
+/*
+ * A write of the VTL that the guest relays the function to, in that VTL's memory: true when the guest has said that
+ * registers are there; then it is done. Any thread.
+ */
+bool vpci_direct_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value);
 
 /* The bus's number in HvCallRetargetInterrupt, without the function in bits 2:0. */
 uint32_t vpci_device_id(const struct vpci *vpci);

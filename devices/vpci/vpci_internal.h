@@ -21,7 +21,9 @@ struct vmbus_channel;
 /* Where a BAR is now: 0 when it is not decoded. */
 struct vpci_bar {
 	_Atomic uint64_t base;
-	uint64_t size; /* 0: there is none; never changes */
+	_Atomic uint64_t
+		direct; /* where the VTL has it that the guest relays the function to; 0: nowhere */
+	uint64_t size;  /* 0: there is none; never changes */
 	bool is_64bit;
 };
 
@@ -74,6 +76,9 @@ void vpci_mmio_init(struct vpci *vpci);
 /* The configuration window is at gpa, 0: nowhere. -EINVAL: not a place for it. */
 int vpci_mmio_set_window(struct vpci *vpci, uint64_t gpa);
 
+/* For struct pci_bus_ops. */
+void vpci_direct_bar(void *ctx, unsigned int bar, uint64_t gpa);
+
 /* Resets the function; its BARs, doorbells and interrupts are gone when this returns. */
 void vpci_reset_function(struct vpci *vpci);
 
@@ -95,6 +100,10 @@ int vpci_interrupt_create(struct vpci *vpci, uint32_t vp, uint32_t vector, uint1
 /* What was not created is not deleted: a guest hurts itself only. */
 void vpci_interrupt_delete(struct vpci *vpci, const struct vpci_translated_interrupt *interrupt);
 void vpci_interrupt_delete_all(struct vpci *vpci);
+
+/* Which VP and vector an MSI of the function is for; false: none. Any thread. */
+bool vpci_interrupt_target(void *ctx, uint64_t address, uint32_t data, uint32_t *vp,
+			   uint8_t *vector);
 
 /* The function's write of an MSI. Any thread. */
 void vpci_interrupt_raise(struct vpci *vpci, uint64_t address, uint32_t data);

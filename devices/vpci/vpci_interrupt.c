@@ -51,6 +51,13 @@ static int find_free(struct vpci *vpci, unsigned int count)
 	return -ENOSPC;
 }
 
+/* With the lock, so that what the function does about it is done in the same order. */
+static void tell_function(struct vpci *vpci)
+{
+	if (vpci->function->ops->targets_changed)
+		vpci->function->ops->targets_changed(vpci->function);
+}
+
 int vpci_interrupt_create(struct vpci *vpci, uint32_t vp, uint32_t vector, uint16_t count,
 			  struct vpci_translated_interrupt *interrupt)
 {
@@ -66,6 +73,7 @@ int vpci_interrupt_create(struct vpci *vpci, uint32_t vp, uint32_t vector, uint1
 		atomic_store(&vpci->interrupts[(unsigned int)first + i], ENTRY(vp, vector + i));
 	if (first >= 0)
 		vpci->next_interrupt = ((unsigned int)first + count) % VPCI_INTERRUPTS_MAX;
+	tell_function(vpci);
 	pthread_mutex_unlock(&vpci->lock);
 	if (first < 0)
 		return first;
@@ -100,15 +108,27 @@ void vpci_interrupt_delete_all(struct vpci *vpci)
 	vpci->next_interrupt = 0;
 }
 
-void vpci_interrupt_raise(struct vpci *vpci, uint64_t address, uint32_t data)
+bool vpci_interrupt_target(void *ctx, uint64_t address, uint32_t data, uint32_t *vp,
+			   uint8_t *vector)
 {
+	struct vpci *vpci = ctx;
 	uint64_t entry;
 
 	if (address != MSI_ADDRESS || data >= VPCI_INTERRUPTS_MAX)
-		return;
+		return false;
 	entry = atomic_load(&vpci->interrupts[data]);
-	if (entry & ENTRY_DELIVERS)
-		vpci->config.ops->interrupt(vpci->config.ctx, ENTRY_VP(entry), ENTRY_VECTOR(entry));
+	*vp = ENTRY_VP(entry);
+	*vector = ENTRY_VECTOR(entry);
+	return entry & ENTRY_DELIVERS;
+}
+
+void vpci_interrupt_raise(struct vpci *vpci, uint64_t address, uint32_t data)
+{
+	uint32_t vp;
+	uint8_t vector;
+
+	if (vpci_interrupt_target(vpci, address, data, &vp, &vector))
+		vpci->config.ops->interrupt(vpci->config.ctx, vp, vector);
 }
 
 int vpci_retarget(struct vpci *vpci, uint64_t address, uint32_t data, uint32_t vp, uint32_t vector)
@@ -124,6 +144,7 @@ int vpci_retarget(struct vpci *vpci, uint64_t address, uint32_t data, uint32_t v
 		atomic_store(&vpci->interrupts[data], ENTRY(vp, vector));
 	else
 		ret = -ENOENT;
+	tell_function(vpci);
 	pthread_mutex_unlock(&vpci->lock);
 	return ret;
 }

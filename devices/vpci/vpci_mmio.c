@@ -126,10 +126,23 @@ static void update_bars(struct vpci *vpci)
 	for (i = 0; i < VPCI_BARS; i++) {
 		uint64_t base = bar_base(vpci, i);
 
-		moved |= atomic_exchange(&vpci->bars[i].base, base) != base;
+		if (atomic_exchange(&vpci->bars[i].base, base) == base)
+			continue;
+		moved = true;
+		if (vpci->function->ops->bar_moved)
+			vpci->function->ops->bar_moved(vpci->function, i, base);
 	}
 	if (moved)
 		vpci_sync_doorbells(vpci);
+}
+
+static bool is_in(const struct vpci_bar *bar, const _Atomic uint64_t *where, uint64_t gpa,
+		  uint64_t *offset)
+{
+	uint64_t base = atomic_load_explicit(where, memory_order_acquire);
+
+	*offset = gpa - base;
+	return base && gpa >= base && *offset < bar->size;
 }
 
 static bool find_bar(struct vpci *vpci, uint64_t gpa, unsigned int *bar, uint64_t *offset)
@@ -137,12 +150,9 @@ static bool find_bar(struct vpci *vpci, uint64_t gpa, unsigned int *bar, uint64_
 	unsigned int i;
 
 	for (i = 0; i < VPCI_BARS; i++) {
-		uint64_t base = atomic_load_explicit(&vpci->bars[i].base, memory_order_acquire);
-
-		if (!base || gpa < base || gpa - base >= vpci->bars[i].size)
+		if (!is_in(&vpci->bars[i], &vpci->bars[i].base, gpa, offset))
 			continue;
 		*bar = i;
-		*offset = gpa - base;
 		return true;
 	}
 	return false;
@@ -246,6 +256,29 @@ bool vpci_mmio_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_
 		write_window(vpci, gpa - vpci->window, size, value);
 	pthread_mutex_unlock(&vpci->lock);
 	return ours;
+}
+
+/* --- of the VTL that the function is relayed to */
+
+void vpci_direct_bar(void *ctx, unsigned int bar, uint64_t gpa)
+{
+	struct vpci *vpci = ctx;
+
+	atomic_store(&vpci->bars[bar].direct, gpa);
+}
+
+bool vpci_direct_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value)
+{
+	uint64_t offset;
+
+	for (unsigned int i = 0; i < VPCI_BARS; i++) {
+		if (!is_in(&vpci->bars[i], &vpci->bars[i].direct, gpa, &offset))
+			continue;
+		if (bar_takes(vpci, i, offset, size))
+			vpci->function->ops->bar_write(vpci->function, i, offset, size, value);
+		return true;
+	}
+	return false;
 }
 
 void vpci_reset_function(struct vpci *vpci)

@@ -31,6 +31,14 @@ static void interrupt(void *ctx, uint32_t vp, uint8_t vector)
 	bus->set->config.interrupt(bus->set->config.ctx, vp, vector);
 }
 
+static void direct_interrupt(void *ctx, uint32_t vp, uint8_t vector)
+{
+	const struct bus *bus = ctx;
+
+	if (bus->set->config.direct_interrupt)
+		bus->set->config.direct_interrupt(bus->set->config.ctx, vp, vector);
+}
+
 static int doorbell(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add)
 {
 	const struct bus *bus = ctx;
@@ -66,6 +74,7 @@ static void gone(void *ctx)
 
 static const struct vpci_ops bus_ops = {
 	.interrupt = interrupt,
+	.direct_interrupt = direct_interrupt,
 	.doorbell = doorbell,
 	.ejected = ejected,
 	.gone = gone,
@@ -161,6 +170,18 @@ bool vpci_set_mmio(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64
 	pthread_rwlock_unlock(&set->lock);
 	if (taken && !write)
 		*value &= bytes_mask(size);
+	return taken;
+}
+
+bool vpci_set_direct_write(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64_t value)
+{
+	struct bus *bus;
+	bool taken = false;
+
+	pthread_rwlock_rdlock(&set->lock);
+	for (bus = set->buses; bus && !taken; bus = bus->next)
+		taken = vpci_direct_write(bus->vpci, gpa, size, value);
+	pthread_rwlock_unlock(&set->lock);
 	return taken;
 }
 

@@ -15,8 +15,9 @@ struct vmbus_server;
 struct vpci_set;
 
 struct vpci_set_config {
-	/* As struct vpci_ops has them; `doorbell` may be NULL. */
+	/* As struct vpci_ops has them; `doorbell` and `direct_interrupt` may be NULL. */
 	void (*interrupt)(void *ctx, uint32_t vp, uint8_t vector);
+	void (*direct_interrupt)(void *ctx, uint32_t vp, uint8_t vector);
 	int (*doorbell)(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add);
 	void *ctx;
 	struct vmbus_server *server;
@@ -57,6 +58,9 @@ int vpci_set_remove(struct vpci_set *set, const struct guid *instance);
  */
 bool vpci_set_mmio(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64_t *value,
 		   bool write);
+
+/* A write of the VTL that functions are relayed to: whether one took it. Any thread. */
+bool vpci_set_direct_write(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64_t value);
 
 /*
  * HvCallRetargetDeviceInterrupt. 0; -ENOENT: no such function or interrupt; -EINVAL. Any thread.

@@ -1,11 +1,13 @@
 /*
  * A guest's PCI driver that does what the input says: any message, any access to configuration
- * window and BARs, retargeting, ejection. Afterwards everything must be given back.
+ * window and BARs, retargeting, ejection; and a VTL that it gives the function on to. The function
+ * aborts at an access outside its BAR. Afterwards everything must be given back.
  */
 
 #include <stdlib.h>
 
 #include "core/log.h"
+#include "proto/pci_direct.h"
 #include "proto/vpci.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/devices/vpci/vpci_bus.h"
@@ -57,6 +59,26 @@ static void access_mmio(struct fuzz_input *in, bool write)
 		vpci_mmio_read(bus.vpci, gpa, size, &value);
 }
 
+static void tell(struct fuzz_input *in)
+{
+	uint8_t what = (uint8_t)fuzz_take(in, 1);
+	uint32_t select = what & 1 ? PCI_DIRECT_BAR(what >> 4) : PCI_DIRECT_VECTOR(what >> 4);
+
+	vpci_bus_tell(&bus, what & 2 ? select : (uint32_t)fuzz_take(in, 4),
+		      what & 4 ? BUS_DIRECT : fuzz_take(in, 8));
+}
+
+/* At the edges of where it may have the BAR, or anywhere. */
+static void write_direct(struct fuzz_input *in)
+{
+	static const uint64_t bases[] = { BUS_DIRECT - 8, BUS_DIRECT,
+					  BUS_DIRECT + TEST_FUNCTION_BAR_SIZE - 8, BUS_BAR };
+	uint8_t what = (uint8_t)fuzz_take(in, 1);
+	uint64_t gpa = what & 1 ? fuzz_take(in, 8) : bases[what >> 1 & 3] + fuzz_take(in, 1) % 17;
+
+	vpci_direct_write(bus.vpci, gpa, (what >> 3) % 10, fuzz_take(in, 8));
+}
+
 static void start(void)
 {
 	struct vpci_version_request version = { VPCI_QUERY_PROTOCOL_VERSION, VPCI_VERSION_1_4 };
@@ -71,7 +93,7 @@ static void start(void)
 
 static void step(struct fuzz_input *in)
 {
-	switch (fuzz_take(in, 1) % 8) {
+	switch (fuzz_take(in, 1) % 12) {
 	case 0:
 	case 1:
 		send_message(in);
@@ -92,6 +114,13 @@ static void step(struct fuzz_input *in)
 		break;
 	case 6:
 		test_function_set_doorbell(bus.function, (int)fuzz_take(in, 1) - 1);
+		break;
+	case 7:
+		tell(in);
+		break;
+	case 8:
+	case 9:
+		write_direct(in);
 		break;
 	default:
 		drain();

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/bytes.h"
 #include "core/container_of.h"
 #include "devices/pci/pci_msix.h"
 
@@ -21,6 +22,8 @@ static void reset(struct pci_function *function)
 
 	pci_config_space_reset(&test->space);
 	pci_msix_reset(test->msix);
+	if (test->is_direct)
+		pci_direct_reset(&test->direct);
 	test->scratch = 0;
 	test->resets++;
 }
@@ -30,10 +33,13 @@ static void config_write(struct pci_function *function, uint16_t offset, unsigne
 {
 	struct test_function *test = of(function);
 
-	if (pci_config_space_write(&test->space, offset, size, value))
+	if (pci_config_space_write(&test->space, offset, size, value)) {
 		reset(function);
-	else
-		pci_msix_config_written(test->msix);
+		return;
+	}
+	pci_msix_config_written(test->msix);
+	if (test->is_direct)
+		pci_direct_config_written(&test->direct, offset, size);
 }
 
 static uint64_t bar_size(struct pci_function *function, unsigned int bar)
@@ -61,6 +67,12 @@ static void bar_write(struct pci_function *function, unsigned int bar, uint64_t 
 {
 	struct test_function *test = of(function);
 
+	if (bar || size > 8 || !size || size & (size - 1) ||
+	    !range_within(offset, size, TEST_FUNCTION_BAR_SIZE))
+		abort(); /* no bus lets this through */
+	test->offset = offset;
+	test->size = size;
+	atomic_fetch_add(&test->writes, 1);
 	if (pci_msix_covers(test->msix, bar, offset, size))
 		pci_msix_write(test->msix, offset, size, value);
 	else if (offset == TEST_FUNCTION_SCRATCH)
@@ -84,6 +96,28 @@ static unsigned int doorbells(struct pci_function *function, struct pci_doorbell
 	return 1;
 }
 
+static void bar_moved(struct pci_function *function, unsigned int bar, uint64_t gpa)
+{
+	struct test_function *test = of(function);
+
+	if (bar)
+		abort();
+	test->base = gpa;
+	atomic_fetch_add(&test->moves, 1);
+}
+
+static void targets_changed(struct pci_function *function)
+{
+	struct test_function *test = of(function);
+	const struct pci_bus *bus = &function->bus;
+	uint32_t vp;
+	uint8_t vector;
+	bool any = bus->ops->msi_target(bus->ctx, 0xfee00000, 0, &vp, &vector);
+
+	test->target = any ? (uint64_t)vector << 32 | vp : 0;
+	atomic_fetch_add(&test->target_changes, 1);
+}
+
 static void destroy(struct pci_function *function)
 {
 	struct test_function *test = of(function);
@@ -101,6 +135,8 @@ static const struct pci_function_ops ops = {
 	.bar_is_64bit = bar_is_64bit,
 	.bar_read = bar_read,
 	.bar_write = bar_write,
+	.bar_moved = bar_moved,
+	.targets_changed = targets_changed,
 	.reset = reset,
 	.doorbells = doorbells,
 	.destroy = destroy,
@@ -126,7 +162,7 @@ struct test_function *test_function_create(bool *destroyed)
 	test->doorbell_fd = -1;
 	test->destroyed = destroyed;
 	pci_config_space_init(&test->space, &identity);
-	pci_config_space_add_bar(&test->space, 0, 0x4000, true);
+	pci_config_space_add_bar(&test->space, 0, TEST_FUNCTION_BAR_SIZE, true);
 	pci_config_space_add_express(&test->space);
 	test->msix = pci_msix_create(&test->function, &test->space, &layout);
 	if (!test->msix) {
@@ -134,6 +170,12 @@ struct test_function *test_function_create(bool *destroyed)
 		return NULL;
 	}
 	return test;
+}
+
+void test_function_add_direct(struct test_function *test)
+{
+	pci_direct_init(&test->direct, &test->function, &test->space, test->msix);
+	test->is_direct = true;
 }
 
 void test_function_set_doorbell(struct test_function *test, int fd)

@@ -5,6 +5,8 @@
 
 #include "core/container_of.h"
 #include "devices/vmbus/vmbus_server.h"
+#include "proto/pci_direct.h"
+#include "proto/vpci.h"
 
 #define RINGS 0x100000u
 
@@ -15,6 +17,15 @@ static void interrupt(void *ctx, uint32_t vp, uint8_t vector)
 	bus->interrupts++;
 	bus->vp = vp;
 	bus->vector = vector;
+}
+
+static void direct_interrupt(void *ctx, uint32_t vp, uint8_t vector)
+{
+	struct vpci_bus *bus = ctx;
+
+	bus->direct_interrupts++;
+	bus->direct_vp = vp;
+	bus->direct_vector = vector;
 }
 
 /* One doorbell at most, added once and taken away as it was added: anything else is a mistake. */
@@ -50,6 +61,7 @@ static void gone(void *ctx)
 
 static const struct vpci_ops ops = {
 	.interrupt = interrupt,
+	.direct_interrupt = direct_interrupt,
 	.doorbell = doorbell,
 	.ejected = ejected,
 	.gone = gone,
@@ -72,6 +84,7 @@ static int create_bus(struct vpci_bus *bus)
 	bus->function = test_function_create(&bus->destroyed);
 	if (!bus->function)
 		return -1;
+	test_function_add_direct(bus->function);
 	return vpci_create(&config, &bus->function->function, &bus->vpci);
 }
 
@@ -105,6 +118,21 @@ void vpci_bus_fini(struct vpci_bus *bus)
 	if (bus->doorbell.count || !bus->destroyed)
 		abort();
 	client_fini(&bus->client);
+}
+
+void vpci_bus_set_direct(struct vpci_bus *bus, unsigned int field, unsigned int size,
+			 uint32_t value)
+{
+	vpci_mmio_write(bus->vpci,
+			BUS_WINDOW + VPCI_CONFIG_SPACE + bus->function->direct.capability + field,
+			size, value);
+}
+
+void vpci_bus_tell(struct vpci_bus *bus, uint32_t select, uint64_t value)
+{
+	vpci_bus_set_direct(bus, PCI_DIRECT_LOW, 4, (uint32_t)value);
+	vpci_bus_set_direct(bus, PCI_DIRECT_HIGH, 4, value >> 32);
+	vpci_bus_set_direct(bus, PCI_DIRECT_SELECT, 4, select);
 }
 
 const void *vpci_bus_receive(struct vpci_bus *bus, uint16_t *type)

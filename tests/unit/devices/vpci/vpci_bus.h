@@ -11,6 +11,7 @@
 #define BUS_MMIO_LEN 0x100000ull
 #define BUS_WINDOW   (BUS_MMIO + 0x10000)
 #define BUS_BAR      (BUS_MMIO + 0x20000)
+#define BUS_DIRECT   0x40000000ull /* of another VTL, which anything of its memory may be */
 #define BUS_SERIAL   7u
 
 struct vpci_bus {
@@ -24,6 +25,9 @@ struct vpci_bus {
 	atomic_uint interrupts; /* how many, and the last */
 	_Atomic uint32_t vp;
 	_Atomic uint8_t vector;
+	atomic_uint direct_interrupts; /* of these, too */
+	_Atomic uint32_t direct_vp;
+	_Atomic uint8_t direct_vector;
 	struct {
 		uint64_t gpa;
 		unsigned int size, count; /* registered now */
@@ -39,6 +43,13 @@ struct vpci_bus {
 /* Connects and opens the channel with rings of `pages` pages. 0 or -1. */
 int vpci_bus_init(struct vpci_bus *bus, uint32_t pages);
 void vpci_bus_fini(struct vpci_bus *bus);
+
+/* In configuration space, by the window: a field of the function's own capability, of proto/pci_direct.h. */
+void vpci_bus_set_direct(struct vpci_bus *bus, unsigned int field, unsigned int size,
+			 uint32_t value);
+
+/* All of them, the last select. */
+void vpci_bus_tell(struct vpci_bus *bus, uint32_t select, uint64_t value);
 
 /* A request with a completion: the answer's payload, or NULL when none came. */
 const void *vpci_bus_request(struct vpci_bus *bus, const void *request, size_t len);

@@ -12,6 +12,7 @@
 #include "core/retarget.h"
 #include "devices/vmbus/vmbus_server.h"
 #include "devices/vpci/vpci_set.h"
+#include "proto/pci_direct.h"
 #include "proto/vpci.h"
 #include "tests/unit/devices/vmbus/vmbus_client.h"
 #include "tests/unit/devices/vpci/test_function.h"
@@ -21,13 +22,20 @@
 #define RINGS     0x100000u
 #define BUSES     2u
 
+/* Of another VTL, where the functions are when they are given on to it. */
+#define DIRECT(i) (0x40000000ull + (i)*0x10000ull)
+
 static struct {
 	struct client client;
 	struct client_channel channels[BUSES];
 	uint32_t relids[BUSES];
+	struct test_function *functions[BUSES];
 	struct vpci_set *set;
 	unsigned int gone[BUSES];
 	bool destroyed[BUSES];
+	unsigned int direct_interrupts;
+	uint32_t vp;
+	uint8_t vector;
 } m;
 
 static void interrupt(void *ctx, uint32_t vp, uint8_t vector)
@@ -35,6 +43,14 @@ static void interrupt(void *ctx, uint32_t vp, uint8_t vector)
 	(void)ctx;
 	(void)vp;
 	(void)vector;
+}
+
+static void direct_interrupt(void *ctx, uint32_t vp, uint8_t vector)
+{
+	assert_ptr_equal(ctx, &m);
+	m.direct_interrupts++;
+	m.vp = vp;
+	m.vector = vector;
 }
 
 static void gone(void *ctx)
@@ -58,7 +74,11 @@ static int add(unsigned int i)
 	const struct vmbus_channel_offer_channel *offer;
 
 	m.destroyed[i] = false;
-	if (!function || vpci_set_add(m.set, &bus, &function->function))
+	m.functions[i] = function;
+	if (!function)
+		return -1;
+	test_function_add_direct(function);
+	if (vpci_set_add(m.set, &bus, &function->function))
 		return -1;
 	client_run(&m.client);
 	offer = client_take(&m.client, CHANNELMSG_OFFERCHANNEL);
@@ -68,25 +88,39 @@ static int add(unsigned int i)
 	return 0;
 }
 
-static int setup(void **state)
+static int create(bool direct)
 {
 	struct vmbus_channel_message_header request = { .msgtype = CHANNELMSG_REQUESTOFFERS };
 	struct vpci_set_config config = { .interrupt = interrupt,
 					  .vp_count = CLIENT_VPS,
 					  .mmio_base = MMIO,
-					  .mmio_len = 0x100000 };
+					  .mmio_len = 0x100000,
+					  .ctx = &m };
 
-	(void)state;
 	memset(&m, 0, sizeof(m));
 	if (client_init(&m.client, 0, 0))
 		return -1;
 	config.server = m.client.server;
+	if (direct)
+		config.direct_interrupt = direct_interrupt;
 	m.set = vpci_set_create(&config);
 	if (!m.set || !client_connect(&m.client, VMBUS_VERSION_5_3))
 		return -1;
 	client_post(&m.client, &request, sizeof(request));
 	client_drop_messages(&m.client);
 	return add(0) || add(1);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return create(true);
+}
+
+static int setup_without_direct(void **state)
+{
+	(void)state;
+	return create(false);
 }
 
 static int teardown(void **state)
@@ -200,6 +234,76 @@ static void retargeting_finds_its_bus(void **state)
 	assert_int_equal(vpci_set_retarget(m.set, &retarget), -ENOENT);
 }
 
+static void set_config(unsigned int i, unsigned int offset, uint64_t value)
+{
+	assert_true(vpci_set_mmio(m.set, WINDOW(i) + VPCI_CONFIG_SPACE + offset, 4, &value, true));
+}
+
+static void tell(unsigned int i, uint32_t select, uint64_t value)
+{
+	unsigned int at = m.functions[i]->direct.capability;
+
+	set_config(i, at + PCI_DIRECT_LOW, (uint32_t)value);
+	set_config(i, at + PCI_DIRECT_HIGH, value >> 32);
+	set_config(i, at + PCI_DIRECT_SELECT, select);
+}
+
+static void direct_writes_find_their_function(void **state)
+{
+	const struct guid first = instance(0);
+
+	(void)state;
+	start(0);
+	start(1);
+	assert_false(vpci_set_direct_write(m.set, DIRECT(0), 8, 1));
+	tell(0, PCI_DIRECT_BAR(0), DIRECT(0));
+	tell(1, PCI_DIRECT_BAR(0), DIRECT(1));
+	assert_true(vpci_set_direct_write(m.set, DIRECT(0), 8, 70));
+	assert_true(vpci_set_direct_write(m.set, DIRECT(1), 8, 71));
+	assert_int_equal(m.functions[0]->scratch, 70);
+	assert_int_equal(m.functions[1]->scratch, 71);
+	assert_int_equal(m.functions[0]->writes, 1);
+	assert_int_equal(m.functions[1]->writes, 1);
+	assert_false(vpci_set_direct_write(m.set, DIRECT(0) + TEST_FUNCTION_BAR_SIZE, 8, 1));
+	assert_false(vpci_set_direct_write(m.set, DIRECT(0) - 1, 1, 1));
+	/* One that goes takes none with it, and leaves nothing. */
+	client_close(&m.channels[0]);
+	client_run(&m.client);
+	assert_int_equal(vpci_set_remove(m.set, &first), 0);
+	client_run(&m.client);
+	assert_int_equal(m.gone[0], 1);
+	assert_false(vpci_set_direct_write(m.set, DIRECT(0), 8, 1));
+	assert_true(vpci_set_direct_write(m.set, DIRECT(1), 8, 72));
+	assert_int_equal(m.functions[1]->scratch, 72);
+	client_drop_messages(&m.client);
+	assert_int_equal(add(0), 0);
+	start(0);
+	assert_false(vpci_set_direct_write(m.set, DIRECT(0), 8, 1));
+}
+
+static void interrupt_directly(unsigned int i)
+{
+	const struct pci_bus *bus = &m.functions[i]->function.bus;
+
+	bus->ops->direct_interrupt(bus->ctx, 3, 0x51);
+}
+
+static void direct_interrupts_are_the_owners(void **state)
+{
+	(void)state;
+	interrupt_directly(1);
+	assert_int_equal(m.direct_interrupts, 1);
+	assert_int_equal(m.vp, 3);
+	assert_int_equal(m.vector, 0x51);
+}
+
+static void an_owner_without_them_has_none(void **state)
+{
+	(void)state;
+	interrupt_directly(1);
+	assert_int_equal(m.direct_interrupts, 0);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -209,6 +313,10 @@ int main(void)
 		TEST(one_that_is_not_used_goes_at_once),
 		TEST(one_that_is_used_is_asked_for),
 		TEST(retargeting_finds_its_bus),
+		TEST(direct_writes_find_their_function),
+		TEST(direct_interrupts_are_the_owners),
+		cmocka_unit_test_setup_teardown(an_owner_without_them_has_none,
+						setup_without_direct, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

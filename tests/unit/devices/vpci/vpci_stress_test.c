@@ -1,7 +1,8 @@
 /*
  * A bus whose guest, function and owner all act at once, for the sanitizers: VPs touch configuration
- * space and BAR, the function raises interrupts and changes its doorbells, interrupts are retargeted,
- * while the channel powers the bus up and down. Nothing of the function may show after power-down.
+ * space and BAR, the function raises interrupts and changes its doorbells, interrupts are retargeted, the
+ * function is given on to another VTL that writes to it, while the channel powers the bus up and down.
+ * Nothing of the function may show after power-down.
  */
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "proto/pci_direct.h"
 #include "proto/vpci.h"
 #include "tests/unit/devices/vpci/vpci_bus.h"
 
@@ -22,6 +24,7 @@
 
 static struct vpci_bus bus;
 static atomic_bool stop;
+static atomic_uint taken; /* direct writes */
 
 static uint64_t config(unsigned int offset)
 {
@@ -40,6 +43,40 @@ static void *use_memory(void *arg)
 		vpci_mmio_write(bus.vpci, config(0x04), 2, (i >> 16 & 1) ? 6 : 0);
 		vpci_mmio_read(bus.vpci, config(0x10), 4, &value);
 		vpci_retarget(bus.vpci, 0xfee00000, i >> 16 & 15, i >> 20 & 3, 32 + (i >> 24));
+	}
+	return NULL;
+}
+
+/* The guest gives the function on, at one of two places, takes it back, and gives a vector. */
+static void *give_on(void *arg)
+{
+	unsigned int i = 0;
+
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		vpci_bus_tell(&bus, PCI_DIRECT_BAR(0), i % 3 * BUS_DIRECT);
+		vpci_bus_tell(&bus, PCI_DIRECT_VECTOR(i % TEST_FUNCTION_VECTORS),
+			      (uint64_t)(i & 0x1f) << 32 | (i & 3));
+		i++;
+	}
+	return NULL;
+}
+
+/* The VTL that has it: registers, vectors of its table, and where no register is. */
+static void *write_directly(void *arg)
+{
+	static const uint64_t offsets[] = { TEST_FUNCTION_SCRATCH, TEST_FUNCTION_RAISE,
+					    TEST_FUNCTION_TABLE + 12, TEST_FUNCTION_BAR_SIZE - 4,
+					    TEST_FUNCTION_BAR_SIZE };
+	unsigned int i = 0;
+
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		uint64_t offset = offsets[i % 5];
+
+		if (vpci_direct_write(bus.vpci, (1 + i % 2) * BUS_DIRECT + offset, 1u << i % 4, i))
+			atomic_fetch_add(&taken, 1);
+		i++;
 	}
 	return NULL;
 }
@@ -91,27 +128,31 @@ static void one_round(void)
 	assert_int_equal(status_of(&down, sizeof(down)), VPCI_STATUS_SUCCESS);
 	assert_false(vpci_mmio_read(bus.vpci, BUS_BAR, 8, &value));
 	assert_false(vpci_mmio_read(bus.vpci, BUS_WINDOW, 4, &value));
+	assert_false(vpci_direct_write(bus.vpci, BUS_DIRECT, 8, 1));
+	assert_false(vpci_direct_write(bus.vpci, 2 * BUS_DIRECT, 8, 1));
 }
 
 static void everything_at_once(void **state)
 {
 	struct vpci_version_request version = { VPCI_QUERY_PROTOCOL_VERSION, VPCI_VERSION_1_4 };
-	pthread_t threads[3];
+	static void *(*const all[])(void *arg) = { use_memory, use_memory, act, give_on,
+						   write_directly };
+	pthread_t threads[5];
 	unsigned int i;
 
 	(void)state;
 	assert_int_equal(vpci_bus_init(&bus, 4), 0);
 	assert_int_equal(status_of(&version, sizeof(version)), VPCI_STATUS_SUCCESS);
-	for (i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, i < 2 ? use_memory : act,
-						(void *)(uintptr_t)i),
+	for (i = 0; i < 5; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, all[i], (void *)(uintptr_t)i),
 				 0);
 	for (i = 0; i < ROUNDS; i++)
 		one_round();
 	atomic_store(&stop, true);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 5; i++)
 		pthread_join(threads[i], NULL);
 	assert_true(bus.interrupts > 0);
+	assert_true(taken > 0);
 	vpci_bus_fini(&bus);
 }
 

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "devices/vmbus/vmbus_server.h"
+#include "proto/pci.h"
+#include "proto/pci_direct.h"
 #include "proto/vpci.h"
 #include "tests/unit/devices/vpci/vpci_bus.h"
 
@@ -223,13 +225,19 @@ static void program_vector(unsigned int entry, const struct vpci_translated_inte
 	write_mmio(at + 12, 4, 0); /* not masked */
 }
 
-static void enable_msix(void)
+static unsigned int capability(enum pci_capability id)
 {
 	uint64_t at = read_mmio(config(0x34), 1) & 0xff;
 
-	while ((read_mmio(config((unsigned int)at), 1) & 0xff) != 0x11)
+	while (at && (read_mmio(config((unsigned int)at), 1) & 0xff) != id)
 		at = read_mmio(config((unsigned int)at + 1), 1) & 0xff;
-	write_mmio(config((unsigned int)at + 2), 2, 0x8000);
+	assert_true(at);
+	return (unsigned int)at;
+}
+
+static void enable_msix(void)
+{
+	write_mmio(config(capability(PCI_CAP_MSIX) + 2), 2, 0x8000);
 }
 
 static void interrupts(void **state)
@@ -351,6 +359,196 @@ static void doorbells(void **state)
 	assert_int_equal(bus.doorbell.count, 0);
 }
 
+/* --- what the function hears --- */
+
+static void the_function_hears_where_it_is(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(bus.function->moves, 1);
+	assert_int_equal(bus.function->base, BUS_BAR);
+	write_mmio(config(0x04), 2, 6);
+	write_mmio(config(0x0c), 1, 1);
+	assert_int_equal(bus.function->moves, 1);
+	write_mmio(config(0x10), 4, (uint32_t)BUS_BAR + 0x4000);
+	assert_int_equal(bus.function->moves, 2);
+	assert_int_equal(bus.function->base, BUS_BAR + 0x4000);
+	write_mmio(config(0x04), 2, 4);
+	assert_int_equal(bus.function->moves, 3);
+	assert_int_equal(bus.function->base, 0);
+	write_mmio(config(0x04), 2, 6);
+	assert_int_equal(bus.function->base, BUS_BAR + 0x4000);
+	write_mmio(config(0x14), 4, 0xffffffff); /* where it cannot be */
+	assert_int_equal(bus.function->base, 0);
+	place_bar(BUS_BAR);
+	assert_int_equal(bus.function->base, BUS_BAR);
+	assert_int_equal(child(VPCI_RESOURCES_RELEASED), VPCI_STATUS_SUCCESS);
+	assert_int_equal(bus.function->base, 0);
+}
+
+static bool target_of(uint64_t address, uint32_t data, uint32_t vp, uint8_t vector)
+{
+	const struct pci_bus *its = &bus.function->function.bus;
+	uint32_t its_vp;
+	uint8_t its_vector;
+
+	return its->ops->msi_target(its->ctx, address, data, &its_vp, &its_vector) &&
+	       its_vp == vp && its_vector == vector;
+}
+
+/* It is told when the new one holds. */
+static void the_function_hears_whom_it_interrupts(void **state)
+{
+	struct vpci_translated_interrupt interrupt;
+
+	(void)state;
+	start();
+	assert_int_equal(bus.function->target_changes, 0);
+	interrupt = create(40, 2, 1)->interrupt;
+	assert_int_equal(interrupt.data, 0);
+	assert_int_equal(bus.function->target_changes, 1);
+	assert_int_equal(bus.function->target, 40ull << 32 | 2);
+	assert_true(target_of(interrupt.address, 0, 2, 40));
+	assert_int_equal(vpci_retarget(bus.vpci, interrupt.address, interrupt.data, 3, 41), 0);
+	assert_int_equal(bus.function->target_changes, 2);
+	assert_int_equal(bus.function->target, 41ull << 32 | 3);
+	assert_true(target_of(interrupt.address, 0, 3, 41));
+	create(64, 1, 2);
+	assert_true(target_of(interrupt.address, 3, 1, 65));
+	assert_false(target_of(interrupt.address, 4, 0, 0));
+	assert_false(target_of(interrupt.address + 4, 0, 3, 41));
+	assert_false(target_of(interrupt.address, 1024, 0, 0));
+	assert_false(target_of(interrupt.address, UINT32_MAX, 0, 0));
+	assert_int_equal(child(VPCI_RESOURCES_RELEASED), VPCI_STATUS_SUCCESS);
+	assert_false(target_of(interrupt.address, 0, 3, 41));
+	assert_false(target_of(interrupt.address, 0, 0, 0));
+}
+
+/* --- of a VTL that the guest relays it to --- */
+
+static bool write_direct(uint64_t offset, unsigned int size, uint64_t value)
+{
+	return vpci_direct_write(bus.vpci, BUS_DIRECT + offset, size, value);
+}
+
+static void direct_writes(void **state)
+{
+	unsigned int size, count = 0;
+
+	(void)state;
+	start();
+	assert_false(write_direct(0, 8, 1));
+	vpci_bus_tell(&bus, PCI_DIRECT_BAR(0), BUS_DIRECT);
+	for (size = 1; size <= 8; size++) {
+		bool does = !(size & (size - 1)); /* what a function answers to */
+
+		count += does;
+		assert_true(write_direct(TEST_FUNCTION_SCRATCH, size, 0x10 + size));
+		assert_int_equal(bus.function->writes, count);
+		count += does;
+		assert_true(write_direct(TEST_FUNCTION_BAR_SIZE - size, size, 1));
+		assert_int_equal(bus.function->writes, count);
+		if (does) {
+			assert_int_equal(bus.function->scratch, 0x10 + size);
+			assert_int_equal(bus.function->size, size);
+			assert_int_equal(bus.function->offset, TEST_FUNCTION_BAR_SIZE - size);
+		}
+		/* It begins in the BAR and is the BAR's, but ends behind it. */
+		assert_true(write_direct(TEST_FUNCTION_BAR_SIZE - size + 1, size, 1) == (size > 1));
+		assert_int_equal(bus.function->writes, count);
+	}
+	assert_true(write_direct(0x20, 0, 1));
+	assert_true(write_direct(0x20, 16, 1));
+	assert_false(write_direct(TEST_FUNCTION_BAR_SIZE, 1, 1));
+	assert_false(write_direct(-1ull, 8, 1));
+	assert_int_equal(bus.function->writes, count);
+}
+
+/* Neither has the other's BAR; and one that moves is not where it was. */
+static void direct_writes_are_not_the_guests_own(void **state)
+{
+	uint64_t value;
+
+	(void)state;
+	start();
+	vpci_bus_tell(&bus, PCI_DIRECT_BAR(0), BUS_DIRECT);
+	assert_false(vpci_mmio_write(bus.vpci, BUS_DIRECT, 8, 1));
+	assert_false(vpci_mmio_read(bus.vpci, BUS_DIRECT, 8, &value));
+	assert_false(vpci_direct_write(bus.vpci, BUS_BAR, 8, 1));
+	assert_false(vpci_direct_write(bus.vpci, BUS_WINDOW, 4, 1));
+	place_bar(BUS_BAR + 0x4000);
+	assert_true(write_direct(0, 8, 1));
+	vpci_bus_tell(&bus, PCI_DIRECT_BAR(0), 2 * BUS_DIRECT);
+	assert_false(write_direct(0, 8, 1));
+	assert_true(write_direct(BUS_DIRECT, 8, 1));
+	vpci_bus_tell(&bus, PCI_DIRECT_BAR(0), 0);
+	assert_false(write_direct(BUS_DIRECT, 8, 1));
+	assert_false(vpci_direct_write(bus.vpci, 0, 8, 1));
+}
+
+static void give_on(void)
+{
+	place_bar(BUS_BAR);
+	vpci_bus_tell(&bus, PCI_DIRECT_BAR(0), BUS_DIRECT);
+	assert_true(write_direct(0, 8, 1));
+}
+
+/* Whichever way it ends. */
+static void direct_writes_end_with_their_function(void **state)
+{
+	(void)state;
+	start();
+	give_on();
+	write_mmio(config(capability(PCI_CAP_EXPRESS) + PCI_EXPRESS_DEVICE_CONTROL), 2,
+		   PCI_EXPRESS_DEVICE_CONTROL_FLR);
+	assert_false(write_direct(0, 8, 1));
+	give_on();
+	assert_int_equal(child(VPCI_RESOURCES_RELEASED), VPCI_STATUS_SUCCESS);
+	assert_false(write_direct(0, 8, 1));
+	give_on();
+	assert_int_equal(child(VPCI_BUS_D0EXIT), VPCI_STATUS_SUCCESS);
+	assert_false(write_direct(0, 8, 1));
+	assert_int_equal(enter_d0(BUS_WINDOW), VPCI_STATUS_SUCCESS);
+	give_on();
+	client_close(&bus.channel);
+	client_run(&bus.client);
+	assert_false(write_direct(0, 8, 1));
+}
+
+static void direct_writes_end_with_their_bus(void **state)
+{
+	(void)state;
+	start();
+	give_on();
+	vpci_rescind(bus.vpci);
+	client_run(&bus.client);
+	assert_int_equal(bus.gone, 1);
+	assert_false(write_direct(0, 8, 1));
+}
+
+static void direct_interrupts(void **state)
+{
+	struct vpci_translated_interrupt interrupt;
+
+	(void)state;
+	start();
+	enable_msix();
+	give_on();
+	interrupt = create(40, 2, 1)->interrupt;
+	program_vector(1, &interrupt);
+	vpci_bus_tell(&bus, PCI_DIRECT_VECTOR(1), 0x5100000003);
+	assert_true(write_direct(TEST_FUNCTION_RAISE, 4, 1));
+	assert_int_equal(bus.direct_interrupts, 1);
+	assert_int_equal(bus.direct_vp, 3);
+	assert_int_equal(bus.direct_vector, 0x51);
+	assert_int_equal(bus.interrupts, 0);
+	vpci_bus_tell(&bus, PCI_DIRECT_VECTOR(1), 0);
+	assert_true(write_direct(TEST_FUNCTION_RAISE, 4, 1));
+	assert_int_equal(bus.direct_interrupts, 1);
+	assert_int_equal(bus.interrupts, 1);
+	assert_int_equal(bus.vector, 40);
+}
+
 /* --- the end --- */
 
 static void close_resets_the_function(void **state)
@@ -455,6 +653,13 @@ int main(void)
 		TEST(several_vectors),
 		TEST(interrupts_are_checked),
 		TEST(doorbells),
+		TEST(the_function_hears_where_it_is),
+		TEST(the_function_hears_whom_it_interrupts),
+		TEST(direct_writes),
+		TEST(direct_writes_are_not_the_guests_own),
+		TEST(direct_writes_end_with_their_function),
+		TEST(direct_writes_end_with_their_bus),
+		TEST(direct_interrupts),
 		TEST(close_resets_the_function),
 		TEST(ejection),
 		TEST(full_ring),
