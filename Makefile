@@ -89,7 +89,7 @@ ldflags-tests/fuzz/vmbus_fuzz := -Wl,--wrap=guest_access_copy
 # --- devices/pci/: what emulated functions are made of, and a driver's view of one in its own process
 dma-pool-objs := devices/pci/dma_pool.o
 pci-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_direct.o pci_inproc.o) $(dma-pool-objs)
-relay-objs := devices/pci/pci_relay.o
+relay-objs := devices/pci/pci_relay.o devices/pci/pci_relay_direct.o
 vfio-objs := $(addprefix devices/pci/,vfio.o vfio_dma.o vfio_irq.o vfio_sysfs.o)
 devices-objs += $(pci-objs) $(relay-objs) $(vfio-objs)
 tests/unit/devices/pci/dma_pool_test-objs := $(dma-pool-objs)
@@ -99,6 +99,8 @@ relay-test-objs := $(relay-objs) devices/pci/pci_config_space.o devices/pci/pci_
 	tests/unit/devices/pci/fake_device.o
 tests/unit/devices/pci/pci_direct_test-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_direct.o)
 tests/unit/devices/pci/pci_relay_test-objs := $(relay-test-objs)
+tests/unit/devices/pci/pci_relay_direct_test-objs := $(relay-test-objs)
+tests/unit/devices/pci/pci_relay_stress_test-objs := $(relay-test-objs)
 tests/fuzz/pci_relay_fuzz-objs := $(relay-test-objs)
 
 # --- devices/vpci/: a PCI bus on VMBus, with one function
@@ -433,7 +435,7 @@ san-libs := -L$(TP)/glibc/lib -lfdt -lmbedx509 -lmbedcrypto -lcmocka
 
 # Unit tests with threads of their own run under ThreadSanitizer too: add them to tsan-tests.
 tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test tests/unit/devices/vpci/vpci_stress_test \
-	tests/unit/devices/nvme/nvme_emu_stress_test \
+	tests/unit/devices/pci/pci_relay_stress_test tests/unit/devices/nvme/nvme_emu_stress_test \
 	tests/unit/devices/storage/storvsp_stress_test tests/unit/devices/net/netvsp_stress_test tests/unit/devices/net/mana_stress_test \
 	tests/unit/devices/storage/nvme_stress_test tests/unit/paravisor/storage_test
 # It does not model fences. Those here order accesses to a device's or guest's memory, which it does not see.

@@ -10,6 +10,7 @@
 #include "core/pci_device.h"
 #include "devices/pci/pci_config_space.h"
 #include "devices/pci/pci_msix.h"
+#include "devices/pci/pci_relay_direct.h"
 
 #define PAGE     4096ull
 #define ALL_ONES UINT64_MAX
@@ -34,8 +35,10 @@ struct pci_relay {
 	struct pci_device_access *pci;
 	struct pci_msix *msix;
 	struct hidden table, pba;
-	uint16_t command; /* as the function has it */
-	bool used;        /* atomic: since the last reset somebody has had access to it */
+	struct pci_relay_direct direct;
+	uint64_t bars[PCI_BAR_COUNT]; /* where the bus has them, 0: nowhere */
+	uint16_t command;             /* as the function has it */
+	bool used; /* atomic: since the last reset somebody has had access to it */
 	unsigned int vector_count;
 	struct vector *vectors;
 	void (*watch)(void *ctx); /* or NULL */
@@ -45,6 +48,51 @@ struct pci_relay {
 static struct pci_relay *relay_of(struct pci_function *function)
 {
 	return container_of(function, struct pci_relay, function);
+}
+
+/* --- What the host may do without us */
+
+/* Not the registers of a BAR that we answer for in part; and none of a function that has no memory. */
+static void tell_bars(struct pci_relay *relay)
+{
+	bool master = pci_config_space_command(&relay->space) & PCI_COMMAND_MASTER;
+
+	for (unsigned int bar = 0; bar < PCI_BAR_COUNT; bar++) {
+		bool ours = bar == relay->table.bar || bar == relay->pba.bar;
+
+		pci_relay_direct_bar(&relay->direct, bar, master && !ours ? relay->bars[bar] : 0);
+	}
+}
+
+static bool find_target(void *ctx, unsigned int index, uint32_t *vp, uint8_t *vector)
+{
+	struct pci_relay *relay = ctx;
+	const struct pci_bus *bus = &relay->function.bus;
+	uint64_t address;
+	uint32_t data;
+
+	return pci_msix_message(relay->msix, index, &address, &data) && bus->ops->msi_target &&
+	       bus->ops->msi_target(bus->ctx, address, data, vp, vector);
+}
+
+/* A vector that is masked, or means nothing, is ours: what is pending has to wait somewhere. */
+static void tell_vectors(struct pci_relay *relay)
+{
+	for (unsigned int i = 0; i < relay->direct.vector_count; i++)
+		pci_relay_direct_vector(&relay->direct, i, find_target, relay);
+}
+
+static void bar_moved(struct pci_function *function, unsigned int bar, uint64_t gpa)
+{
+	struct pci_relay *relay = relay_of(function);
+
+	relay->bars[bar] = gpa;
+	tell_bars(relay);
+}
+
+static void targets_changed(struct pci_function *function)
+{
+	tell_vectors(relay_of(function));
 }
 
 /* --- Registers */
@@ -83,6 +131,7 @@ static void bar_write(struct pci_function *function, unsigned int bar, uint64_t 
 
 	if (pci_msix_covers(relay->msix, bar, offset, size)) {
 		pci_msix_write(relay->msix, offset, size, value);
+		tell_vectors(relay);
 	} else if (passes(relay, bar, offset, size)) {
 		__atomic_store_n(&relay->used, true, __ATOMIC_RELAXED);
 		relay->pci->ops->write(relay->pci, bar, offset, size, value);
@@ -125,11 +174,15 @@ static void reset(struct pci_function *function)
 
 	pci_config_space_reset(&relay->space);
 	pci_msix_reset(relay->msix);
+	tell_bars(relay);
+	tell_vectors(relay);
 	if (__atomic_exchange_n(&relay->used, false, __ATOMIC_SEQ_CST)) {
 		if (relay->watch)
 			relay->watch(relay->watch_ctx);
 		if (!err)
 			err = relay->pci->ops->reset(relay->pci);
+		if (!err)
+			pci_relay_direct_forgotten(&relay->direct);
 	}
 	if (err)
 		log_limited(LOG_WARN, "a relayed function cannot be reset: errno %d", -err);
@@ -156,6 +209,8 @@ static void config_write(struct pci_function *function, uint16_t offset, unsigne
 	if (set_command(relay, master))
 		log_limited(LOG_WARN, "a relayed function's command register is not written");
 	pci_msix_config_written(relay->msix);
+	tell_bars(relay);
+	tell_vectors(relay);
 }
 
 static const struct pci_function_ops ops = {
@@ -165,6 +220,8 @@ static const struct pci_function_ops ops = {
 	.bar_is_64bit = bar_is_64bit,
 	.bar_read = bar_read,
 	.bar_write = bar_write,
+	.bar_moved = bar_moved,
+	.targets_changed = targets_changed,
 	.reset = reset,
 	.destroy = reset,
 };
@@ -269,6 +326,15 @@ static int learn_msix(struct pci_relay *relay)
 	return relay->msix ? 0 : -ENOMEM;
 }
 
+static int learn_direct(struct pci_relay *relay)
+{
+	int err = 0;
+	unsigned int at = find_capability(relay, PCI_CAP_VENDOR, &err);
+
+	return err ? err
+		   : pci_relay_direct_init(&relay->direct, relay->pci, at, relay->vector_count);
+}
+
 /* --- Interrupts */
 
 static void raised(struct pci_interrupt *interrupt)
@@ -321,6 +387,8 @@ int pci_relay_create(struct pci_device_access *pci, struct pci_relay **result)
 	if (!err)
 		err = learn_msix(relay);
 	if (!err)
+		err = learn_direct(relay);
+	if (!err)
 		err = make_vectors(relay);
 	if (err) {
 		pci_relay_destroy(relay);
@@ -335,6 +403,7 @@ int pci_relay_create(struct pci_device_access *pci, struct pci_relay **result)
 void pci_relay_destroy(struct pci_relay *relay)
 {
 	pci_msix_destroy(relay->msix);
+	pci_relay_direct_fini(&relay->direct);
 	free(relay->vectors);
 	free(relay);
 }

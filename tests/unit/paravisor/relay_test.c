@@ -33,7 +33,7 @@ static struct machine machine;
 static struct vp vps[CLIENT_VPS];
 static struct relay *relay;
 static struct relay_function *function;
-static void *kept[16]; /* of former tests: a relay lasts as long as its process */
+static void *kept[32]; /* of former tests: a relay lasts as long as its process */
 static struct vtl_interrupt asserted;
 static unsigned int asserts;
 static uint32_t relid;
@@ -61,17 +61,18 @@ static bool offered(void)
 	return offer;
 }
 
-static int setup(void **state)
+static int create(bool direct)
 {
 	static const struct vtl_ops ops = { .assert_interrupt = assert_interrupt };
 	static struct vtl vtl = { .ops = &ops };
 	struct vmbus_channel_message_header request = { .msgtype = CHANNELMSG_REQUESTOFFERS };
 
-	(void)state;
 	log_set_level(LOG_ERROR);
 	if (client_init(&client, 0, 0))
 		return -1;
 	fake_device_init(&fake);
+	if (direct)
+		fake_device_add_direct(&fake);
 	asserts = 0;
 	machine = (struct machine){ .vtl = &vtl,
 				    .memory = client.memory,
@@ -94,6 +95,18 @@ static int setup(void **state)
 		return -1;
 	client_post(&client, &request, sizeof(request));
 	return !offered();
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return create(false);
+}
+
+static int setup_direct(void **state)
+{
+	(void)state;
+	return create(true);
 }
 
 static int teardown(void **state)
@@ -309,7 +322,113 @@ static void one_that_nobody_uses_goes_at_once(void **state)
 	assert_true(offered());
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+/* --- A function whose host does without us what it can */
+
+#define TARGET(vp, vector) ((uint64_t)(vector) << 32 | (vp))
+
+static void assert_nothing_is_given_on(void)
+{
+	for (unsigned int i = 0; i < PCI_BAR_COUNT; i++)
+		assert_int_equal(fake.direct_bar[i], 0);
+	for (unsigned int i = 0; i < fake.vectors; i++)
+		assert_int_equal(fake.direct_vector[i], 0);
+}
+
+static void use(uint8_t vector, uint16_t vp)
+{
+	start();
+	take_interrupt(vector, vp);
+	assert_int_equal(fake.direct_bar[0], BAR0);
+	assert_int_equal(fake.direct_bar[4], 0);
+	assert_int_equal(fake.direct_vector[1], TARGET(vp, vector));
+}
+
+static void its_host_knows_where_it_is(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(fake.direct_bar[0], BAR0);
+	put(config(PCI_BAR(0)), 4, (uint32_t)BAR0 + 0x20000);
+	assert_int_equal(fake.direct_bar[0], BAR0 + 0x20000);
+	put(config(PCI_COMMAND), 2, PCI_COMMAND_MASTER); /* and no memory */
+	assert_int_equal(fake.direct_bar[0], 0);
+	put(config(PCI_COMMAND), 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(fake.direct_bar[0], BAR0 + 0x20000);
+	put(config(PCI_BAR(0)) + 4, 4, 7); /* beyond what VTL0 may use */
+	assert_nothing_is_given_on();
+}
+
+static void its_host_knows_whom_it_interrupts(void **state)
+{
+	struct retarget retarget = { .device_id = 0x70020800, .vp = 3, .vector = 0x62 };
+	struct vpci_translated_interrupt interrupt;
+
+	(void)state;
+	start();
+	interrupt = take_interrupt(0x51, 2);
+	assert_int_equal(fake.direct_vector[1], TARGET(2, 0x51));
+	retarget.address = interrupt.address;
+	retarget.data = interrupt.data;
+	assert_int_equal(relay_retarget(relay, &retarget), 0);
+	assert_int_equal(fake.direct_vector[1], TARGET(3, 0x62));
+	put(BAR4 + 28, 4, 1);
+	assert_int_equal(fake.direct_vector[1], 0);
+	retarget.vp = 0;
+	assert_int_equal(relay_retarget(relay, &retarget), 0);
+	assert_int_equal(fake.direct_vector[1], 0);
+	/* What comes meanwhile waits with us. */
+	fake.bound[1]->raised(fake.bound[1]);
+	assert_int_equal(asserts, 0);
+	put(BAR4 + 28, 4, 0);
+	assert_int_equal(fake.direct_vector[1], TARGET(0, 0x62));
+	assert_int_equal(asserts, 1);
+	assert_int_equal(asserted.vector, 0x62);
+	assert_int_equal(asserted.destination, 0x10);
+}
+
+/* However VTL0 lets go. */
+static void what_is_left_is_given_on_no_more(void **state)
+{
+	const struct vpci_child_message exit = { .type = VPCI_BUS_D0EXIT };
+
+	(void)state;
+	use(0x51, 2);
+	request(&exit, sizeof(exit));
+	assert_nothing_is_given_on();
+	client_close(&channel);
+	client_run(&client);
+	use(0x52, 1);
+	client_close(&channel);
+	client_run(&client);
+	assert_nothing_is_given_on();
+	use(0x53, 3);
+	vmbus_server_reset(client.server);
+	client_run(&client);
+	assert_nothing_is_given_on();
+}
+
+static void what_comes_back_is_given_on_again(void **state)
+{
+	struct vpci_child_message complete = { .type = VPCI_EJECTION_COMPLETE };
+
+	(void)state;
+	use(0x51, 2);
+	relay_want(function, false);
+	client_run(&client);
+	assert_true(client_receive(&channel, packet, sizeof(packet)) > 0);
+	assert_int_equal(fake.direct_bar[0], BAR0); /* until it answers VTL0 keeps it */
+	relay_want(function, true);
+	client_drop_messages(&client);
+	request(&complete, sizeof(complete));
+	assert_nothing_is_given_on();
+	client_take(&client, CHANNELMSG_RESCIND_CHANNELOFFER);
+	assert_true(offered());
+	assert_nothing_is_given_on();
+	use(0x52, 1);
+}
+
+#define TEST_DIRECT(test) cmocka_unit_test_setup_teardown(test, setup_direct, teardown)
+#define TEST(test)        cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
@@ -320,6 +439,10 @@ int main(void)
 		TEST(who_watches_hears_that_it_is_left),
 		TEST(it_is_taken_away_and_given_back),
 		TEST(one_that_nobody_uses_goes_at_once),
+		TEST_DIRECT(its_host_knows_where_it_is),
+		TEST_DIRECT(its_host_knows_whom_it_interrupts),
+		TEST_DIRECT(what_is_left_is_given_on_no_more),
+		TEST_DIRECT(what_comes_back_is_given_on_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

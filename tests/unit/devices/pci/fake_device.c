@@ -6,6 +6,7 @@
 
 #include "core/bytes.h"
 #include "core/container_of.h"
+#include "proto/pci_direct.h"
 
 static struct fake_device *fake_of(struct pci_device_access *pci)
 {
@@ -22,13 +23,59 @@ static int config_read(struct pci_device_access *pci, uint16_t offset, unsigned 
 	return 0;
 }
 
+/* Whether the configuration space says that the register is one of the capability's. */
+static bool is_direct(const struct fake_device *fake, unsigned int offset, unsigned int reg)
+{
+	const uint8_t *at = fake->config + offset - reg;
+
+	return range_within(offset - reg, PCI_DIRECT_LEN, PCI_CONFIG_SPACE_SIZE) &&
+	       at[0] == PCI_CAP_VENDOR && at[PCI_DIRECT_LENGTH] == PCI_DIRECT_LEN &&
+	       load_le32(at + PCI_DIRECT_SIGNATURE) == PCI_DIRECT_NAME;
+}
+
+/* What is told has to mean something. */
+static void direct_select(struct fake_device *fake, uint32_t select)
+{
+	uint64_t value = (uint64_t)fake->direct_high << 32 | fake->direct_low;
+	uint32_t vector = select - PCI_DIRECT_VECTOR(0);
+
+	if (select < PCI_BAR_COUNT && (!value || fake->bar_size[select])) {
+		fake->direct_bar[select] = value;
+	} else if (select >= PCI_DIRECT_VECTOR(0) && vector < fake->vectors &&
+		   (!value || (fake->direct_high >= 16 && fake->direct_high <= UINT8_MAX))) {
+		if (vector < sizeof(fake->direct_vector) / sizeof(fake->direct_vector[0]))
+			fake->direct_vector[vector] = value;
+	} else {
+		abort();
+	}
+}
+
+static int direct_write(struct fake_device *fake, unsigned int offset, uint32_t value)
+{
+	if (fake->direct_fails && is_direct(fake, offset, fake->direct_fails))
+		return -EIO;
+	fake->direct_words++;
+	if (is_direct(fake, offset, PCI_DIRECT_LOW))
+		fake->direct_low = value;
+	else if (is_direct(fake, offset, PCI_DIRECT_HIGH))
+		fake->direct_high = value;
+	else if (is_direct(fake, offset, PCI_DIRECT_SELECT))
+		direct_select(fake, value);
+	else
+		abort(); /* nothing else is a relay's to write */
+	return 0;
+}
+
 static int config_write(struct pci_device_access *pci, uint16_t offset, unsigned int size,
 			uint32_t value)
 {
-	if (offset != PCI_COMMAND || size != 2)
-		abort(); /* nothing else is a relay's to write */
-	memcpy(fake_of(pci)->config + offset, &value, size);
-	return 0;
+	if (offset == PCI_COMMAND && size == 2) {
+		memcpy(fake_of(pci)->config + offset, &value, size);
+		return 0;
+	}
+	if (size != 4)
+		abort();
+	return direct_write(fake_of(pci), offset, value);
 }
 
 static uint64_t bar_size(struct pci_device_access *pci, unsigned int bar)
@@ -87,7 +134,11 @@ static void unbind(struct pci_device_access *pci, unsigned int vector)
 
 static int reset(struct pci_device_access *pci)
 {
-	fake_of(pci)->resets++;
+	struct fake_device *fake = fake_of(pci);
+
+	fake->resets++;
+	memset(fake->direct_bar, 0, sizeof(fake->direct_bar));
+	memset(fake->direct_vector, 0, sizeof(fake->direct_vector));
 	return 0;
 }
 
@@ -119,4 +170,14 @@ void fake_device_init(struct fake_device *fake)
 	fake->config[0x40] = PCI_CAP_POWER;
 	fake->config[0x41] = 0x50;
 	memcpy(fake->config + 0x50, msix, sizeof(msix));
+}
+
+void fake_device_add_direct(struct fake_device *fake)
+{
+	uint8_t *at = fake->config + FAKE_DEVICE_DIRECT;
+
+	fake->config[0x51] = FAKE_DEVICE_DIRECT;
+	at[0] = PCI_CAP_VENDOR;
+	at[PCI_DIRECT_LENGTH] = PCI_DIRECT_LEN;
+	store_le32(at + PCI_DIRECT_SIGNATURE, PCI_DIRECT_NAME);
 }
