@@ -95,9 +95,9 @@ devices-objs += $(pci-objs) $(relay-objs) $(vfio-objs)
 tests/unit/devices/pci/dma_pool_test-objs := $(dma-pool-objs)
 pci-test-objs := $(pci-objs) core/event_loop.o core/guest_memory.o core/guest_access.o
 tests/unit/devices/pci/pci_function_test-objs := $(pci-test-objs)
+tests/unit/devices/pci/pci_direct_test-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_direct.o)
 relay-test-objs := $(relay-objs) devices/pci/pci_config_space.o devices/pci/pci_msix.o core/log.o \
 	tests/unit/devices/pci/fake_device.o
-tests/unit/devices/pci/pci_direct_test-objs := $(addprefix devices/pci/,pci_config_space.o pci_msix.o pci_direct.o)
 tests/unit/devices/pci/pci_relay_test-objs := $(relay-test-objs)
 tests/unit/devices/pci/pci_relay_direct_test-objs := $(relay-test-objs)
 tests/unit/devices/pci/pci_relay_stress_test-objs := $(relay-test-objs)
@@ -187,6 +187,7 @@ mana-function-test-objs := $(sort $(mana-function-objs) $(pci-objs) core/net_fra
 	core/guest_memory.o core/guest_access.o tests/unit/devices/net/memory_backend.o tests/unit/devices/mana/mana_driver.o)
 tests/unit/devices/mana/mana_function_test-objs := $(mana-function-test-objs)
 tests/unit/devices/mana/mana_uncut_test-objs := $(mana-function-test-objs) tests/unit/devices/net/tcp_frame.o
+tests/unit/devices/mana/mana_direct_test-objs := $(mana-function-test-objs)
 tests/fuzz/mana_function_fuzz-objs := $(mana-function-test-objs) tests/unit/devices/net/tcp_frame.o
 
 # --- paravisor/: main, configuration, wiring, VP loop
@@ -317,7 +318,7 @@ host-objs := host/main.o host/options.o host/option_value.o host/disk_option.o h
 	host/partition.o host/vp.o host/vtl_switch.o host/registers.o host/msr.o host/cpuid.o \
 	host/synic.o host/stimer.o host/stimer_kvm.o host/reference_time.o host/hypercall.o \
 	host/hypercall_vp.o host/hypercall_memory.o host/hypercall_signal.o host/level_routes.o \
-	host/translate.o host/fault.o host/intercept.o host/exit.o host/vtl2_uart.o \
+	host/translate.o host/fault.o host/direct.o host/intercept.o host/exit.o host/vtl2_uart.o \
 	host/host_port.o host/vmbus.o host/vpci.o host/device_tree.o
 host-objs += host/file_map.o host/payload.o host/igvm_loader.o host/igvm_parameters.o host/igvm_tables.o \
 	host/shim_log.o
@@ -330,6 +331,7 @@ host-test-objs := tests/unit/host/fake_partition.o host/shim_log.o host/hypercal
 tests/unit/host/hypercall_test-objs := $(host-test-objs)
 tests/unit/host/synic_test-objs := $(host-test-objs)
 tests/unit/host/stimer_test-objs := $(host-test-objs)
+tests/unit/host/direct_test-objs := $(sort $(host-test-objs) host/direct.o $(x86-objs))
 tests/unit/host/igvm_loader_test-objs := $(host-test-objs) host/igvm_loader.o host/igvm_parameters.o \
 	host/igvm_tables.o host/payload.o host/file_map.o host/device_tree.o $(igvm-reader-objs) igvm/writer.o \
 	$(shim-common-objs) tests/unit/igvm/shim/shim_region.o

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "core/log.h"
+#include "host/direct.h"
 #include "host/hypercall.h"
 #include "host/intercept.h"
 #include "host/msr.h"
@@ -206,7 +207,7 @@ static void vtl0_fault(struct vcpu *vcpu)
 	vcpu->vp->unexplained_faults = 0;
 	if (ret)
 		intercept_unrecoverable(vcpu);
-	else
+	else if (!direct_write(vcpu, &fault))
 		intercept_memory(vcpu, &fault);
 }
 

@@ -96,8 +96,11 @@ static int offer(struct partition *partition, struct host_net *net, const struct
 
 static int offer_vf(struct partition *partition, struct host_net *net)
 {
-	struct mana_function_config config = { .backend = net_split_vtl0(net->split),
-					       .mac = HOST_NET_MAC };
+	struct mana_function_config config = {
+		.backend = net_split_vtl0(net->split),
+		.mac = HOST_NET_MAC,
+		.direct = true,
+	};
 	struct guid instance;
 
 	host_settings_vf_instance(&instance);

@@ -170,11 +170,12 @@ static void log_counters(const struct vp *vp)
 {
 	log_info(
 		"VP %u: %llu KVM exits, %llu VTL returns, VTL2 entered by %llu intercepts and %llu "
-		"interrupts",
+		"interrupts, %llu register writes of VTL0 without it",
 		vp->index, (unsigned long long)vp->counters.kvm_exits,
 		(unsigned long long)vp->counters.vtl_switches,
 		(unsigned long long)vp->counters.intercepts,
-		(unsigned long long)vp->counters.interrupts);
+		(unsigned long long)vp->counters.interrupts,
+		(unsigned long long)vp->counters.direct);
 }
 
 static void free_vtl(struct partition_vtl *vtl)

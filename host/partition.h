@@ -74,7 +74,7 @@ struct vp {
 	bool pending_out; /* VTL0's last exit was a hypercall that KVM has not completed */
 	uint64_t pending_out_rip;
 	struct {
-		uint64_t vtl_switches, intercepts, interrupts, kvm_exits;
+		uint64_t vtl_switches, intercepts, interrupts, kvm_exits, direct;
 		uint64_t began; /* reference time of VTL2's first run */
 		uint64_t
 			boot_ticks; /* of the TSC, in KVM_RUN of VTL2 before the first VTL return */

@@ -27,6 +27,15 @@ static void interrupt(void *ctx, uint32_t vp_index, uint8_t vector)
 		vp_interrupt(vp, HOST_VTL2, vector);
 }
 
+static void direct_interrupt(void *ctx, uint32_t vp_index, uint8_t vector)
+{
+	struct host_vpci *vpci = ctx;
+	struct vp *vp = vp_find(vpci->partition, vp_index);
+
+	if (vp)
+		vp_interrupt(vp, HOST_VTL0, vector);
+}
+
 static int doorbell(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add)
 {
 	struct host_vpci *vpci = ctx;
@@ -47,6 +56,7 @@ struct host_vpci *host_vpci_create(struct partition *partition)
 	struct host_vpci *vpci = calloc(1, sizeof(*vpci));
 	struct vpci_set_config config = {
 		.interrupt = interrupt,
+		.direct_interrupt = direct_interrupt,
 		.doorbell = doorbell,
 		.ctx = vpci,
 		.server = host_vmbus_server(partition->vmbus),
@@ -108,6 +118,14 @@ bool host_vpci_mmio(struct host_vpci *vpci, uint64_t gpa, uint8_t *data, size_t 
 	if (!write)
 		memcpy(data, &value, len);
 	return true;
+}
+
+bool host_vpci_direct_write(struct host_vpci *vpci, uint64_t gpa, const void *data, size_t len)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, data, len);
+	return vpci_set_direct_write(vpci->set, gpa, (unsigned int)len, value);
 }
 
 int host_vpci_retarget(struct host_vpci *vpci, const struct retarget *retarget)

@@ -38,6 +38,12 @@ int host_vpci_remove(struct host_vpci *vpci, const struct guid *instance);
 /* An access of VTL2 outside RAM, len at most 8 bytes: whether a function took it. VP threads. */
 bool host_vpci_mmio(struct host_vpci *vpci, uint64_t gpa, uint8_t *data, size_t len, bool write);
 
+/*
+ * A write of VTL0 that its view of memory denies, len at most 8 bytes: whether a function took it that VTL2 has given on to
+ * VTL0. VP threads.
+ */
+bool host_vpci_direct_write(struct host_vpci *vpci, uint64_t gpa, const void *data, size_t len);
+
 /* HvCallRetargetInterrupt. 0; -ENOENT: no such function or interrupt; -EINVAL. VP threads. */
 int host_vpci_retarget(struct host_vpci *vpci, const struct retarget *retarget);
 

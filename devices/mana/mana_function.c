@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/net_backend.h"
 #include "devices/mana/mana_internal.h"
+#include "devices/pci/pci_direct.h"
 #include "devices/pci/pci_msix.h"
 #include "proto/pci.h"
 
@@ -187,6 +188,8 @@ static void reset(struct pci_function *function)
 	lock_all(mana);
 	pci_config_space_reset(&mana->space);
 	pci_msix_reset(mana->msix);
+	if (mana->config.direct)
+		pci_direct_reset(&mana->direct);
 	mana_hwc_down(mana);
 	memset(mana->shm, 0, sizeof(mana->shm));
 	unlock_all(mana);
@@ -203,10 +206,13 @@ static void config_write(struct pci_function *function, uint16_t offset, unsigne
 {
 	struct mana *mana = mana_of(function);
 
-	if (pci_config_space_write(&mana->space, offset, size, value))
+	if (pci_config_space_write(&mana->space, offset, size, value)) {
 		reset(function);
-	else
-		pci_msix_config_written(mana->msix);
+		return;
+	}
+	pci_msix_config_written(mana->msix);
+	if (mana->config.direct)
+		pci_direct_config_written(&mana->direct, offset, size);
 }
 
 static uint64_t bar_size(struct pci_function *function, unsigned int bar)
@@ -267,7 +273,11 @@ static int build_config_space(struct mana *mana)
 	pci_config_space_add_bar(&mana->space, MANA_MSIX_BAR, MANA_MSIX_SIZE, true);
 	pci_config_space_add_express(&mana->space);
 	mana->msix = pci_msix_create(&mana->function, &mana->space, &layout);
-	return mana->msix ? 0 : -ENOMEM;
+	if (!mana->msix)
+		return -ENOMEM;
+	if (mana->config.direct)
+		pci_direct_init(&mana->direct, &mana->function, &mana->space, mana->msix);
+	return 0;
 }
 
 struct pci_function *mana_function_create(const struct mana_function_config *config)

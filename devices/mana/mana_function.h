@@ -28,6 +28,9 @@ struct mana_function_config {
 	 */
 	bool send_in_place;
 
+	/* It has a capability by which VTL2 gives it on to VTL0, and is left out then (devices/pci/pci_direct.h). */
+	bool direct;
+
 	/*
 	 * The driver moves frames to the function that VTL0 has for itself, or back. Of VTL2's function
 	 * only: NULL, the command is not known. Any thread; must not call back.

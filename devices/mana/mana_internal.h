@@ -13,6 +13,7 @@
 #include "core/pci_function.h"
 #include "devices/mana/mana_function.h"
 #include "devices/pci/pci_config_space.h"
+#include "devices/pci/pci_direct.h"
 #include "proto/mana.h"
 
 /*
@@ -124,6 +125,7 @@ struct mana {
 	struct mana_function_config config;
 	struct pci_config_space space;
 	struct pci_msix *msix;
+	struct pci_direct direct; /* if config.direct */
 
 	pthread_mutex_t lock, sending;
 
