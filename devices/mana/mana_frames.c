@@ -199,7 +199,10 @@ static void complete_send(struct mana *mana, struct mana_wq *wq, const struct ma
 		.offsets = wqe->offset / GDMA_WQE_UNIT << 5,
 	};
 
-	mana_complete(mana, wq, &comp);
+	if (mana->in_place && !wqe->oob_in_sgl)
+		mana_complete_later(mana, wq, &comp);
+	else
+		mana_complete(mana, wq, &comp);
 }
 
 /* True: there may be more, and room for it. (A wire is waited for: what is posted stays where it is.) */

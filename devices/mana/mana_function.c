@@ -124,7 +124,9 @@ static void send_or_wake(struct mana *mana, uint32_t id)
 		mana_wake(mana);
 		return;
 	}
+	mana->in_place = true;
 	mana_send_frames_of(mana, id);
+	mana->in_place = false;
 	pthread_mutex_unlock(&mana->sending);
 }
 
@@ -235,6 +237,7 @@ static void destroy(struct pci_function *function)
 	if (mana->started)
 		mana->config.backend->ops->stop(mana->config.backend);
 	mana_backlog_fini(mana);
+	mana_events_fini(mana);
 	mana_objects_free(mana);
 	pci_msix_destroy(mana->msix);
 	pthread_mutex_destroy(&mana->lock);
@@ -292,6 +295,7 @@ struct pci_function *mana_function_create(const struct mana_function_config *con
 		mana->config.queues = MANA_FUNCTION_QUEUES;
 	mana->steering.default_wq = MANA_WQS;
 	mana_backlog_init(mana);
+	mana_events_init(mana);
 	pthread_mutex_init(&mana->lock, NULL);
 	pthread_mutex_init(&mana->sending, NULL);
 	pthread_mutex_init(&mana->events, NULL);

@@ -65,6 +65,7 @@ struct mana_eq {
 	uint32_t head; /* entries written, from the number of entries on */
 	uint32_t tail; /* as the last doorbell said, modulo entries * 8 */
 	uint32_t vector;
+	uint32_t held_cq; /* of those that it is for, the last one with `held` */
 };
 
 struct mana_cq {
@@ -72,6 +73,8 @@ struct mana_cq {
 	struct mana_ring ring;
 	uint32_t head, tail;
 	uint32_t eq;
+	uint32_t
+		held; /* completions that the driver will hear of later, though it has armed the queue */
 };
 
 struct mana_wq {
@@ -148,6 +151,9 @@ struct mana {
 	pthread_mutex_t events;
 	struct mana_eq eqs[MANA_EQS];
 	struct mana_cq cqs[MANA_CQS];
+	struct event_timer held_timer;
+	bool holding;  /* it is armed, or about to run; with `events` */
+	bool in_place; /* a doorbell's writer sends; with `sending` */
 
 	bool wake_posted; /* a run of the loop is on its way; atomic */
 	bool started, dying;
@@ -185,6 +191,10 @@ int mana_wq_peek(struct mana *mana, struct mana_wq *wq, struct mana_wqe *wqe);
 void mana_wq_consume(struct mana_wq *wq, const struct mana_wqe *wqe);
 
 void mana_complete(struct mana *mana, struct mana_wq *wq, const void *data);
+void mana_complete_later(struct mana *mana, struct mana_wq *wq,
+			 const void *data); /* no hurry to tell */
+void mana_events_init(struct mana *mana);
+void mana_events_fini(struct mana *mana);
 void mana_event(struct mana *mana, uint32_t eq, uint8_t type, uint32_t detail);
 void mana_cq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm);
 void mana_eq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm);

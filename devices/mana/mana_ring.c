@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/bytes.h"
+#include "core/container_of.h"
 #include "core/guest_memory.h"
 #include "core/log.h"
 #include "devices/mana/mana_internal.h"
@@ -166,39 +167,115 @@ static uint32_t write_event(struct mana *mana, struct mana_eq *eq, uint8_t type,
 static uint32_t completion_event(struct mana *mana, struct mana_cq *cq)
 {
 	cq->armed = false;
+	cq->held = 0;
 	if (cq->eq >= MANA_EQS || !mana->eqs[cq->eq].used)
 		return NO_VECTOR;
 	return write_event(mana, &mana->eqs[cq->eq], GDMA_EQE_COMPLETION,
 			   (uint32_t)(cq - mana->cqs));
 }
 
-static void unlock_and_raise(struct mana *mana, uint32_t vector)
+static void raise(struct mana *mana, uint32_t vector)
 {
-	pthread_mutex_unlock(&mana->events);
 	if (vector != NO_VECTOR)
 		pci_msix_raise(mana->msix, vector);
 }
 
-void mana_complete(struct mana *mana, struct mana_wq *wq, const void *data)
+static void unlock_and_raise(struct mana *mana, uint32_t vector)
+{
+	pthread_mutex_unlock(&mana->events);
+	raise(mana, vector);
+}
+
+/*
+ * Moderation. That a frame is gone is no news when its doorbell comes back, and an interrupt costs a driver more than a
+ * send: so it hears of several together, or with what was received, or some milliseconds later.
+ */
+#define HELD_MAX 16u
+#define HELD_NS  4000000u
+#define HELD_WORTH \
+	2u /* to be told of with a received frame: not each of a sender that waits for answers */
+
+/* True: the driver hears of it later. */
+static bool hold(struct mana *mana, struct mana_cq *cq)
+{
+	if (cq->eq >= MANA_EQS || ++cq->held == HELD_MAX)
+		return false;
+	mana->eqs[cq->eq].held_cq = (uint32_t)(cq - mana->cqs);
+	if (!mana->holding)
+		event_timer_arm(&mana->held_timer, event_loop_now_ns() + HELD_NS);
+	mana->holding = true;
+	return true;
+}
+
+static uint32_t tell_held(struct mana *mana, uint32_t id, uint32_t least)
+{
+	struct mana_cq *cq = &mana->cqs[id];
+
+	return cq->used && cq->armed && cq->held >= least ? completion_event(mana, cq) : NO_VECTOR;
+}
+
+static void held_long_enough(struct event_timer *timer)
+{
+	struct mana *mana = container_of(timer, struct mana, held_timer);
+	uint32_t vectors[MANA_CQS];
+
+	pthread_mutex_lock(&mana->events);
+	mana->holding = false;
+	for (uint32_t i = 0; i < MANA_CQS; i++)
+		vectors[i] = tell_held(mana, i, 1);
+	pthread_mutex_unlock(&mana->events);
+	for (uint32_t i = 0; i < MANA_CQS; i++)
+		raise(mana, vectors[i]);
+}
+
+void mana_events_init(struct mana *mana)
+{
+	event_timer_init(&mana->held_timer, mana->config.loop, held_long_enough);
+}
+
+void mana_events_fini(struct mana *mana)
+{
+	event_timer_cancel(&mana->held_timer);
+}
+
+static void write_completion(struct mana *mana, struct mana_cq *cq, const struct mana_wq *wq,
+			     const void *data)
+{
+	struct gdma_cqe entry;
+	uint32_t entries = cq->ring.size / sizeof(entry);
+
+	memcpy(entry.data, data, sizeof(entry.data));
+	entry.info = (uint32_t)(wq - mana->wqs) | (wq->type == GDMA_SQ ? GDMA_CQE_IS_SQ : 0) |
+		     (cq->head / entries & GDMA_OWNER_MASK) << GDMA_OWNER_SHIFT;
+	ring_write_entry(mana, &cq->ring, cq->head % entries * (uint32_t)sizeof(entry), &entry,
+			 sizeof(entry));
+	cq->head++;
+}
+
+static void complete(struct mana *mana, struct mana_wq *wq, const void *data, bool may_wait)
 {
 	struct mana_cq *cq = &mana->cqs[wq->cq];
-	struct gdma_cqe entry;
-	uint32_t entries, vector = NO_VECTOR;
+	uint32_t vector = NO_VECTOR, held = NO_VECTOR;
 
 	pthread_mutex_lock(&mana->events);
 	if (cq->used) {
-		entries = cq->ring.size / sizeof(entry);
-		memcpy(entry.data, data, sizeof(entry.data));
-		entry.info = (uint32_t)(wq - mana->wqs) |
-			     (wq->type == GDMA_SQ ? GDMA_CQE_IS_SQ : 0) |
-			     (cq->head / entries & GDMA_OWNER_MASK) << GDMA_OWNER_SHIFT;
-		ring_write_entry(mana, &cq->ring, cq->head % entries * (uint32_t)sizeof(entry),
-				 &entry, sizeof(entry));
-		cq->head++;
-		if (cq->armed)
+		write_completion(mana, cq, wq, data);
+		if (cq->armed && !(may_wait && hold(mana, cq)))
 			vector = completion_event(mana, cq);
+		if (wq->type == GDMA_RQ && cq->eq < MANA_EQS)
+			held = tell_held(mana, mana->eqs[cq->eq].held_cq, HELD_WORTH);
 	}
-	unlock_and_raise(mana, vector);
+	unlock_and_raise(mana, vector != NO_VECTOR ? vector : held);
+}
+
+void mana_complete(struct mana *mana, struct mana_wq *wq, const void *data)
+{
+	complete(mana, wq, data, false);
+}
+
+void mana_complete_later(struct mana *mana, struct mana_wq *wq, const void *data)
+{
+	complete(mana, wq, data, true);
 }
 
 void mana_event(struct mana *mana, uint32_t id, uint8_t type, uint32_t detail)
@@ -224,7 +301,9 @@ void mana_cq_doorbell(struct mana *mana, uint32_t id, uint32_t tail, bool arm)
 		cq->tail = tail % wrap;
 		if (arm)
 			cq->armed = true;
-		if (arm && cq->head % wrap != cq->tail)
+		if (cq->head % wrap == cq->tail)
+			cq->held = 0;
+		else if (arm)
 			vector = completion_event(mana, cq);
 	}
 	unlock_and_raise(mana, vector);

@@ -519,6 +519,89 @@ static void interrupts_come_when_they_are_asked_for(void **state)
 	assert_int_equal(d.interrupts, before + 3);
 }
 
+static void arm_for_sends(unsigned int sent, unsigned int told)
+{
+	arm(GDMA_DOORBELL_CQ, MANA_DRIVER_CQ_ID, 4096 / sizeof(struct gdma_cqe) + sent);
+	arm(GDMA_DOORBELL_EQ, MANA_DRIVER_EQ_ID, 4096 / sizeof(struct gdma_eqe) + told);
+}
+
+/* By the doorbell's writer. */
+static void send_in_place(unsigned int count)
+{
+	const uint8_t oob[GDMA_OOB_SMALL] = { 0 };
+
+	while (count--) {
+		sq_tail += mana_driver_put_wqe(d.ram + MANA_DRIVER_SQ + sq_tail, sizeof(oob), oob,
+					       BUFFER, 60);
+		mana_driver_doorbell(&d, MANA_DOORBELL, GDMA_DOORBELL_SQ, MANA_DRIVER_SQ_ID,
+				     sq_tail, false);
+	}
+}
+
+static void interrupts_of_sends_wait_for_more(void **state)
+{
+	unsigned int before;
+
+	(void)state;
+	mana_of(d.function)->config.send_in_place = true;
+	mana_driver_take_interrupts(&d);
+	before = d.interrupts;
+	arm_for_sends(0, 0);
+	send_in_place(15);
+	assert_int_equal(d.interrupts, before);
+	send_in_place(1);
+	assert_int_equal(d.interrupts, before + 1);
+	arm_for_sends(16, 1);
+	send_in_place(1);
+	assert_int_equal(d.interrupts, before + 1);
+	while (d.interrupts == before + 1)
+		event_loop_run_once(d.loop, -1); /* its time comes */
+	assert_int_equal(d.interrupts, before + 2);
+	/* What a driver has seen by itself is not told of. */
+	arm_for_sends(17, 2);
+	send_in_place(15);
+	arm_for_sends(32, 2);
+	send_in_place(15);
+	assert_int_equal(d.interrupts, before + 2);
+}
+
+/* The receive queue itself is not armed. */
+static void interrupts_of_sends_come_with_received_frames(void **state)
+{
+	unsigned int before;
+
+	(void)state;
+	mana_of(d.function)->config.send_in_place = true;
+	mana_driver_take_interrupts(&d);
+	before = d.interrupts;
+	post_buffer(2048);
+	post_buffer(2048);
+	arm_for_sends(0, 0);
+	send_in_place(1);
+	deliver(60);
+	assert_int_equal(d.interrupts, before); /* not each of a sender that waits for answers */
+	send_in_place(1);
+	deliver(60);
+	assert_int_equal(d.interrupts, before + 1);
+}
+
+/* Nor do queues that are no more tell of anything. */
+static void interrupts_of_sends_end_with_a_reset(void **state)
+{
+	unsigned int before;
+
+	(void)state;
+	mana_of(d.function)->config.send_in_place = true;
+	mana_driver_take_interrupts(&d);
+	before = d.interrupts;
+	arm_for_sends(0, 0);
+	send_in_place(2);
+	d.function->ops->reset(d.function);
+	while (mana_of(d.function)->holding)
+		event_loop_run_once(d.loop, -1);
+	assert_int_equal(d.interrupts, before);
+}
+
 /* The queue stops; the others, and what is made in its place, go on. */
 static void entries_that_cannot_be_stop_their_queue(void **state)
 {
@@ -807,6 +890,9 @@ int main(void)
 		TEST(a_completion_may_be_suppressed),
 		TEST(a_doorbell_does_not_send_for_ever),
 		TEST(interrupts_come_when_they_are_asked_for),
+		TEST(interrupts_of_sends_wait_for_more),
+		TEST(interrupts_of_sends_come_with_received_frames),
+		TEST(interrupts_of_sends_end_with_a_reset),
 		TEST(entries_that_cannot_be_stop_their_queue),
 		TEST(frames_go_where_they_are_steered),
 		TEST(a_queue_that_is_destroyed_receives_nothing),
