@@ -76,3 +76,15 @@ net_boot() {
 net_guest() {
 	"$TOP/tests/e2e/net-guest" "$(stock "$1" 2)" "$WORK/initrd" ${2:+"$2"} || fail "no initramfs"
 }
+
+# net_own GUEST: its mana driver has a function of its own, which goes and comes back under load.
+net_own() {
+	net_peer 1000000
+	net_guest "$1"
+	net_obey 'net down' 'net up' 'vf off' 'vf on'
+	net_boot 400 "$1" 2 VF=1 vf -- --net "user,vf,hostfwd=tcp:127.0.0.1:$FORWARD-:7"
+	for line in "frames go to VTL0's" "frames go to VTL2's" 'VTL0 has given function 1 back' \
+		'[1-9][0-9]* register writes of VTL0 without it'; do
+		grep -q "$line" "$WORK/log" || fail "'$line' is not in the log"
+	done
+}
