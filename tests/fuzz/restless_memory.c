@@ -28,10 +28,14 @@ int __wrap_guest_access_copy(void *dst, const void *src, size_t len)
 {
 	int err = __real_guest_access_copy(dst, src, len);
 	uintptr_t offset = (uintptr_t)src - (uintptr_t)restless.memory;
+	uint8_t byte;
 
 	if (err || !restless.state || len <= 4 || offset >= restless.len ||
 	    len > restless.len - offset || pick(2))
 		return err;
-	restless.memory[offset + pick((uint32_t)len)] = (uint8_t)pick(256);
+	offset += pick((uint32_t)len);
+	byte = (uint8_t)pick(256);
+	/* The target may have left the page only to be read: then it stays as it is. */
+	__real_guest_access_copy(restless.memory + offset, &byte, sizeof(byte));
 	return 0;
 }
