@@ -94,6 +94,16 @@ struct nic_rx {
 	uint32_t frames;
 };
 
+/* Bytes that its segments hold. */
+static inline uint32_t nic_rx_capacity(const struct nic_rx *rx)
+{
+	uint32_t len = 0;
+
+	for (unsigned int i = 0; i < rx->segment_count; i++)
+		len += rx->segments[i].len;
+	return len;
+}
+
 /* IP versions of uncut sends. */
 enum nic_uncut {
 	NIC_UNCUT_IPV4 = 1,

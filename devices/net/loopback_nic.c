@@ -223,15 +223,6 @@ static bool deliver(struct loopback_nic *loopback, unsigned int number, const ui
 	return true;
 }
 
-static uint32_t capacity(const struct nic_rx *rx)
-{
-	uint32_t len = 0;
-
-	for (unsigned int i = 0; i < rx->segment_count; i++)
-		len += rx->segments[i].len;
-	return len;
-}
-
 /* The first of the buffers, whose memory is filled; what is said of them is not. NULL: there are too few. */
 static struct nic_rx *fill_buffers(struct loopback_nic *loopback, struct loopback_queue *queue,
 				   const uint8_t *frame, uint32_t len)
@@ -245,7 +236,7 @@ static struct nic_rx *fill_buffers(struct loopback_nic *loopback, struct loopbac
 
 		if (used++ == queue->rx_count || used > NIC_RX_BUFFERS)
 			return NULL;
-		chunk = capacity(rx) < len ? capacity(rx) : len;
+		chunk = nic_rx_capacity(rx) < len ? nic_rx_capacity(rx) : len;
 		if (scatter(loopback, rx, frame, chunk))
 			return NULL;
 		rx->len = chunk;

@@ -383,7 +383,7 @@ static int deliver(struct mana_nic_queue *queue, const struct mana_rx_comp *comp
 	slot = queue->rx[queue->rx_first];
 	if (queue->rq.rung - queue->rq.tail < slot.size ||
 	    ((comp->wqe_offset ^ queue->rq.tail) & (queue->rq.bytes - 1)) ||
-	    (!truncated && len > mana_nic_capacity(slot.rx)))
+	    (!truncated && len > nic_rx_capacity(slot.rx)))
 		return -EPROTO;
 	mana_nic_take_rx(queue);
 	queue->rq.tail += slot.size;

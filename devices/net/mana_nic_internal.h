@@ -262,14 +262,6 @@ void mana_nic_return_tx(struct mana_nic_queue *queue, int err);
 void mana_nic_return_rx(struct mana_nic_queue *queue);
 struct mana_nic_rx mana_nic_take_rx(struct mana_nic_queue *queue); /* the first that is posted */
 uint16_t mana_nic_rx_flags(uint32_t flags);                        /* of a completion */
-static inline uint32_t mana_nic_capacity(const struct nic_rx *rx)
-{
-	uint32_t len = 0;
-
-	for (unsigned int i = 0; i < rx->segment_count; i++)
-		len += rx->segments[i].len;
-	return len;
-}
 
 /* --- mana_nic_uncut.c: on the queue's loop. 0, or -EPROTO: it cannot be. */
 int mana_nic_deliver_uncut(struct mana_nic_queue *queue, const struct mana_rx_uncut_comp *comp);

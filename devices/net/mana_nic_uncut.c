@@ -14,7 +14,7 @@ struct chain {
 /* The one at this place. Whatever comes of the packet, what it says of its length is ours to write. */
 static void add_buffer(struct chain *chain, const struct mana_nic_rx *slot)
 {
-	uint32_t room = mana_nic_capacity(slot->rx);
+	uint32_t room = nic_rx_capacity(slot->rx);
 
 	slot->rx->len = chain->left < room ? chain->left : room;
 	slot->rx->next = NULL;
