@@ -59,7 +59,9 @@ bool direct_write(struct vcpu *vcpu, const struct fault *fault)
 	struct x86_emulator emulator = { .max_iterations = 1 };
 	int ret;
 
-	if (fault->access != HOST_WRITE || !fault->gva_valid)
+	/* Asked first, for most of what is denied is not for a function, and costs no emulation here. */
+	if (fault->access != HOST_WRITE || !fault->gva_valid ||
+	    !host_vpci_is_direct(vcpu->vp->partition->vpci, fault->gpa))
 		return false;
 	translate_cpu(vcpu, &emulator.cpu);
 	memcpy(emulator.bytes, fault->bytes, sizeof(fault->bytes));

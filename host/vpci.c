@@ -18,22 +18,22 @@ struct host_vpci {
 
 /* --- what the buses ask for --- */
 
-static void interrupt(void *ctx, uint32_t vp_index, uint8_t vector)
+static void raise(struct host_vpci *vpci, uint32_t vp_index, enum host_vtl vtl, uint8_t vector)
 {
-	struct host_vpci *vpci = ctx;
 	struct vp *vp = vp_find(vpci->partition, vp_index);
 
 	if (vp)
-		vp_interrupt(vp, HOST_VTL2, vector);
+		vp_interrupt(vp, vtl, vector);
+}
+
+static void interrupt(void *ctx, uint32_t vp_index, uint8_t vector)
+{
+	raise(ctx, vp_index, HOST_VTL2, vector);
 }
 
 static void direct_interrupt(void *ctx, uint32_t vp_index, uint8_t vector)
 {
-	struct host_vpci *vpci = ctx;
-	struct vp *vp = vp_find(vpci->partition, vp_index);
-
-	if (vp)
-		vp_interrupt(vp, HOST_VTL0, vector);
+	raise(ctx, vp_index, HOST_VTL0, vector);
 }
 
 static int doorbell(void *ctx, uint64_t gpa, unsigned int size, int fd, bool add)
@@ -118,6 +118,11 @@ bool host_vpci_mmio(struct host_vpci *vpci, uint64_t gpa, uint8_t *data, size_t 
 	if (!write)
 		memcpy(data, &value, len);
 	return true;
+}
+
+bool host_vpci_is_direct(struct host_vpci *vpci, uint64_t gpa)
+{
+	return vpci_set_is_direct(vpci->set, gpa);
 }
 
 bool host_vpci_direct_write(struct host_vpci *vpci, uint64_t gpa, const void *data, size_t len)

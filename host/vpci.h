@@ -39,9 +39,10 @@ int host_vpci_remove(struct host_vpci *vpci, const struct guid *instance);
 bool host_vpci_mmio(struct host_vpci *vpci, uint64_t gpa, uint8_t *data, size_t len, bool write);
 
 /*
- * A write of VTL0 that its view of memory denies, len at most 8 bytes: whether a function took it that VTL2 has given on to
- * VTL0. VP threads.
+ * Of VTL0, where its view of memory denies it: whether a function that VTL2 has given on to VTL0 has registers there, and a
+ * write, of at most 8 bytes: whether one took it. VP threads.
  */
+bool host_vpci_is_direct(struct host_vpci *vpci, uint64_t gpa);
 bool host_vpci_direct_write(struct host_vpci *vpci, uint64_t gpa, const void *data, size_t len);
 
 /* HvCallRetargetInterrupt. 0; -ENOENT: no such function or interrupt; -EINVAL. VP threads. */

@@ -73,9 +73,10 @@ bool vpci_mmio_read(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t
 bool vpci_mmio_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value);
 
 /*
- * A write of the VTL that the guest relays the function to, in that VTL's memory: true when the guest has said that
- * registers are there; then it is done. Any thread.
+ * Of the VTL that the guest relays the function to, by that VTL's memory: whether the guest has said that registers are
+ * there, and a write, which is done then (true). Any thread.
  */
+bool vpci_is_direct(struct vpci *vpci, uint64_t gpa);
 bool vpci_direct_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value);
 
 /* The bus's number in HvCallRetargetInterrupt, without the function in bits 2:0. */

@@ -145,12 +145,16 @@ static bool is_in(const struct vpci_bar *bar, const _Atomic uint64_t *where, uin
 	return base && gpa >= base && *offset < bar->size;
 }
 
-static bool find_bar(struct vpci *vpci, uint64_t gpa, unsigned int *bar, uint64_t *offset)
+/* Where the guest has it, or (direct) the VTL that the guest relays the function to. */
+static bool find_bar(struct vpci *vpci, bool direct, uint64_t gpa, unsigned int *bar,
+		     uint64_t *offset)
 {
 	unsigned int i;
 
 	for (i = 0; i < VPCI_BARS; i++) {
-		if (!is_in(&vpci->bars[i], &vpci->bars[i].base, gpa, offset))
+		struct vpci_bar *at = &vpci->bars[i];
+
+		if (!is_in(at, direct ? &at->direct : &at->base, gpa, offset))
 			continue;
 		*bar = i;
 		return true;
@@ -226,7 +230,7 @@ bool vpci_mmio_read(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t
 	bool ours;
 
 	*value = VPCI_ALL_ONES;
-	if (find_bar(vpci, gpa, &bar, &offset)) {
+	if (find_bar(vpci, false, gpa, &bar, &offset)) {
 		if (bar_takes(vpci, bar, offset, size))
 			*value = vpci->function->ops->bar_read(vpci->function, bar, offset, size);
 		return true;
@@ -239,17 +243,26 @@ bool vpci_mmio_read(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t
 	return ours;
 }
 
-bool vpci_mmio_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value)
+/* Whether the BAR is there; what it does not answer to does nothing. */
+static bool write_bar(struct vpci *vpci, bool direct, uint64_t gpa, unsigned int size,
+		      uint64_t value)
 {
 	uint64_t offset;
 	unsigned int bar;
+
+	if (!find_bar(vpci, direct, gpa, &bar, &offset))
+		return false;
+	if (bar_takes(vpci, bar, offset, size))
+		vpci->function->ops->bar_write(vpci->function, bar, offset, size, value);
+	return true;
+}
+
+bool vpci_mmio_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value)
+{
 	bool ours;
 
-	if (find_bar(vpci, gpa, &bar, &offset)) {
-		if (bar_takes(vpci, bar, offset, size))
-			vpci->function->ops->bar_write(vpci->function, bar, offset, size, value);
+	if (write_bar(vpci, false, gpa, size, value))
 		return true;
-	}
 	pthread_mutex_lock(&vpci->lock);
 	ours = in_config(vpci, gpa);
 	if (ours)
@@ -267,18 +280,17 @@ void vpci_direct_bar(void *ctx, unsigned int bar, uint64_t gpa)
 	atomic_store(&vpci->bars[bar].direct, gpa);
 }
 
-bool vpci_direct_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value)
+bool vpci_is_direct(struct vpci *vpci, uint64_t gpa)
 {
 	uint64_t offset;
+	unsigned int bar;
 
-	for (unsigned int i = 0; i < VPCI_BARS; i++) {
-		if (!is_in(&vpci->bars[i], &vpci->bars[i].direct, gpa, &offset))
-			continue;
-		if (bar_takes(vpci, i, offset, size))
-			vpci->function->ops->bar_write(vpci->function, i, offset, size, value);
-		return true;
-	}
-	return false;
+	return find_bar(vpci, true, gpa, &bar, &offset);
+}
+
+bool vpci_direct_write(struct vpci *vpci, uint64_t gpa, unsigned int size, uint64_t value)
+{
+	return write_bar(vpci, true, gpa, size, value);
 }
 
 void vpci_reset_function(struct vpci *vpci)

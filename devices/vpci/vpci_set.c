@@ -173,6 +173,17 @@ bool vpci_set_mmio(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64
 	return taken;
 }
 
+bool vpci_set_is_direct(struct vpci_set *set, uint64_t gpa)
+{
+	struct bus *bus;
+
+	pthread_rwlock_rdlock(&set->lock);
+	for (bus = set->buses; bus && !vpci_is_direct(bus->vpci, gpa); bus = bus->next)
+		;
+	pthread_rwlock_unlock(&set->lock);
+	return bus;
+}
+
 bool vpci_set_direct_write(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64_t value)
 {
 	struct bus *bus;

@@ -59,7 +59,8 @@ int vpci_set_remove(struct vpci_set *set, const struct guid *instance);
 bool vpci_set_mmio(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64_t *value,
 		   bool write);
 
-/* A write of the VTL that functions are relayed to: whether one took it. Any thread. */
+/* Of the VTL that functions are relayed to: whether one has registers there, and a write: whether one took it. Any thread. */
+bool vpci_set_is_direct(struct vpci_set *set, uint64_t gpa);
 bool vpci_set_direct_write(struct vpci_set *set, uint64_t gpa, unsigned int size, uint64_t value);
 
 /*

@@ -28,10 +28,18 @@ static struct vcpu *vcpu;
 static struct kvm_regs before;
 
 /* The function. */
-static bool takes;
-static unsigned int writes;
+static bool there, takes;
+static unsigned int asked, writes;
 static uint64_t gpa, value;
 static size_t len;
+
+bool host_vpci_is_direct(struct host_vpci *vpci, uint64_t where)
+{
+	assert_ptr_equal(vpci, partition->vpci);
+	asked++;
+	gpa = where;
+	return there;
+}
 
 bool host_vpci_direct_write(struct host_vpci *vpci, uint64_t where, const void *data, size_t size)
 {
@@ -69,8 +77,8 @@ static int setup(void **state)
 	sregs->ds = sregs->es;
 	vcpu->run->kvm_dirty_regs = 0;
 	before = *regs;
-	takes = true;
-	writes = 0;
+	there = takes = true;
+	asked = writes = 0;
 	return 0;
 }
 
@@ -190,6 +198,16 @@ static void other_accesses(void **state)
 	fault.access = HOST_WRITE;
 	fault.gva_valid = false;
 	assert_left_alone(&fault);
+	assert_int_equal(writes, 0);
+}
+
+static void where_no_function_is(void **state)
+{
+	(void)state;
+	there = false;
+	assert_left_alone(&mov_eax);
+	assert_int_equal(asked, 1);
+	assert_int_equal(gpa, GPA);
 	assert_int_equal(writes, 0);
 }
 
@@ -346,6 +364,7 @@ int main(void)
 		TEST(only_the_instruction_is_done),
 		TEST(a_page_is_written_to_its_end),
 		TEST(other_accesses),
+		TEST(where_no_function_is),
 		TEST(another_address),
 		TEST(what_reads_first),
 		TEST(what_is_no_simple_store),

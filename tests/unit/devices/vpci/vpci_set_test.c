@@ -255,9 +255,13 @@ static void direct_writes_find_their_function(void **state)
 	(void)state;
 	start(0);
 	start(1);
+	assert_false(vpci_set_is_direct(m.set, DIRECT(0)));
 	assert_false(vpci_set_direct_write(m.set, DIRECT(0), 8, 1));
 	tell(0, PCI_DIRECT_BAR(0), DIRECT(0));
 	tell(1, PCI_DIRECT_BAR(0), DIRECT(1));
+	assert_true(vpci_set_is_direct(m.set, DIRECT(0)));
+	assert_true(vpci_set_is_direct(m.set, DIRECT(1) + TEST_FUNCTION_BAR_SIZE - 1));
+	assert_false(vpci_set_is_direct(m.set, DIRECT(1) + TEST_FUNCTION_BAR_SIZE));
 	assert_true(vpci_set_direct_write(m.set, DIRECT(0), 8, 70));
 	assert_true(vpci_set_direct_write(m.set, DIRECT(1), 8, 71));
 	assert_int_equal(m.functions[0]->scratch, 70);
