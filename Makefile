@@ -439,7 +439,7 @@ san-libs := -L$(TP)/glibc/lib -lfdt -lmbedx509 -lmbedcrypto -lcmocka
 tsan-tests := tests/unit/devices/vmbus/vmbus_stress_test tests/unit/devices/vpci/vpci_stress_test \
 	tests/unit/devices/pci/pci_relay_stress_test tests/unit/devices/nvme/nvme_emu_stress_test \
 	tests/unit/devices/storage/storvsp_stress_test tests/unit/devices/net/netvsp_stress_test tests/unit/devices/net/mana_stress_test \
-	tests/unit/devices/storage/nvme_stress_test tests/unit/paravisor/storage_test
+	tests/unit/devices/storage/nvme_stress_test tests/unit/paravisor/storage_test tests/unit/host/get_test
 # It does not model fences. Those here order accesses to a device's or guest's memory, which it does not see.
 tsan-flags := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 tsan-cflags := -O1 $(tsan-flags) -isystem $(TP)/glibc/include -isystem $(TP)/uapi/include

@@ -33,12 +33,14 @@ struct host_get {
 	struct host_get_config config;
 	struct vmbus_channel *channel;
 
-	pthread_mutex_t lock; /* of the queue and `open` */
+	pthread_mutex_t lock; /* of the queue, `open` and `syncing` */
 	struct outgoing *queue, **queue_end;
 	bool open;
+	bool syncing; /* the answer to that comes first: requests wait in the ring */
 
 	/* The channel's loop's. */
 	bool negotiated;
+	uint16_t sync_id;                 /* the request that syncs */
 	uint8_t payload[GET_PAYLOAD_MAX]; /* of an answer in the making */
 };
 
@@ -229,9 +231,36 @@ static void on_vmgs_read(struct host_get *get, const struct message *message)
 		    err ? 0 : (size_t)io.sector_count * VMGS_SECTOR);
 }
 
+static void answer_vmgs(struct host_get *get, uint16_t id, int err)
+{
+	struct get_vmgs_response reply = { .header = response(id), .status = vmgs_status(err) };
+
+	answer(get, &reply, sizeof(reply));
+}
+
+/* On the state's thread. */
+static void synced(void *ctx, int err)
+{
+	struct host_get *get = ctx;
+
+	answer_vmgs(get, get->sync_id, err);
+	pthread_mutex_lock(&get->lock);
+	get->syncing = false;
+	pthread_mutex_unlock(&get->lock);
+	vmbus_channel_wake(get->channel);
+}
+
+static void sync_state(struct host_get *get, uint16_t id)
+{
+	get->sync_id = id;
+	pthread_mutex_lock(&get->lock);
+	get->syncing = true;
+	pthread_mutex_unlock(&get->lock);
+	vmgs_sync(get->config.vmgs, synced, get);
+}
+
 static void on_vmgs_write(struct host_get *get, const struct message *message)
 {
-	struct get_vmgs_response reply = { .header = response(GET_VMGS_WRITE) };
 	struct get_vmgs_io io;
 	int err = -EIO;
 
@@ -240,18 +269,20 @@ static void on_vmgs_write(struct host_get *get, const struct message *message)
 		err = -EINVAL;
 	else if (get->config.vmgs)
 		err = vmgs_write(get->config.vmgs, io.sector_offset, io.sector_count,
-				 message->bytes + sizeof(io), io.flags & GET_VMGS_WRITE_THROUGH);
-	reply.status = vmgs_status(err);
-	answer(get, &reply, sizeof(reply));
+				 message->bytes + sizeof(io));
+	if (!err && io.flags & GET_VMGS_WRITE_THROUGH)
+		sync_state(get, GET_VMGS_WRITE);
+	else
+		answer_vmgs(get, GET_VMGS_WRITE, err);
 }
 
 static void on_vmgs_flush(struct host_get *get, const struct message *message)
 {
-	struct get_vmgs_response reply = { .header = response(GET_VMGS_FLUSH) };
-
 	(void)message;
-	reply.status = vmgs_status(get->config.vmgs ? vmgs_flush(get->config.vmgs) : -EIO);
-	answer(get, &reply, sizeof(reply));
+	if (get->config.vmgs)
+		sync_state(get, GET_VMGS_FLUSH);
+	else
+		answer_vmgs(get, GET_VMGS_FLUSH, -EIO);
 }
 
 /* Every function is offered from the start: there is nothing to offer or to take back. */
@@ -484,10 +515,13 @@ static int on_open(void *dev, struct vmbus_channel *channel, const uint8_t *user
 	return 0;
 }
 
+/* The next VTL2 must not get the answer to what this one asked for. */
 static void on_close(void *dev, struct vmbus_channel *channel)
 {
 	struct host_get *get = dev;
 
+	if (get->config.vmgs)
+		vmgs_wait(get->config.vmgs);
 	pthread_mutex_lock(&get->lock);
 	get->open = false;
 	pthread_mutex_unlock(&get->lock);
@@ -496,20 +530,30 @@ static void on_close(void *dev, struct vmbus_channel *channel)
 	vmbus_channel_closed(channel);
 }
 
+static bool may_take(struct host_get *get)
+{
+	bool may;
+
+	pthread_mutex_lock(&get->lock);
+	may = !get->syncing;
+	pthread_mutex_unlock(&get->lock);
+	return flush(get) && may;
+}
+
 /* Answers first: a VTL2 that reads none gets no more requests taken. */
 static void on_ready(void *dev, struct vmbus_channel *channel)
 {
 	struct host_get *get = dev;
 	struct vmbus_packet packet;
 
-	if (!flush(get)) {
+	if (!may_take(get)) {
 		vmbus_channel_pause(channel);
 		return;
 	}
 	vmbus_channel_resume(channel);
 	while (!vmbus_channel_receive(channel, &packet)) {
 		take(get, &packet);
-		if (!flush(get)) {
+		if (!may_take(get)) {
 			vmbus_channel_pause(channel);
 			return;
 		}
@@ -556,6 +600,8 @@ void host_get_destroy(struct host_get *get)
 {
 	if (!get)
 		return;
+	if (get->config.vmgs)
+		vmgs_wait(get->config.vmgs);
 	pthread_mutex_destroy(&get->lock);
 	free(get);
 }

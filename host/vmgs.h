@@ -1,12 +1,11 @@
 #ifndef HOST_VMGS_H
 #define HOST_VMGS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /*
  * The block device for the guest's state that GET serves (proto/get.h), in a file. What is in it is
- * VTL2's affair. Calls wait for the file; one thread.
+ * VTL2's affair. One thread calls all of these; only vmgs_sync() does not wait for the file.
  */
 
 #define VMGS_SECTOR 512u
@@ -19,9 +18,17 @@ void vmgs_close(struct vmgs *vmgs);
 
 uint64_t vmgs_sectors(const struct vmgs *vmgs);
 
-/* Whole sectors: 0; -EINVAL: not inside the device; -EIO. durable: it has reached the medium. */
+/* Whole sectors: 0; -EINVAL: not inside the device; -EIO. */
 int vmgs_read(struct vmgs *vmgs, uint64_t sector, uint32_t count, void *buf);
-int vmgs_write(struct vmgs *vmgs, uint64_t sector, uint32_t count, const void *buf, bool durable);
-int vmgs_flush(struct vmgs *vmgs);
+int vmgs_write(struct vmgs *vmgs, uint64_t sector, uint32_t count, const void *buf);
+
+/*
+ * Has what was written reach the medium, however long that takes: then done(), with 0 or -EIO, on a
+ * thread of the device's own. Not before done() of the one before.
+ */
+void vmgs_sync(struct vmgs *vmgs, void (*done)(void *ctx, int err), void *ctx);
+
+/* Until done() has returned, if it was due. */
+void vmgs_wait(struct vmgs *vmgs);
 
 #endif

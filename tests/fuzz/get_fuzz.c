@@ -80,6 +80,14 @@ static void prologue(void)
 		abort();
 }
 
+/* As far as it comes by itself, with the answers that the disk is waited for. */
+static void run(void)
+{
+	client_run(&client);
+	vmgs_wait(vmgs);
+	client_run(&client);
+}
+
 static void send_message(struct fuzz_input *in, bool whole)
 {
 	_Alignas(8) uint8_t packet[600] = { 0 };
@@ -94,7 +102,7 @@ static void send_message(struct fuzz_input *in, bool whole)
 	header->message_id = (uint16_t)fuzz_take(in, 1);
 	fuzz_take_bytes(in, header + 1, len - sizeof(*pipe) - sizeof(*header));
 	client_send(&channel, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, packet, len);
-	client_run(&client);
+	run();
 }
 
 static void drain(void)
@@ -103,7 +111,7 @@ static void drain(void)
 
 	while (client_receive(&channel, buf, sizeof(buf)) > 0)
 		;
-	client_run(&client);
+	run();
 }
 
 static void negotiate(void)

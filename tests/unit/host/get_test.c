@@ -1,5 +1,7 @@
 /* GET's host side with a client of VMBus on the other end of the pipe. */
 
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,6 +37,46 @@ static struct {
 	const uint8_t *message;
 	size_t len;
 } t;
+
+/* The disk below the state's file, which a test may hold up, or have fail. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool held, failing;
+	unsigned int begun;
+} disk = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+int fdatasync(int fd)
+{
+	bool failing;
+
+	(void)fd;
+	pthread_mutex_lock(&disk.lock);
+	disk.begun++;
+	pthread_cond_broadcast(&disk.changed);
+	while (disk.held)
+		pthread_cond_wait(&disk.changed, &disk.lock);
+	failing = disk.failing;
+	pthread_mutex_unlock(&disk.lock);
+	errno = EIO;
+	return failing ? -1 : 0;
+}
+
+static void hold_disk(bool hold)
+{
+	pthread_mutex_lock(&disk.lock);
+	disk.held = hold;
+	pthread_cond_broadcast(&disk.changed);
+	pthread_mutex_unlock(&disk.lock);
+}
+
+static void await_sync(unsigned int count)
+{
+	pthread_mutex_lock(&disk.lock);
+	while (disk.begun < count)
+		pthread_cond_wait(&disk.changed, &disk.lock);
+	pthread_mutex_unlock(&disk.lock);
+}
 
 static void ended(void *ctx, enum host_get_end how, const char *reason)
 {
@@ -100,6 +142,8 @@ static int start(bool with_state)
 	unsigned int i;
 
 	memset(&t, 0, sizeof(t));
+	disk.held = disk.failing = false;
+	disk.begun = 0;
 	for (i = 0; i < sizeof(t.settings); i++)
 		t.settings[i] = (char)('a' + i * 7 % 26);
 	if (client_init(&t.client, 0, 0))
@@ -191,6 +235,9 @@ static const void *ask(const void *message, size_t len, uint16_t id)
 	struct get_header header;
 
 	assert_int_equal(send_message(message, len), 0);
+	if (t.vmgs)
+		vmgs_wait(t.vmgs);
+	client_run(&t.client);
 	if (!receive())
 		return NULL;
 	memcpy(&header, t.message, sizeof(header));
@@ -259,18 +306,29 @@ static void settings_come_in_parts(void **state)
 	assert_false(receive());
 }
 
+struct vmgs_message {
+	struct get_vmgs_io io;
+	uint8_t data[GET_PAYLOAD_MAX];
+};
+
+static size_t make_io(struct vmgs_message *message, uint16_t id, uint64_t sector, uint32_t count,
+		      size_t bytes, uint8_t fill)
+{
+	message->io = (struct get_vmgs_io){ .header = request(id),
+					    .flags = GET_VMGS_WRITE_THROUGH,
+					    .sector_offset = sector,
+					    .sector_count = count };
+	memset(message->data, fill, bytes);
+	return sizeof(message->io) + bytes;
+}
+
 static uint32_t vmgs_io(uint16_t id, uint64_t sector, uint32_t count, size_t bytes, uint8_t fill)
 {
-	uint8_t message[sizeof(struct get_vmgs_io) + GET_PAYLOAD_MAX];
-	struct get_vmgs_io io = { .header = request(id),
-				  .flags = GET_VMGS_WRITE_THROUGH,
-				  .sector_offset = sector,
-				  .sector_count = count };
+	struct vmgs_message message;
+	size_t len = make_io(&message, id, sector, count, bytes, fill);
 	struct get_vmgs_response reply;
 
-	memcpy(message, &io, sizeof(io));
-	memset(message + sizeof(io), fill, bytes);
-	memcpy(&reply, ask(message, sizeof(io) + bytes, id), sizeof(reply));
+	memcpy(&reply, ask(&message, len, id), sizeof(reply));
 	return reply.status;
 }
 
@@ -299,6 +357,118 @@ static void guest_state(void **state)
 	assert_int_equal(vmgs_io(GET_VMGS_READ, 0, 17, 0, 0), GET_VMGS_INVALID_COMMAND);
 	assert_int_equal(t.len, sizeof(reply));
 	assert_int_equal(vmgs_io(GET_VMGS_READ, 0, ~0u, 0, 0), GET_VMGS_INVALID_COMMAND);
+}
+
+/* Only what is asked to be durable waits for the disk, and whoever asks hears when it is not. */
+static void durable_is_what_the_disk_says(void **state)
+{
+	struct get_header flush = request(GET_VMGS_FLUSH);
+	struct vmgs_message message;
+	struct get_vmgs_response reply;
+	size_t len;
+
+	(void)state;
+	negotiate(GET_VERSION_NICKEL_REV2);
+	len = make_io(&message, GET_VMGS_WRITE, 0, 1, 512, 1);
+	message.io.flags = 0;
+	memcpy(&reply, ask(&message, len, GET_VMGS_WRITE), sizeof(reply));
+	assert_int_equal(reply.status, GET_VMGS_SUCCESS);
+	assert_int_equal(disk.begun, 0);
+	assert_int_equal(vmgs_io(GET_VMGS_WRITE, 0, 1, 512, 1), GET_VMGS_SUCCESS);
+	assert_int_equal(disk.begun, 1);
+	memcpy(&reply, ask(&flush, sizeof(flush), GET_VMGS_FLUSH), sizeof(reply));
+	assert_int_equal(reply.status, GET_VMGS_SUCCESS);
+	assert_int_equal(disk.begun, 2);
+	disk.failing = true;
+	assert_int_equal(vmgs_io(GET_VMGS_WRITE, 0, 1, 512, 1), GET_VMGS_DEVICE_ERROR);
+	memcpy(&reply, ask(&flush, sizeof(flush), GET_VMGS_FLUSH), sizeof(reply));
+	assert_int_equal(reply.status, GET_VMGS_DEVICE_ERROR);
+	assert_int_equal(disk.begun, 4);
+	/* What cannot be written is not made durable. */
+	assert_int_equal(vmgs_io(GET_VMGS_WRITE, 8192, 1, 512, 1), GET_VMGS_INVALID_COMMAND);
+	assert_int_equal(disk.begun, 4);
+}
+
+static void assert_answer(uint16_t id)
+{
+	struct get_header header;
+
+	assert_true(receive());
+	memcpy(&header, t.message, sizeof(header));
+	assert_int_equal(header.message_id, id);
+}
+
+/* The loop goes on, and answers come in the order of their requests. */
+static void a_slow_disk_holds_up_its_own_answers(void **state)
+{
+	struct get_header time = request(GET_TIME), flush = request(GET_VMGS_FLUSH);
+	struct vmgs_message message;
+	size_t len = make_io(&message, GET_VMGS_WRITE, 0, 1, 512, 1);
+
+	(void)state;
+	negotiate(GET_VERSION_NICKEL_REV2);
+	hold_disk(true);
+	assert_int_equal(send_message(&message, len), 0);
+	await_sync(1);
+	assert_int_equal(send_message(&time, sizeof(time)), 0);
+	assert_int_equal(send_message(&flush, sizeof(flush)), 0);
+	assert_int_equal(send_message(&time, sizeof(time)), 0);
+	assert_false(receive());
+	assert_int_equal(disk.begun, 1);
+	hold_disk(false);
+	vmgs_wait(t.vmgs);
+	client_run(&t.client);
+	assert_answer(GET_VMGS_WRITE);
+	assert_answer(GET_TIME);
+	await_sync(2);
+	vmgs_wait(t.vmgs);
+	client_run(&t.client);
+	assert_answer(GET_VMGS_FLUSH);
+	assert_answer(GET_TIME);
+	assert_false(receive());
+}
+
+/* What the host itself has to say need not wait. */
+static void a_slow_disk_holds_up_no_notification(void **state)
+{
+	struct get_header flush = request(GET_VMGS_FLUSH);
+
+	(void)state;
+	negotiate(GET_VERSION_NICKEL_REV2);
+	hold_disk(true);
+	assert_int_equal(send_message(&flush, sizeof(flush)), 0);
+	await_sync(1);
+	assert_int_equal(host_get_modify(t.get, "{}", 2), 0);
+	client_run(&t.client);
+	assert_answer(GET_MODIFY_VTL2_SETTINGS_REV1);
+	hold_disk(false);
+	vmgs_wait(t.vmgs);
+	client_run(&t.client);
+	assert_answer(GET_VMGS_FLUSH);
+}
+
+/* Of a VTL2 that is gone: the next one gets no answer to it. */
+static void answers_do_not_outlive_their_channel(void **state)
+{
+	struct get_header flush = request(GET_VMGS_FLUSH);
+
+	(void)state;
+	negotiate(GET_VERSION_NICKEL_REV2);
+	for (unsigned int i = 1; i <= 50; i++) {
+		uint32_t relid = t.channel.relid;
+
+		hold_disk(true);
+		assert_int_equal(send_message(&flush, sizeof(flush)), 0);
+		await_sync(i);
+		hold_disk(false);
+		client_close(&t.channel);
+		client_run(&t.client);
+		client_drop_messages(&t.client);
+		assert_int_equal(
+			client_open(&t.client, &t.channel, relid, 0x2000 + relid, 0, 0x100000, 8),
+			0);
+		assert_true(negotiate(GET_VERSION_NICKEL_REV2));
+	}
 }
 
 static void no_guest_state(void **state)
@@ -446,6 +616,10 @@ int main(void)
 		TEST(the_time),
 		TEST(settings_come_in_parts),
 		TEST(guest_state),
+		TEST(durable_is_what_the_disk_says),
+		TEST(a_slow_disk_holds_up_its_own_answers),
+		TEST(a_slow_disk_holds_up_no_notification),
+		TEST(answers_do_not_outlive_their_channel),
 		cmocka_unit_test_setup_teardown(no_guest_state, setup_without_state, teardown),
 		TEST(ends),
 		TEST(start_failure),
