@@ -208,6 +208,7 @@ exit-objs := $(addprefix paravisor/,exit.o exit_pio.o exit_memory.o exit_emulate
 	$(x86-objs) $(addprefix core/,guest_memory.o guest_access.o io_bus.o device_lock.o log.o x86/paging.o)
 tests/unit/paravisor/exit_test-objs := $(exit-objs)
 tests/unit/paravisor/hypercall_test-objs := paravisor/hypercall.o core/guest_memory.o core/guest_access.o core/retarget.o
+tests/unit/paravisor/vp_test-objs := paravisor/vp.o core/event_loop.o core/log.o vtl/vtl.o tests/unit/fake/fake_vtl.o
 tests/unit/paravisor/interrupt_test-objs := paravisor/interrupt.o vtl/vtl.o tests/unit/fake/fake_vtl.o \
 	core/event_loop.o core/log.o
 tests/unit/paravisor/relay_test-objs := $(sort paravisor/relay.o $(vpci-objs) $(relay-test-objs) $(vmbus-test-objs) \

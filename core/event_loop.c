@@ -1,6 +1,7 @@
 #include "core/event_loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -278,6 +279,13 @@ int event_loop_post(struct event_loop *loop, void (*fn)(void *ctx), void *ctx)
 bool event_loop_has_posts(const struct event_loop *loop)
 {
 	return __atomic_load_n(&loop->posts, __ATOMIC_RELAXED);
+}
+
+bool event_loop_is_ready(const struct event_loop *loop)
+{
+	struct pollfd poller = { .fd = loop->epoll_fd, .events = POLLIN };
+
+	return poll(&poller, 1, 0) > 0;
 }
 
 /* What was armed since this run began waits for the next, or a handler could keep itself going. */

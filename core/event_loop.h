@@ -105,6 +105,9 @@ void event_loop_post_call(struct event_loop *loop, struct event_call *call);
 /* Whether the next run has calls to make. Loop's thread. */
 bool event_loop_has_posts(const struct event_loop *loop);
 
+/* Whether the descriptor is readable: asks the kernel. Any thread. */
+bool event_loop_is_ready(const struct event_loop *loop);
+
 /* Makes the descriptor readable, and ends a wait of the loop. Any thread. */
 void event_loop_wake(struct event_loop *loop);
 

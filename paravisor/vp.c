@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "core/event_loop.h"
+#include "core/log.h"
 #include "paravisor/exit.h"
 #include "paravisor/machine.h"
 #include "paravisor/start_state.h"
@@ -14,6 +15,9 @@
 
 /* How often a loop that always finds work runs before VTL0 gets its turn. */
 #define MAX_LOOP_RUNS 64
+
+/* How often a VP looks whether its loop is ready and nobody said so: rarely enough to cost nothing. */
+#define VISITS_A_LOOK 1024
 
 int vp_init(struct vp *vp, struct machine *machine, unsigned int index)
 {
@@ -58,9 +62,28 @@ static void run_loop(struct vp *vp, bool woken)
 	vp_wake(vp);
 }
 
+/*
+ * A visit that nothing woke asks the kernel nothing, so that everything depends on the kernel's telling: an event that it
+ * does not tell of would wait for the next one, if there is any. What is ready at a look, and has still not brought the VP
+ * back when VTL0 does, is such an event.
+ */
+static bool look(struct vp *vp)
+{
+	bool was_ready = vp->ready;
+
+	vp->ready = ++vp->visits % VISITS_A_LOOK == 0 && event_loop_is_ready(vp->loop);
+	if (!was_ready)
+		return false;
+	if (!vp->vtl->ops->clear_wake(vp->vtl))
+		log_limited(LOG_WARN, "VP %u: its loop was ready, and the kernel told nobody",
+			    vp->index);
+	return true;
+}
+
 void vp_run(struct vp *vp)
 {
 	struct vp_exit exit;
+	bool woken;
 
 	run_loop(vp, true);
 	while (!machine_has_ended(vp->machine)) {
@@ -72,11 +95,16 @@ void vp_run(struct vp *vp)
 			return;
 		}
 		__atomic_store_n(&vp->exits[exit.kind], vp->exits[exit.kind] + 1, __ATOMIC_RELAXED);
-		if (exit.kind != VP_EXIT_WAKE)
+		woken = exit.kind == VP_EXIT_WAKE;
+		if (woken) {
+			vp->ready = false;
+		} else {
 			exit_dispatch(vp, &exit);
+			woken = look(vp);
+		}
 		/* What the exit gave this VP to do needs no way through the kernel. */
-		if (exit.kind == VP_EXIT_WAKE || event_loop_has_posts(vp->loop))
-			run_loop(vp, exit.kind == VP_EXIT_WAKE);
+		if (woken || event_loop_has_posts(vp->loop))
+			run_loop(vp, woken);
 	}
 }
 

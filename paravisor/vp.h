@@ -27,6 +27,8 @@ struct vp {
 	uint16_t slots_wanted; /* SINTs with messages that wait, a bit each. Any thread, atomic */
 	pthread_t thread;
 	uint64_t exits[VP_EXIT_KIND_COUNT]; /* written by the VP's thread, read by any */
+	unsigned int visits;                /* that nothing woke. VP's thread */
+	bool ready;                         /* the loop was, at a look for itself. VP's thread */
 };
 
 /* Creates the VP's loop. Before its thread exists. 0 or -errno. */
