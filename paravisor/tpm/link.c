@@ -17,10 +17,15 @@
 /* The vTPM gets its answer or dies: this long with neither means that its pipe is full of garbage. */
 #define PUSH_TIMEOUT_MS 10000
 
+/* Each time that a request takes that long is worth a line in the log: VTL0 waits, and shows nothing else. */
+#define PATIENCE_MS 10000
+
 struct vtpm_link {
 	struct vtpm_link_config config;
 	struct event_watch watch;
+	struct event_timer patience;  /* with the request */
 	struct vtpm_request *request; /* under way */
+	uint64_t sent_ns;             /* the request */
 	uint32_t id;                  /* of the last request */
 	uint32_t sync_id;             /* of the vTPM's, while its state is being made durable */
 	bool established;
@@ -71,6 +76,29 @@ static int push(struct vtpm_link *link, struct vtpm_link_header *header, size_t 
 	return ret;
 }
 
+static void be_patient(struct vtpm_link *link, uint64_t now)
+{
+	unsigned int ms = link->config.patience_ms ? link->config.patience_ms : PATIENCE_MS;
+
+	event_timer_arm(&link->patience, now + ms * 1000000ull);
+}
+
+static void is_slow(struct event_timer *timer)
+{
+	struct vtpm_link *link = container_of(timer, struct vtpm_link, patience);
+	uint64_t now = event_loop_now_ns();
+
+	device_lock_acquire(link->config.lock);
+	if (link->request) {
+		log_info("vTPM: no answer for %u s: %s",
+			 (unsigned int)((now - link->sent_ns) / 1000000000u),
+			 link->sync_id ? "its state is still on its way to the host's disk"
+				       : "it is at work, or hangs");
+		be_patient(link, now);
+	}
+	device_lock_release(link->config.lock);
+}
+
 int vtpm_link_send(struct vtpm_link *link, struct vtpm_link_header *header, size_t header_len,
 		   const void *payload, size_t len, struct vtpm_request *request)
 {
@@ -79,9 +107,12 @@ int vtpm_link_send(struct vtpm_link *link, struct vtpm_link_header *header, size
 	if (link->request)
 		return -EBUSY;
 	ret = push(link, header, header_len, payload, len);
-	if (!ret)
-		link->request = request;
-	return ret;
+	if (ret)
+		return ret;
+	link->request = request;
+	link->sent_ns = event_loop_now_ns();
+	be_patient(link, link->sent_ns);
+	return 0;
 }
 
 static void finish(struct vtpm_link *link, int error, const uint8_t *payload, size_t len)
@@ -89,6 +120,7 @@ static void finish(struct vtpm_link *link, int error, const uint8_t *payload, si
 	struct vtpm_request *request = link->request;
 
 	link->request = NULL;
+	event_timer_cancel(&link->patience);
 	request->done(request, error, payload, len);
 }
 
@@ -241,6 +273,7 @@ int vtpm_link_create(struct vtpm_link **out, const struct vtpm_link_config *conf
 		return -ENOMEM;
 	link->config = *config;
 	link->watch = (struct event_watch){ readable, config->from };
+	event_timer_init(&link->patience, config->loop, is_slow);
 	ret = unblock(config->from);
 	if (!ret)
 		ret = unblock(config->to);
@@ -258,6 +291,7 @@ void vtpm_link_destroy(struct vtpm_link *link)
 	if (!link)
 		return;
 	event_loop_remove(link->config.loop, &link->watch);
+	event_timer_cancel(&link->patience);
 	free(link);
 }
 

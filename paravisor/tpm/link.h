@@ -22,6 +22,7 @@ struct vtpm_link_config {
 	struct device_lock *lock;
 	int from, to; /* the pipes; made non-blocking */
 	struct vtpm_state *state;
+	unsigned int patience_ms; /* with a request, before the log says why it waits; 0: 10 s */
 	/* The process has died; again: another one has been started, and is off. The request under way has failed. */
 	void (*died)(void *ctx, bool again);
 	void *ctx;

@@ -282,6 +282,7 @@ static int connect_link(struct vtpm *vtpm, const struct vtpm_config *config)
 		.from = config->from,
 		.to = config->to,
 		.state = vtpm->state,
+		.patience_ms = config->patience_ms,
 		.died = died,
 		.ctx = vtpm,
 	};

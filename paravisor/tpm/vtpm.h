@@ -26,7 +26,8 @@ struct vtpm_config {
 	/* The state as the backing has it, at most vtpm_state_size() bytes. */
 	const void *state;
 	size_t state_len;
-	const uint8_t *key; /* 32 bytes that seal the state, or NULL */
+	const uint8_t *key;       /* 32 bytes that seal the state, or NULL */
+	unsigned int patience_ms; /* paravisor/tpm/link.h */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -39,7 +40,8 @@ struct fixture {
 	uint8_t *backed; /* what the backing made durable */
 	unsigned int writes;
 	bool unkept; /* a state without backing */
-	bool slow;   /* writes end when the test says so: what is `held` */
+	unsigned int patience_ms;
+	bool slow; /* writes end when the test says so: what is `held` */
 	struct {
 		void (*done)(void *token, int error);
 		void *token;
@@ -86,6 +88,7 @@ static void create(struct fixture *f, const void *state)
 		.backing_ctx = f,
 		.state = state,
 		.state_len = state ? vtpm_state_size() : 0,
+		.patience_ms = f->patience_ms,
 	};
 
 	assert_int_equal(vtpm_create(&f->vtpm, &config), 0);
@@ -345,6 +348,66 @@ static void test_slow_backing(void **state)
 	restart(state);
 	f = *state;
 	assert_int_equal(run(f, read_public, sizeof(read_public), rsp, NULL), 0);
+}
+
+static char last_line[200];
+
+static void keep_line(void *ctx, enum log_level level, const char *line, size_t len)
+{
+	(void)ctx;
+	(void)level;
+	snprintf(last_line, sizeof(last_line), "%.*s", (int)len, line);
+}
+
+static void show_line(void *ctx, enum log_level level, const char *line, size_t len)
+{
+	(void)ctx;
+	(void)level;
+	fprintf(stderr, "%.*s\n", (int)len, line);
+}
+
+static void await_line(struct fixture *f, const char *what)
+{
+	last_line[0] = 0;
+	while (!strstr(last_line, what))
+		assert_true(event_loop_run_once(f->loop, 5000) >= 0);
+}
+
+/* What holds a command up is in the log; nothing of one that is answered. */
+static void test_why_a_command_waits(void **state)
+{
+	static const struct log_sink keep = { .write = keep_line }, show = { .write = show_line };
+	struct fixture *f = *state;
+	uint8_t rsp[CRB_DATA_SIZE];
+
+	f->patience_ms = 20;
+	create(f, NULL);
+	assert_int_equal(run(f, clock_set, sizeof(clock_set), rsp, NULL), 0);
+	log_set_sink(&keep);
+	log_set_level(LOG_INFO);
+	f->slow = true;
+	submit(f, define, sizeof(define));
+	await_line(f, "on its way to the host's disk");
+	await_line(f, "on its way to the host's disk");
+	assert_true(f->held.done);
+	assert_int_equal(get(f, CTRL_START), 1);
+	f->slow = false;
+	f->held.done(f->held.token, 0);
+	(void)take_response(f, rsp);
+	assert_int_equal(code(rsp), 0);
+	last_line[0] = 0;
+	while (event_loop_run_once(f->loop, 100) > 0)
+		;
+	assert_int_equal(last_line[0], 0);
+	/* One that the process does not answer, for it has been stopped. */
+	kill(f->child, SIGSTOP);
+	submit(f, pcr_read, sizeof(pcr_read));
+	await_line(f, "at work, or hangs");
+	kill(f->child, SIGCONT);
+	(void)take_response(f, rsp);
+	assert_int_equal(code(rsp), 0);
+	log_set_sink(&show);
+	log_set_level(LOG_ERROR);
 }
 
 static void damage(uint8_t *image)
@@ -688,6 +751,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_endorsement_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_keys_of_an_unkept_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_backing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_why_a_command_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_and_restart, setup, teardown),
