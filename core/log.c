@@ -34,7 +34,7 @@ static atomic_int log_threshold = LOG_INFO;
 void log_set_sink(const struct log_sink *sink)
 {
 	pthread_mutex_lock(&log_lock);
-	log_sink = *sink;
+	log_sink = sink ? *sink : (struct log_sink){ .write = write_to_stderr };
 	pthread_mutex_unlock(&log_lock);
 }
 

@@ -19,7 +19,7 @@ struct log_sink {
 	void *ctx;
 };
 
-/* Replaces the sink (default: standard error). Call before other threads exist. */
+/* Replaces the sink. NULL, and the default: standard error. Call before other threads exist. */
 void log_set_sink(const struct log_sink *sink);
 
 /* Lines above `level` are dropped before they are formatted. */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static char last[600];
@@ -32,6 +33,29 @@ static int setup(void **state)
 	log_set_level(LOG_INFO);
 	lines = 0;
 	return 0;
+}
+
+/* As it was before any sink was set. */
+static void test_no_sink(void **state)
+{
+	static const char expected[] = "warning: seen\n";
+	char text[64];
+	int ends[2], old = dup(STDERR_FILENO);
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	log_set_sink(NULL);
+	dup2(ends[1], STDERR_FILENO);
+	log_warn("seen");
+	dup2(old, STDERR_FILENO);
+	close(ends[1]);
+	n = read(ends[0], text, sizeof(text));
+	close(ends[0]);
+	close(old);
+	assert_int_equal(n, sizeof(expected) - 1);
+	assert_memory_equal(text, expected, sizeof(expected) - 1);
+	assert_int_equal(lines, 0);
 }
 
 static void test_levels(void **state)
@@ -98,6 +122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_levels, setup),
+		cmocka_unit_test_setup(test_no_sink, setup),
 		cmocka_unit_test_setup(test_line_is_cut_and_clean, setup),
 		cmocka_unit_test_setup(test_limit, setup),
 		cmocka_unit_test_setup(test_limit_is_per_site, setup),

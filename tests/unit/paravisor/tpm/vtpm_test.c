@@ -359,13 +359,6 @@ static void keep_line(void *ctx, enum log_level level, const char *line, size_t 
 	snprintf(last_line, sizeof(last_line), "%.*s", (int)len, line);
 }
 
-static void show_line(void *ctx, enum log_level level, const char *line, size_t len)
-{
-	(void)ctx;
-	(void)level;
-	fprintf(stderr, "%.*s\n", (int)len, line);
-}
-
 static void await_line(struct fixture *f, const char *what)
 {
 	last_line[0] = 0;
@@ -376,7 +369,7 @@ static void await_line(struct fixture *f, const char *what)
 /* What holds a command up is in the log; nothing of one that is answered. */
 static void test_why_a_command_waits(void **state)
 {
-	static const struct log_sink keep = { .write = keep_line }, show = { .write = show_line };
+	static const struct log_sink keep = { .write = keep_line };
 	struct fixture *f = *state;
 	uint8_t rsp[CRB_DATA_SIZE];
 
@@ -406,7 +399,7 @@ static void test_why_a_command_waits(void **state)
 	kill(f->child, SIGCONT);
 	(void)take_response(f, rsp);
 	assert_int_equal(code(rsp), 0);
-	log_set_sink(&show);
+	log_set_sink(NULL);
 	log_set_level(LOG_ERROR);
 }
 
