@@ -520,8 +520,7 @@ static void on_close(void *dev, struct vmbus_channel *channel)
 {
 	struct host_get *get = dev;
 
-	if (get->config.vmgs)
-		vmgs_wait(get->config.vmgs);
+	vmgs_wait(get->config.vmgs);
 	pthread_mutex_lock(&get->lock);
 	get->open = false;
 	pthread_mutex_unlock(&get->lock);
@@ -600,8 +599,7 @@ void host_get_destroy(struct host_get *get)
 {
 	if (!get)
 		return;
-	if (get->config.vmgs)
-		vmgs_wait(get->config.vmgs);
+	vmgs_wait(get->config.vmgs);
 	pthread_mutex_destroy(&get->lock);
 	free(get);
 }

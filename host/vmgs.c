@@ -108,6 +108,8 @@ void vmgs_sync(struct vmgs *vmgs, void (*done)(void *ctx, int err), void *ctx)
 
 void vmgs_wait(struct vmgs *vmgs)
 {
+	if (!vmgs)
+		return;
 	pthread_mutex_lock(&vmgs->lock);
 	while (vmgs->done || vmgs->syncing)
 		pthread_cond_wait(&vmgs->changed, &vmgs->lock);

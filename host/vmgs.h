@@ -28,7 +28,7 @@ int vmgs_write(struct vmgs *vmgs, uint64_t sector, uint32_t count, const void *b
  */
 void vmgs_sync(struct vmgs *vmgs, void (*done)(void *ctx, int err), void *ctx);
 
-/* Until done() has returned, if it was due. */
+/* Until done() has returned, if it was due. NULL is allowed: of no device there is none. */
 void vmgs_wait(struct vmgs *vmgs);
 
 #endif

@@ -230,14 +230,19 @@ static struct get_header notice(uint16_t id)
 	return (struct get_header){ GET_HEADER_VERSION_1, GET_HOST_NOTIFICATION, id };
 }
 
+/* What the disk was waited for is answered. */
+static void run_past_disk(void)
+{
+	vmgs_wait(t.vmgs);
+	client_run(&t.client);
+}
+
 static const void *ask(const void *message, size_t len, uint16_t id)
 {
 	struct get_header header;
 
 	assert_int_equal(send_message(message, len), 0);
-	if (t.vmgs)
-		vmgs_wait(t.vmgs);
-	client_run(&t.client);
+	run_past_disk();
 	if (!receive())
 		return NULL;
 	memcpy(&header, t.message, sizeof(header));
@@ -416,13 +421,11 @@ static void a_slow_disk_holds_up_its_own_answers(void **state)
 	assert_false(receive());
 	assert_int_equal(disk.begun, 1);
 	hold_disk(false);
-	vmgs_wait(t.vmgs);
-	client_run(&t.client);
+	run_past_disk();
 	assert_answer(GET_VMGS_WRITE);
 	assert_answer(GET_TIME);
 	await_sync(2);
-	vmgs_wait(t.vmgs);
-	client_run(&t.client);
+	run_past_disk();
 	assert_answer(GET_VMGS_FLUSH);
 	assert_answer(GET_TIME);
 	assert_false(receive());
@@ -442,8 +445,7 @@ static void a_slow_disk_holds_up_no_notification(void **state)
 	client_run(&t.client);
 	assert_answer(GET_MODIFY_VTL2_SETTINGS_REV1);
 	hold_disk(false);
-	vmgs_wait(t.vmgs);
-	client_run(&t.client);
+	run_past_disk();
 	assert_answer(GET_VMGS_FLUSH);
 }
 
