@@ -33,16 +33,25 @@ struct world {
 static unsigned int failures;
 static unsigned long compared;
 
+/* Where `len` bytes are in the data; false: not all of them are. */
+static bool find_data(uint64_t linear, size_t len, uint64_t *at)
+{
+	uint64_t base = (uintptr_t)native_data;
+
+	*at = linear - base;
+	return linear >= base && len <= NATIVE_DATA_SIZE && *at <= NATIVE_DATA_SIZE - len;
+}
+
 /* --- the emulator's side --- */
 
 static int access_memory(struct world *world, uint64_t linear, size_t len, uint8_t **at,
 			 struct x86_exception *exception)
 {
-	uint64_t base = (uintptr_t)native_data;
+	uint64_t base = (uintptr_t)native_data, offset;
 
 	if (linear - (base - NATIVE_GUARD_SIZE) > NATIVE_DATA_SIZE + 2 * NATIVE_GUARD_SIZE - len)
 		world->elsewhere = true;
-	if (linear < base || len > NATIVE_DATA_SIZE || linear - base > NATIVE_DATA_SIZE - len) {
+	if (!find_data(linear, len, &offset)) {
 		*exception = (struct x86_exception){
 			.vector = X86_VECTOR_PF,
 			.has_error_code = true,
@@ -50,7 +59,7 @@ static int access_memory(struct world *world, uint64_t linear, size_t len, uint8
 		};
 		return -EFAULT;
 	}
-	*at = world->memory + (linear - base);
+	*at = world->memory + offset;
 	return 0;
 }
 
@@ -345,14 +354,6 @@ static bool outcomes_agree(const struct run *run)
 	return rip == next + (run->outcome == NATIVE_TAKEN ? NATIVE_TAKEN_DISTANCE : 0);
 }
 
-/* The byte of the data at that address, in `memory`, if there are `len` of them. */
-static uint8_t *find_data(uint8_t *memory, uint64_t linear, size_t len)
-{
-	uint64_t at = linear - (uintptr_t)native_data;
-
-	return at < NATIVE_DATA_SIZE && len <= NATIVE_DATA_SIZE - at ? memory + at : NULL;
-}
-
 static bool pushes_segment(const struct x86_insn *insn)
 {
 	if (insn->opcode_info->operation != X86_OP_PUSH)
@@ -371,15 +372,14 @@ static void excuse_stack(const struct x86_insn *insn, struct run *run)
 	uint64_t mask = native_mode.bits == 64 ? ~0ull : 0xffffffff;
 	uint64_t stack = native_mode.data_base + (run->emulator.cpu.gpr[X86_RSP] & mask);
 	size_t size = insn->operand_size;
-	uint8_t *upper = find_data(run->memory, stack + 2, 2);
-	uint8_t *below = find_data(run->memory, stack - size, size);
+	uint64_t at;
 
-	if (upper && pushes_segment(insn) && size == 4 && !upper[0] && !upper[1] &&
-	    !memcmp(find_data(native_data, stack + 2, 2),
-		    find_data(run->memory_before, stack + 2, 2), 2))
-		memcpy(upper, find_data(native_data, stack + 2, 2), 2);
-	if (below && insn->opcode_info->operation == X86_OP_CALL && run->outcome == NATIVE_FAULT)
-		memcpy(below, find_data(native_data, stack - size, size), size);
+	if (pushes_segment(insn) && size == 4 && find_data(stack + 2, 2, &at) && !run->memory[at] &&
+	    !run->memory[at + 1] && !memcmp(native_data + at, run->memory_before + at, 2))
+		memcpy(run->memory + at, native_data + at, 2);
+	if (insn->opcode_info->operation == X86_OP_CALL && run->outcome == NATIVE_FAULT &&
+	    find_data(stack - size, size, &at))
+		memcpy(run->memory + at, native_data + at, size);
 }
 
 static void compare(const struct encoded *e, struct run *run)
