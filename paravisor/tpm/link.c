@@ -23,7 +23,7 @@
 struct vtpm_link {
 	struct vtpm_link_config config;
 	struct event_watch watch;
-	struct event_timer patience;  /* with the request */
+	struct event_timer patience;  /* with the last request; says nothing after its end */
 	struct vtpm_request *request; /* under way */
 	uint64_t sent_ns;             /* the request */
 	uint32_t id;                  /* of the last request */
@@ -120,7 +120,6 @@ static void finish(struct vtpm_link *link, int error, const uint8_t *payload, si
 	struct vtpm_request *request = link->request;
 
 	link->request = NULL;
-	event_timer_cancel(&link->patience);
 	request->done(request, error, payload, len);
 }
 
