@@ -1016,15 +1016,13 @@ static void own_frames(unsigned int count)
 	client_run(&m.client);
 }
 
-static void a_device_is_told_of_buffers_in_time(void **state)
+/* All frames come to it. */
+static void own_open(struct nic *nic)
 {
 	static const struct nic_queue_client client = { own_tx_done, own_rx, raw_batch_end };
 	struct nic_receive receive = { .enabled = true, .rss = true, .entries = NIC_RSS_ENTRIES };
-	struct nic *nic = mana_nic_nic(m.driver);
 	struct nic_info info;
-	struct mana_wq *rq;
 
-	(void)state;
 	memset(&own, 0, sizeof(own));
 	nic->ops->get_info(nic, &info);
 	receive.entries = info.rss_entries;
@@ -1032,6 +1030,37 @@ static void a_device_is_told_of_buffers_in_time(void **state)
 	memset(receive.table, RAW_QUEUE, sizeof(receive.table));
 	assert_int_equal(nic->ops->queue_open(nic, RAW_QUEUE, m.client.loops[0], &client, NULL), 0);
 	assert_int_equal(nic->ops->set_receive(nic, &receive), 0);
+}
+
+/* Its segments hold the frame together, and none of them alone. */
+static void a_frame_fills_a_buffer_of_several_segments(void **state)
+{
+	struct nic *nic = mana_nic_nic(m.driver);
+	uint8_t frame[90];
+
+	(void)state;
+	own_open(nic);
+	own.rx[own.posted++] = (struct nic_rx){ .segments = { { FRAME(0), 64 }, { FRAME(1), 32 } },
+						.segment_count = 2 };
+	assert_int_equal(nic->ops->rx_post(nic, RAW_QUEUE, &own.rx[0]), 0);
+	nic->ops->kick(nic, RAW_QUEUE);
+	make_frame(frame, sizeof(frame), true, 1);
+	own_frames(1);
+	assert_int_equal(own.back, 1);
+	assert_int_equal(own.rx[0].len, sizeof(frame));
+	assert_memory_equal(m.client.ram + FRAME(0), frame, 64);
+	assert_memory_equal(m.client.ram + FRAME(1), frame + 64, sizeof(frame) - 64);
+	nic->ops->queue_close(nic, RAW_QUEUE);
+	client_run(&m.client);
+}
+
+static void a_device_is_told_of_buffers_in_time(void **state)
+{
+	struct nic *nic = mana_nic_nic(m.driver);
+	struct mana_wq *rq;
+
+	(void)state;
+	own_open(nic);
 	rq = newest_of_type(GDMA_RQ);
 	own_post(nic, 1);
 	assert_int_equal(known(rq), 1); /* of any, when it has few */
@@ -1305,6 +1334,7 @@ int main(void)
 		TEST(lies_are_answered_with_a_reset),
 		TEST(a_frame_that_is_not_there_is_an_error),
 		TEST(what_is_told_too_early_is_not_believed),
+		TEST(a_frame_fills_a_buffer_of_several_segments),
 		TEST(a_device_is_told_of_buffers_in_time),
 		TEST(many_buffers_need_few_doorbells),
 		TEST(registers_that_lie_are_not_believed),
